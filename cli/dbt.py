@@ -1,0 +1,196 @@
+"""The user's dbt command line, made to log what the relay reads.
+
+The user's `logs/dbt.log` stays as it would have been, and what the user said of the console
+(`--quiet`, `--log-level`, colours) is kept for what the relay prints.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_PREFIXES: Final = ("DBT_ENGINE_", "DBT_")
+"""dbt 1.11 renamed its variables to `DBT_ENGINE_…`, and prefers those."""
+
+_VALUED: Final = ("--log-format", "--log-level")
+_SWITCHES: Final = ("--quiet", "-q", "--no-quiet")
+_TRUE: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
+
+
+@dataclass(frozen=True, slots=True)
+class DbtCommand:
+    """A command to start, and what its user wanted to see of it.
+
+    `level` is the least level to print (`none` prints nothing). `removed` are the user's own
+    arguments that were taken out because dbt would not have logged what the relay needs.
+    """
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    level: str
+    colours: bool
+    removed: tuple[str, ...]
+    project_dir: Path
+    target_dir: Path
+
+
+def prepare(
+    command: Sequence[str], environ: Mapping[str, str], *, is_terminal: bool, cwd: Path
+) -> DbtCommand:
+    """The command to run for the user's `command` (dbt, or whatever ends in dbt)."""
+    at = _position_of_dbt(command)
+    arguments = list(command[at + 1 :]) if at is not None else []
+    kept, removed = _without_console_flags(arguments)
+    project_dir = _project_dir(arguments, environ, cwd)
+    settings = _Settings(arguments, environ, _read(project_dir / "dbt_project.yml"))
+
+    colours = settings.switch("use_colors")
+    if colours is None:
+        colours = "NO_COLOR" not in environ and (is_terminal or "FORCE_COLOR" in environ)
+    flags = {
+        "log_format": "json",
+        "log_level": "debug",
+        "quiet": "0",
+        "use_colors": str(int(colours)),
+    }
+    # A console setting that was given also rules the log file unless the file has one of its own
+    # (dbt-core `Flags._override_if_set`), so the file is told what it would have heard.
+    for flag, default in (("log_format", "debug"), ("log_level", "debug"), ("use_colors", "1")):
+        own = settings.value(f"{flag}_file")
+        if own is None:
+            flags[f"{flag}_file"] = settings.value(flag) or default
+    env = dict(environ)
+    for name, value in flags.items():
+        for prefix in _PREFIXES:
+            env[prefix + name.upper()] = value
+
+    argv = [*command[: at + 1], *kept] if at is not None else list(command)
+    if at == 0:
+        given = {argument.partition("=")[0] for argument in kept}
+        injected = ["--log-format", "json", "--log-level", "debug", "--no-quiet"]
+        for name in ("log_format_file", "log_level_file"):
+            option = "--" + name.replace("_", "-")
+            if name in flags and option not in given:
+                injected += [option, flags[name]]
+        argv[1:1] = injected
+    return DbtCommand(
+        argv=tuple(argv),
+        env=env,
+        level=_level(settings),
+        colours=colours,
+        removed=tuple(removed),
+        project_dir=project_dir,
+        target_dir=project_dir / (settings.value("target_path") or "target"),
+    )
+
+
+class _Settings:
+    """dbt's own look-up: command line > environment > `flags:` of dbt_project.yml."""
+
+    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], project: str) -> None:
+        self._arguments = arguments
+        self._environ = environ
+        self._project = project
+
+    def value(self, name: str) -> str | None:
+        option = "--" + name.replace("_", "-")
+        found = _option(self._arguments, option)
+        if found is not None:
+            return found
+        for prefix in _PREFIXES:
+            if value := self._environ.get(prefix + name.upper()):
+                return value
+        # Top-level `target-path:` or an indented line of `flags:`; a full YAML reader would be a
+        # dependency of every worker for these few scalars.
+        key = name.replace("_", "[-_]")
+        line = re.search(rf"^\s*{key}:\s*['\"]?([^'\"#\n]+)", self._project, re.MULTILINE)
+        return line[1].strip() if line else None
+
+    def switch(self, name: str) -> bool | None:
+        """A flag with a `--no-` form; None where nobody set it."""
+        option = name.replace("_", "-")
+        short = {"quiet": "-q", "debug": "-d"}.get(name)
+        for argument in reversed(self._arguments):
+            if argument in (f"--{option}", short):
+                return True
+            if argument == f"--no-{option}":
+                return False
+        value = self.value(name)
+        return None if value is None else value.lower() in _TRUE
+
+
+def _level(settings: _Settings) -> str:
+    """dbt's rule: quiet beats debug beats log level."""
+    if settings.switch("quiet"):
+        return "error"
+    if settings.switch("debug"):
+        return "debug"
+    return (settings.value("log_level") or "info").lower()
+
+
+def _position_of_dbt(command: Sequence[str]) -> int | None:
+    """Where dbt's own arguments begin: 0 if the command is dbt, else behind a wrapper's words."""
+    for at, word in enumerate(command):
+        if PurePath(word).name.removesuffix(".exe") in ("dbt", "dbt.cli.main", "dbtf"):
+            if at == 0 or not PurePath(word).is_dir():
+                return at
+    return None
+
+
+def _without_console_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    kept: list[str] = []
+    removed: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        name, _, value = word.partition("=")
+        if name in _VALUED:
+            value = value or next(words, "")
+            if (name, value.lower()) not in (("--log-format", "json"), ("--log-level", "debug")):
+                removed.append(f"{name} {value}")
+        elif word in _SWITCHES:
+            if word != "--no-quiet":
+                removed.append(word)
+        else:
+            kept.append(word)
+    return kept, removed
+
+
+def _option(arguments: Sequence[str], option: str) -> str | None:
+    """The value of the last `--option VALUE` or `--option=VALUE`."""
+    found = None
+    for at, word in enumerate(arguments):
+        if word == option and at + 1 < len(arguments):
+            found = arguments[at + 1]
+        elif word.startswith(f"{option}="):
+            found = word.partition("=")[2]
+    return found
+
+
+def _project_dir(arguments: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Path:
+    given = _Settings(arguments, environ, "").value("project_dir")
+    if given:
+        return cwd / given
+    homes = (cwd, *cwd.parents)
+    return next((d for d in homes if (d / "dbt_project.yml").is_file()), cwd)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def secrets_of(environ: Mapping[str, str]) -> list[str]:
+    """The values that dbt scrubs from its logs."""
+    return [v for k, v in environ.items() if k.startswith("DBT_ENV_SECRET") and v.strip()]
+
+
+def current_directory() -> Path:
+    return Path(os.getcwd())

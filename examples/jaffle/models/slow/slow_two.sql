@@ -1,0 +1,6 @@
+{{ config(enabled=var('slow', false)) }}
+
+-- No table is read: 2e10 pairs keep DuckDB busy for a minute or so, and it can be interrupted.
+select sum((a.range * b.range) % 7) as total
+from range(0, 1000000) as a
+cross join range(0, 20000) as b

@@ -1,0 +1,214 @@
+"""The buffer of one node: what dbt has said of it so far, and the record that this makes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from .records import NodeRecord, outcome_of
+
+if TYPE_CHECKING:
+    from .events import Event, JsonObject
+
+_TEST_TYPES: Final = frozenset({"test", "unit_test"})
+_COUNTED: Final = frozenset({"pass", "fail", "warn"})
+_MICROBATCH: Final = re.compile(r"ERROR|PARTIAL SUCCESS \(\d+/\d+\)|SUCCESS")
+_EPHEMERAL: Final = re.compile(r"error in referenced ephemeral model (\S+)")
+_DESCRIPTION: Final = (
+    ("name", "node_name"),
+    ("resource_type", "resource_type"),
+    ("path", "node_path"),
+    ("materialized", "materialized"),
+)
+_SHOWN_BATCH_ERRORS: Final = 5
+
+
+class Node:
+    """Facts of one node. Pending until it starts, then running, terminal, perhaps amended.
+
+    The order in which facts of different threads arrive does not matter: each method only adds
+    what is new, and `record` is a function of the facts.
+    """
+
+    __slots__ = (
+        "_batch_total",
+        "_batches",
+        "_cancelled_at",
+        "_errors",
+        "_first_start",
+        "caused_by",
+        "facts",
+        "is_provisional",
+        "running",
+        "sent",
+        "unique_id",
+        "waiting",
+    )
+
+    def __init__(self, unique_id: str) -> None:
+        self.unique_id = unique_id
+        self.facts: dict[str, Any] = {}
+        self.running = False
+        self.is_provisional = False
+        self.waiting: Event | None = None
+        self.caused_by: str | None = None
+        self.sent: NodeRecord | None = None
+        self._first_start: str | None = None
+        self._cancelled_at: str | None = None
+        self._batch_total = 0
+        self._batches: dict[int, str] | None = None
+        self._errors: set[str] | None = None
+
+    @property
+    def status(self) -> str | None:
+        return self.facts.get("status")
+
+    @property
+    def is_microbatch(self) -> bool:
+        return self._batches is not None
+
+    @property
+    def is_terminal(self) -> bool:
+        return "status" in self.facts
+
+    def describe(self, info: JsonObject) -> None:
+        """Take what `node_info` says of the node itself. v2 sends partial ones."""
+        facts = self.facts
+        if "name" in facts and "path" in facts:
+            return
+        for fact, key in _DESCRIPTION:
+            if fact not in facts and (value := text(info.get(key))):
+                facts[fact] = value
+        relation = info.get("node_relation")
+        if "relation" not in facts and isinstance(relation, dict):
+            facts["relation"] = text(relation.get("relation_name"))
+
+    def start(self, info: JsonObject) -> None:
+        """A NodeStart: the first is the node's own, later ones are those of microbatch batches."""
+        started = text(info.get("node_started_at"))
+        if self._first_start is None:
+            self._first_start = started or ""
+        self.begin(started)
+
+    def begin(self, started_at: str | None) -> None:
+        self.running = True
+        if started_at and "started_at" not in self.facts:
+            self.facts["started_at"] = utc(started_at)
+
+    def place(self, index: Any, total: Any) -> None:
+        """`3 of 12`: its place in the run."""
+        if "index" not in self.facts:
+            self.facts["index"] = number(index)
+            self.facts["total"] = number(total)
+
+    def is_own_end(self, info: JsonObject) -> bool:
+        """Whether a NodeFinished ends the node and not one batch of it.
+
+        Batches (dbt 1.9+) start and finish under their model's unique_id, each with a start time
+        of its own; the node's end repeats the start time of its first NodeStart.
+        """
+        started = text(info.get("node_started_at"))
+        return not self._first_start or not started or started == self._first_start
+
+    def finish(self, status: str, info: JsonObject, facts: dict[str, Any]) -> None:
+        """Its end as dbt reported it, with the facts that came with it; None among them is absent.
+
+        `failures` counts the rows of a test; dbt's log says 0 of everything else as well.
+        """
+        own = self.facts
+        own["status"] = status
+        for name, value in facts.items():
+            if value is not None:
+                own[name] = value
+        if own.get("resource_type") not in _TEST_TYPES or status not in _COUNTED:
+            own.pop("failures", None)
+        if started := text(info.get("node_started_at")):
+            own["started_at"] = utc(started)
+        if finished := text(info.get("node_finished_at")):
+            own["finished_at"] = utc(finished)
+        self.waiting = None
+
+    def explain(self, message: str) -> None:
+        """An error text that came apart from the end. A text that the end itself had wins."""
+        own = self.facts.get("message")
+        if (not own or _MICROBATCH.fullmatch(own)) and not _MICROBATCH.fullmatch(message):
+            self._remember_error(message)
+
+    def except_(self, message: str) -> None:
+        """The error of one microbatch batch; the end of the model says no more than `ERROR`."""
+        self._remember_error(message)
+
+    def batch(self, index: int, total: Any, status: str) -> None:
+        """One microbatch batch ended."""
+        if self._batches is None:
+            self._batches = {}
+        self._batches[index] = status
+        self._batch_total = number(total) or self._batch_total
+
+    def cancel(self, at: str) -> None:
+        """dbt cancelled its query, at this time."""
+        self._cancelled_at = min(at, self._cancelled_at or at)
+
+    def _remember_error(self, message: str) -> None:
+        if self._errors is None:
+            self._errors = set()
+        self._errors.add(message)
+
+    def _message(self) -> str | None:
+        own: str | None = self.facts.get("message")
+        errors = sorted(self._errors or ())
+        if own and not _MICROBATCH.fullmatch(own):
+            return own
+        shown = errors[:_SHOWN_BATCH_ERRORS]
+        if len(errors) > len(shown):
+            shown.append(f"… and {len(errors) - len(shown)} more errors of batches")
+        return "\n".join([own, *shown] if own else shown) or None
+
+    def _batch_counts(self) -> dict[str, int] | None:
+        if not self._batches:
+            return None
+        counts = {"total": self._batch_total or len(self._batches)}
+        for status in sorted(self._batches.values()):
+            counts[status] = counts.get(status, 0) + 1
+        return counts
+
+    def record(self, **of_run: Any) -> NodeRecord:
+        """The record of a terminal node; `of_run` are the fields that its run knows."""
+        facts = self.facts.copy()
+        status: str = facts["status"]
+        message = self._message()
+        outcome = outcome_of(status)
+        # dbt reports a query that it cancelled itself as an error of the node. It also reports
+        # cancelling nodes that had ended already (dbt-core #10746), hence the look at the time.
+        if outcome == "failure" and self._cancelled_at is not None:
+            finished = facts.get("finished_at")
+            if finished is None or instant(self._cancelled_at) <= instant(finished):
+                outcome = "interrupted"
+        if status == "skipped":
+            facts.setdefault("skip_cause", "upstream_failed")
+            ephemeral = _EPHEMERAL.search(message or "")
+            facts["caused_by"] = ephemeral[1] if ephemeral else self.caused_by
+        facts.update(message=message, outcome=outcome, batches=self._batch_counts())
+        return NodeRecord(unique_id=self.unique_id, **facts, **of_run)
+
+
+def text(value: Any) -> str | None:
+    """A text that says something, else None: absent is absent."""
+    return value if isinstance(value, str) and value else None
+
+
+def number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def utc(timestamp: str | None) -> str | None:
+    """RFC 3339 in UTC; `node_started_at` of dbt 1.x is UTC but does not say so."""
+    if timestamp is None or timestamp.endswith("Z"):
+        return timestamp
+    return f"{timestamp}Z" if "+" not in timestamp else timestamp
+
+
+def instant(timestamp: str) -> str:
+    """A timestamp in a form that sorts by time: dbt leaves trailing zeros of a fraction away."""
+    whole, _, fraction = timestamp.rstrip("Z").partition(".")
+    return f"{whole}.{fraction:0<9}"

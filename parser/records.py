@@ -1,0 +1,121 @@
+"""What dbt-relay says: one record per node, one per run, each with a single JSON form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal
+
+Outcome = Literal["success", "warning", "failure", "skipped", "interrupted"]
+OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "warning", "failure", "skipped", "interrupted")
+
+_OUTCOME_OF_STATUS: Final[dict[str, Outcome]] = {
+    "success": "success",
+    "pass": "success",
+    "no-op": "success",
+    "reused": "success",
+    "warn": "warning",
+    "error": "failure",
+    "fail": "failure",
+    "runtime error": "failure",
+    "partial success": "failure",
+    "skipped": "skipped",
+    "interrupted": "interrupted",
+}
+
+
+def outcome_of(status: str) -> Outcome:
+    """The outcome that a dbt status word stands for.
+
+    dbt exits with 1 over a partial success, hence a failure. A word that no dbt up to 1.12 uses
+    is a warning: neither green nor red until somebody has looked at it.
+    """
+    return _OUTCOME_OF_STATUS.get(status, "warning")
+
+
+class _Record:
+    __slots__ = ()
+    schema: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as a JSON object: `schema` first, what is absent left out."""
+        pairs = ((f.name, getattr(self, f.name)) for f in fields(self))  # type: ignore[arg-type]
+        return {"schema": self.schema, **{k: v for k, v in pairs if v is not None}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRecord(_Record):
+    """The result of one dbt node (model, test, seed, snapshot, source, hook, …).
+
+    Times are RFC 3339 in UTC with `Z`; `execution_time` is in seconds. `status` is dbt's own word,
+    `outcome` its fold into five. `sequence` starts at 1 and grows with each amendment;
+    `artificial` says that dbt never reported an end and the relay speaks for it.
+    """
+
+    schema = "dbt-relay/node@1"
+
+    unique_id: str
+    resource_type: str | None = None
+    name: str | None = None
+    status: str
+    outcome: Outcome
+    message: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    execution_time: float | None = None
+    failures: int | None = None
+    relation: str | None = None
+    path: str | None = None
+    materialized: str | None = None
+    adapter_response: dict[str, Any] | None = None
+    timing: list[dict[str, Any]] | None = None
+    batches: dict[str, int] | None = None
+    skip_cause: str | None = None
+    caused_by: str | None = None
+    index: int | None = None
+    total: int | None = None
+    thread: str | None = None
+    invocation_id: str | None = None
+    dbt_version: str | None = None
+    attempt: int | None = None
+    sequence: int = 1
+    artificial: bool | None = None
+
+    @property
+    def key(self) -> str:
+        """What the record is filed under: one value per key and run."""
+        return self.unique_id
+
+
+RunState = Literal["running", "finished", "died"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord(_Record):
+    """The state of a whole run; tells a consumer that a node was not part of it.
+
+    `nodes` counts node records by outcome. `delivery` is filled by whoever delivered them.
+    """
+
+    schema = "dbt-relay/run@1"
+
+    state: RunState
+    command: str | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    message: str | None = None
+    nodes: dict[str, int] | None = None
+    failed: list[str] | None = None
+    delivery: dict[str, int] | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    invocation_id: str | None = None
+    dbt_version: str | None = None
+    attempt: int | None = None
+    sequence: int = 1
+
+    @property
+    def key(self) -> str:
+        return "dbt_relay_run"
+
+
+Record = NodeRecord | RunRecord

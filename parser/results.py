@@ -1,0 +1,69 @@
+"""dbt's artifacts: `run_results.json` (v4 to v6) and the parents of each node in `manifest.json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_TESTS: Final = ("test.", "unit_test.")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResults:
+    """The results that dbt wrote for one invocation, by unique_id, as dbt wrote them."""
+
+    invocation_id: str
+    results: dict[str, dict[str, Any]]
+
+
+def read_run_results(artifact: bytes) -> RunResults | None:
+    """`run_results.json`, or None if these bytes are not one."""
+    try:
+        document = orjson.loads(artifact)
+        results = {r["unique_id"]: r for r in document["results"]}
+        return RunResults(document["metadata"]["invocation_id"], results)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Who depends on whom, from the manifest of one invocation."""
+
+    invocation_id: str
+    parents: dict[str, list[str]]
+
+    def culprit(self, unique_id: str, failed: Collection[str]) -> str | None:
+        """The closest of the failed nodes that this one depends on, the first by name of several.
+
+        `dbt build` also makes a node depend on the tests of its parents: a failed test counts as
+        standing where the node that it tests does.
+        """
+        blamed: dict[str, str] = {}
+        for failure in sorted(failed, reverse=True):
+            if failure.startswith(_TESTS):
+                blamed.update(dict.fromkeys(self.parents.get(failure, ()), failure))
+        blamed.update({f: f for f in failed if not f.startswith(_TESTS)})
+        seen: set[str] = set()
+        generation = [unique_id]
+        while generation:
+            generation = sorted({p for u in generation for p in self.parents.get(u, ())} - seen)
+            for ancestor in generation:
+                if ancestor in blamed:
+                    return blamed[ancestor]
+            seen.update(generation)
+        return None
+
+
+def read_lineage(artifact: bytes) -> Lineage | None:
+    """The lineage in `manifest.json`, or None if these bytes are not one."""
+    try:
+        document = orjson.loads(artifact)
+        return Lineage(document["metadata"]["invocation_id"], document["parent_map"])
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,121 @@
+"""The fold of a whole run: every invocation of dbt in one stream of events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .invocation import Invocation
+from .records import OUTCOMES, NodeRecord
+
+if TYPE_CHECKING:
+    from .events import Event
+    from .exits import Exit
+    from .node import Node
+    from .results import Lineage, RunResults
+
+
+class Run:
+    """Events in, records out: `feed` each event, then `finish`.
+
+    One stream may hold several invocations (`dbt seed && dbt run`, an appended `dbt.log`): a
+    MainReportVersion begins each. An event of an invocation that never began is not dbt's: it is
+    refused, counted in `refused`, and shown by the caller as the text that it is.
+    """
+
+    def __init__(self, *, attempt: int | None = None) -> None:
+        self.refused = 0
+        self._attempt = attempt
+        self._invocations: dict[str, Invocation] = {}
+
+    @property
+    def invocations(self) -> list[Invocation]:
+        """In the order in which they began."""
+        return list(self._invocations.values())
+
+    def accepts(self, event: Event) -> bool:
+        """Whether the event belongs to an invocation of this run, perhaps one that it begins."""
+        return self._invocation_of(event) is not None
+
+    def feed(self, event: Event) -> list[NodeRecord]:
+        """The records that are new or changed by this event."""
+        invocation = self._invocation_of(event)
+        if invocation is None:
+            self.refused += 1
+            return []
+        node = invocation.feed(event)
+        return [] if node is None else self._publish(invocation, node)
+
+    def fill(self, results: RunResults) -> list[NodeRecord]:
+        """The records of nodes whose end only `run_results.json` tells.
+
+        Results of an invocation that this run does not know are ignored: an old file.
+        """
+        invocation = self._invocations.get(results.invocation_id)
+        if invocation is None:
+            return []
+        return self._publish(invocation, *invocation.fill(results))
+
+    def trace(self, lineage: Lineage) -> None:
+        """Tell skips apart by who depends on whom. A manifest of another invocation is ignored."""
+        invocation = self._invocations.get(lineage.invocation_id)
+        if invocation is not None:
+            invocation.lineage = lineage
+
+    def finish(self, exit: Exit | None = None) -> list[NodeRecord]:
+        """The records that are still missing when the stream has ended.
+
+        `exit` is how dbt ended, None where only its log is known. Every node that started and did
+        not end becomes `interrupted`, with the reason.
+        """
+        how = f"dbt ended with {exit.describe()}" if exit is not None else "the log ends"
+        records: list[NodeRecord] = []
+        for invocation in self._invocations.values():
+            records += self._publish(invocation, *invocation.finish(how))
+        return records
+
+    def outcomes(self) -> dict[str, int]:
+        """Nodes by outcome, a node of several invocations counted once, by its latest end."""
+        counts = Counter(r.outcome for r in self._latest().values())
+        return {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
+
+    def failed(self) -> list[NodeRecord]:
+        """The records of the nodes that failed or were interrupted, in the order they ended."""
+        bad = (r for r in self._latest().values() if r.outcome in ("failure", "interrupted"))
+        return sorted(bad, key=lambda r: r.finished_at or "")
+
+    def _invocation_of(self, event: Event) -> Invocation | None:
+        invocation_id = event.invocation_id
+        invocation = self._invocations.get(invocation_id)
+        if invocation is not None or not invocation_id:
+            return invocation
+        if self._invocations and event.name != "MainReportVersion":
+            return None
+        invocation = self._invocations[invocation_id] = Invocation(invocation_id)
+        return invocation
+
+    def _latest(self) -> dict[str, NodeRecord]:
+        return {
+            node.unique_id: node.sent
+            for invocation in self._invocations.values()
+            for node in invocation.nodes.values()
+            if node.sent is not None
+        }
+
+    def _publish(self, invocation: Invocation, *nodes: Node) -> list[NodeRecord]:
+        of_run: dict[str, Any] = {
+            "invocation_id": invocation.id,
+            "dbt_version": invocation.version,
+            "attempt": self._attempt,
+        }
+        records: list[NodeRecord] = []
+        for node in nodes:
+            sequence = node.sent.sequence if node.sent is not None else 1
+            record = node.record(sequence=sequence, **of_run)
+            if record != node.sent:
+                if node.sent is not None:
+                    record = replace(record, sequence=sequence + 1)
+                node.sent = record
+                records.append(record)
+        return records

@@ -1,0 +1,51 @@
+"""What a sink is, and what can become of a record that is handed to one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ..parser.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The destination has it for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It may work later. `after` is the destination's own wish in seconds (Retry-After)."""
+
+    reason: str
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """It cannot work until a person changes something (credentials, permission, a missing run)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The destination will never take this record; the reason is its answer."""
+
+    reason: str
+
+
+Verdict = Delivered | Retry | Hold | Rejected
+
+
+class Sink(Protocol):
+    """A place where records land. `send` blocks, and is called from one delivery thread."""
+
+    name: str
+
+    def send(self, record: Record) -> Verdict:
+        """Deliver one record. Returns only once the destination has it, or will not take it."""
+        ...
+
+    def close(self) -> None: ...
