@@ -1,0 +1,5 @@
+"""The command `dbt-relay`."""
+
+from .main import main
+
+__all__ = ["main"]

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
     from ..parser.events import Event
 
-_LEVELS: Final = ("debug", "info", "warn", "error", "none")
-_BARE: Final = frozenset({"PrintEvent", "ShowNode", "CompiledNode", "ListCmdOut"})
+_RANKS: Final = {"debug": 0, "test": 0, "info": 1, "warn": 2, "error": 3, "none": 4}
+_ANSWERS: Final = {"ShowNode": "preview", "CompiledNode": "compiled"}
+"""Events that are the answer to a command, and the field with nothing but the answer."""
+
 _RESET: Final = "\x1b[0m"
+_RULE: Final = "=" * 30
 
 
 class Console:
     """Writes to one stream of bytes. A reader that went away is noticed once and then forgotten:
     Airflow closes the pipe of a timed-out task while the relay still has records to deliver.
+
+    `level`, `quiet` and `style` (`text` or `debug`) are dbt's `--log-level`, `--quiet` and
+    `--log-format`.
     """
 
-    def __init__(self, out: BinaryIO, *, level: str = "info", colours: bool = False) -> None:
+    def __init__(
+        self,
+        out: BinaryIO,
+        *,
+        level: str = "info",
+        quiet: bool = False,
+        style: str = "text",
+        colours: bool = False,
+    ) -> None:
         self._out = out
-        self._least = _LEVELS.index(level) if level in _LEVELS else 1
+        self._least = _RANKS["error"] if quiet else _RANKS.get(level, 1)
+        self._quiet = quiet
+        self._style = style
         self._reset = _RESET if colours else ""
         self.is_closed = False
 
@@ -29,20 +44,17 @@ class Console:
         return self._least == 0
 
     def event(self, event: Event) -> None:
-        """Print an event if it is of a level that the user asked for."""
-        bare = event.name in _BARE
-        level = _LEVELS.index(event.level) if event.level in _LEVELS else 1
-        if level < self._least and not (bare and self._least < 4):
-            return
-        text = event.msg if bare else f"{self._reset}{event.ts[11:19]}  {event.msg}"
-        self._write(f"{text}\n".encode("utf-8", "replace"))
+        """Print an event if the user asked for its kind."""
+        line = self._line(event)
+        if line is not None:
+            self.say(line)
 
     def text(self, line: bytes) -> None:
         """Print what came from the child and is no event, as it came."""
         self._write(line)
 
     def say(self, line: str = "") -> None:
-        """Print a line of the relay's own."""
+        """Print one line."""
         self._write(f"{line}\n".encode("utf-8", "replace"))
 
     def flush(self) -> None:
@@ -53,6 +65,32 @@ class Console:
         except (OSError, ValueError):
             self.is_closed = True
 
+    def _line(self, event: Event) -> str | None:
+        name = event.name
+        if name == "ListCmdOut":  # dbt 1.7 and 1.8: a plain print(), whatever the level
+            return event.msg
+        # ShowNode and CompiledNode stand bare since dbt 1.9, which also gave them this field.
+        bare = name == "PrintEvent" or (name in _ANSWERS and "quiet" in event.data)
+        rank = _RANKS["error"] if bare else _RANKS.get(event.level, 1)
+        if rank < self._least:
+            return None
+        if self._style == "debug":
+            return self._debug_line(event)
+        if not bare:
+            return f"{self._reset}{event.ts[11:19]}  {event.msg}"
+        if self._quiet and name in _ANSWERS and event.data.get("output_format") != "json":
+            return str(event.data.get(_ANSWERS[name]))
+        return event.msg
+
+    def _debug_line(self, event: Event) -> str:
+        whole, _, fraction = event.ts[11:].rstrip("Z").partition(".")
+        moment = f"{whole}.{fraction:0<6}"
+        head = ""
+        if event.name == "MainReportVersion":
+            head = f"\n\n{_RULE} {moment} | {event.invocation_id} {_RULE}\n"
+        thread = f" [{event.thread[:10]:<10}]:" if event.thread else ""
+        return f"{head}{self._reset}{moment} [{event.level:<5}]{thread} {event.msg}"
+
     def _write(self, data: bytes) -> None:
         if self.is_closed:
             return
@@ -60,7 +98,3 @@ class Console:
             self._out.write(data)
         except (OSError, ValueError):
             self.is_closed = True
-
-
-def without_colours(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)

@@ -6,7 +6,6 @@ The user's `logs/dbt.log` stays as it would have been, and what the user said of
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -27,13 +26,15 @@ _TRUE: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
 class DbtCommand:
     """A command to start, and what its user wanted to see of it.
 
-    `level` is the least level to print (`none` prints nothing). `removed` are the user's own
+    `level`, `quiet` and `style` are its `--log-level`, `--quiet` and `--log-format`. `removed` are the user's own
     arguments that were taken out because dbt would not have logged what the relay needs.
     """
 
     argv: tuple[str, ...]
     env: dict[str, str]
     level: str
+    quiet: bool
+    style: str
     colours: bool
     removed: tuple[str, ...]
     project_dir: Path
@@ -82,7 +83,9 @@ def prepare(
     return DbtCommand(
         argv=tuple(argv),
         env=env,
-        level=_level(settings),
+        level="debug" if settings.switch("debug") else (settings.value("log_level") or "info").lower(),
+        quiet=settings.switch("quiet") or False,
+        style=(settings.value("log_format") or "text").lower(),
         colours=colours,
         removed=tuple(removed),
         project_dir=project_dir,
@@ -123,15 +126,6 @@ class _Settings:
                 return False
         value = self.value(name)
         return None if value is None else value.lower() in _TRUE
-
-
-def _level(settings: _Settings) -> str:
-    """dbt's rule: quiet beats debug beats log level."""
-    if settings.switch("quiet"):
-        return "error"
-    if settings.switch("debug"):
-        return "debug"
-    return (settings.value("log_level") or "info").lower()
 
 
 def _position_of_dbt(command: Sequence[str]) -> int | None:
@@ -191,6 +185,3 @@ def secrets_of(environ: Mapping[str, str]) -> list[str]:
     """The values that dbt scrubs from its logs."""
     return [v for k, v in environ.items() if k.startswith("DBT_ENV_SECRET") and v.strip()]
 
-
-def current_directory() -> Path:
-    return Path(os.getcwd())

@@ -1,0 +1,25 @@
+"""The pure core: bytes or events of dbt's structured log in, one record per node out."""
+
+from .events import Event, EventReader, Text
+from .records import NodeRecord, Outcome, Record, RunRecord
+from .results import Lineage, RunResults, read_lineage, read_run_results
+from .run import Run
+from .runner import RecordCallback
+from .secrets import Secrets
+
+__all__ = [
+    "Event",
+    "EventReader",
+    "Lineage",
+    "NodeRecord",
+    "Outcome",
+    "Record",
+    "RecordCallback",
+    "Run",
+    "RunRecord",
+    "RunResults",
+    "Secrets",
+    "Text",
+    "read_lineage",
+    "read_run_results",
+]

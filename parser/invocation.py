@@ -51,7 +51,7 @@ class Invocation:
         self.lineage: Lineage | None = None
         self._latest: Event | None = None
         self._has_node_events = False
-        self._named_failure: tuple[str, str] | None = None
+        self._titles: dict[str, tuple[str, str]] = {}
 
     def feed(self, event: Event) -> Node | None:
         """Fold one event; returns the node whose record may have changed by it."""
@@ -63,7 +63,7 @@ class Invocation:
         if event.node is not None and (unique_id := text(event.node.get("unique_id"))):
             node = self.node(unique_id)
             node.describe(event.node)
-        handler(self, event, node)
+        node = handler(self, event, node) or node
         return node if node is not None and node.is_terminal else None
 
     @property
@@ -88,6 +88,8 @@ class Invocation:
             status, message = text(result.get("status")), text(result.get("message"))
             if status is None:
                 continue
+            if unique_id.startswith("macro."):  # run-operation: the text is only in the log
+                message = message or self.error
             if not node.is_terminal or node.is_provisional:
                 node.describe({"resource_type": unique_id.partition(".")[0]})
                 if message and "fail_fast" in message:
@@ -253,10 +255,13 @@ class Invocation:
         if node is not None and message is not None:
             node.except_(message.removeprefix(_WORKER_PREFIX))
 
-    def _cancel(self, event: Event, _: Node | None) -> None:
+    def _cancel(self, event: Event, _: Node | None) -> Node | None:
         name = text(event.data.get("conn_name"))
-        if name in self.nodes:
-            self.nodes[name].cancel(event.ts)
+        if name is None:
+            return None
+        node = self.node(name)
+        node.cancel(event.ts)
+        return node
 
     def _v2_error(self, event: Event, node: Node | None) -> None:
         if node is not None and event.level == "error" and event.msg:
@@ -264,17 +269,19 @@ class Invocation:
 
     def _error_title(self, event: Event, node: Node | None) -> None:
         name, path = text(event.data.get("node_name")), text(event.data.get("path"))
-        self._named_failure = (name, path) if node is None and name and path else None
+        if node is None and name and path:
+            self._titles[event.thread] = (name, path)
 
-    def _error_text(self, event: Event, node: Node | None) -> None:
+    def _error_text(self, event: Event, node: Node | None) -> Node | None:
         message = text(event.data.get("msg"))
+        title = self._titles.pop(event.thread, None)
         if message is not None:
-            node = node or self._node_of_error(message)
+            node = node or self._node_of_error(message, title)
             if node is not None:
                 node.explain(message)
-        self._named_failure = None
+        return node
 
-    def _node_of_error(self, message: str) -> Node | None:
+    def _node_of_error(self, message: str, title: tuple[str, str] | None) -> Node | None:
         """The node of an error text without `node_info`: every one of dbt 1.7, hooks up to 1.8."""
         hook = _FAILED_HOOK.match(message)
         if hook is not None:
@@ -283,7 +290,7 @@ class Invocation:
                     node.finish("error", {}, {})
                     return node
         named = _IN_NODE.search(message)
-        name, path = self._named_failure or ((named[2], named[3]) if named else ("", ""))
+        name, path = title or ((named[2], named[3]) if named else ("", ""))
         for node in self.nodes.values():
             own_path = node.facts.get("path") or "\0"
             if node.facts.get("name") == name and path.endswith(own_path.rpartition("/")[2]):
@@ -291,7 +298,7 @@ class Invocation:
         return None
 
 
-_HANDLERS: Final[dict[str, Callable[[Invocation, Event, Node | None], None]]] = {
+_HANDLERS: Final[dict[str, Callable[[Invocation, Event, Node | None], Node | None]]] = {
     "MainReportVersion": Invocation._version,
     "ArtifactWritten": Invocation._artifact,
     "MainEncounteredError": Invocation._invocation_error,

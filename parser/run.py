@@ -21,7 +21,7 @@ class Run:
 
     One stream may hold several invocations (`dbt seed && dbt run`, an appended `dbt.log`): a
     MainReportVersion begins each. An event of an invocation that never began is not dbt's: it is
-    refused, counted in `refused`, and shown by the caller as the text that it is.
+    refused and counted in `refused`; the caller shows it as the text that it is.
     """
 
     def __init__(self, *, attempt: int | None = None) -> None:
@@ -34,16 +34,12 @@ class Run:
         """In the order in which they began."""
         return list(self._invocations.values())
 
-    def accepts(self, event: Event) -> bool:
-        """Whether the event belongs to an invocation of this run, perhaps one that it begins."""
-        return self._invocation_of(event) is not None
-
-    def feed(self, event: Event) -> list[NodeRecord]:
-        """The records that are new or changed by this event."""
+    def feed(self, event: Event) -> list[NodeRecord] | None:
+        """The records that are new or changed by this event; None if the event is refused."""
         invocation = self._invocation_of(event)
         if invocation is None:
             self.refused += 1
-            return []
+            return None
         node = invocation.feed(event)
         return [] if node is None else self._publish(invocation, node)
 

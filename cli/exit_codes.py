@@ -1,0 +1,10 @@
+"""The relay's own exit codes; dbt's (0, 1, 2, 128+n) pass through. See the table in the README."""
+
+from __future__ import annotations
+
+from typing import Final
+
+USAGE: Final = 64
+INTERNAL: Final = 70
+UNDELIVERED: Final = 75
+CONFIGURATION: Final = 78

@@ -1,0 +1,54 @@
+"""The `dbt-relay` command group, and what its exit codes mean."""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+import click
+
+from .. import __version__
+from . import exit_codes
+from .replay import replay
+from .run import run
+
+EXAMPLES = """\b
+Examples:
+  dbt-relay run -- dbt build --select tag:daily
+  dbt-relay run --sink jsonl:records.jsonl -- dbt run
+  dbt-relay replay --sink jsonl:- logs/dbt.log
+"""
+
+
+@click.group(
+    help=f"""{EXAMPLES}
+
+    Run dbt once; every node's result is in Airflow the moment it is known.
+    """,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(
+    __version__,
+    message=f"dbt-relay %(version)s (python {platform.python_version()})",
+)
+def cli() -> None:
+    pass
+
+
+cli.add_command(run)
+cli.add_command(replay)
+
+
+def main() -> None:
+    """The console script. Bad usage ends with 64: click's own 2 would read as dbt's."""
+    try:
+        code = cli.main(prog_name="dbt-relay", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        code = exit_codes.USAGE
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    sys.exit(code)

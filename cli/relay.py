@@ -1,0 +1,93 @@
+"""The pipeline: dbt's bytes in; text for a person and records for the sinks out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..parser.events import Event, EventReader, Text
+from ..parser.run import Run
+from . import artifacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from ..parser.exits import Exit
+    from ..parser.invocation import Invocation
+    from ..parser.records import NodeRecord
+    from ..parser.secrets import Secrets
+    from .console import Console
+
+
+class Relay:
+    """Feeds one run. `publish` takes each record and must not block; `target_dir` is where dbt
+    writes its artifacts if its log does not say."""
+
+    def __init__(
+        self,
+        console: Console,
+        publish: Callable[[NodeRecord], object],
+        *,
+        secrets: Secrets,
+        target_dir: Path,
+        attempt: int | None = None,
+    ) -> None:
+        self.run = Run(attempt=attempt)
+        self.dbt_summary: str | None = None
+        self._reader = EventReader(secrets, unread_too=console.shows_debug)
+        self._console = console
+        self._publish = publish
+        self._target_dir = target_dir
+        self._traced: set[str] = set()
+
+    @property
+    def malformed(self) -> int:
+        """Events of the log that could not be read."""
+        return self._reader.malformed
+
+    def feed(self, chunk: bytes) -> None:
+        self._take(self._reader.feed(chunk))
+
+    def end(self, exit: Exit | None) -> None:
+        """The stream has ended: publish what only now is known."""
+        self._take(self._reader.end())
+        for invocation in self.run.invocations:
+            results = artifacts.run_results(invocation, self._target_dir)
+            if results is not None:
+                self._send(self.run.fill(results))
+            self._trace(invocation)
+        self._send(self.run.finish(exit))
+        self._console.flush()
+
+    def _take(self, items: Iterable[Event | Text]) -> None:
+        for item in items:
+            if isinstance(item, Text):
+                self._console.text(item.line)
+                continue
+            records = self.run.feed(item)
+            if records is None:
+                self._console.text(item.line)
+                continue
+            self._console.event(item)
+            if item.name == "StatsLine":
+                self.dbt_summary = item.msg
+            if records:
+                self._send(records)
+                # The first failure is when a skip may follow, whose cause the manifest tells.
+                if records[-1].outcome == "failure":
+                    self._trace(self.run.invocations[-1])
+        self._console.flush()
+
+    def _send(self, records: list[NodeRecord]) -> None:
+        for record in records:
+            self._publish(record)
+
+    def _trace(self, invocation: Invocation) -> None:
+        if invocation.id in self._traced or not any(
+            n.sent is not None and n.sent.outcome == "failure" for n in invocation.nodes.values()
+        ):
+            return
+        self._traced.add(invocation.id)
+        lineage = artifacts.lineage(invocation, self._target_dir)
+        if lineage is not None:
+            self.run.trace(lineage)

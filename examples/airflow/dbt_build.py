@@ -1,0 +1,48 @@
+"""Build a dbt project in one task; every node's result is an XCom of that task.
+
+The Airflow workers need, in their environment:
+
+    PATH                        leads to `dbt-relay` and `dbt` (a virtual environment of their own)
+    DBT_PROJECT_DIR             the folder with dbt_project.yml and profiles.yml
+    DBT_RELAY_AIRFLOW_URL       Airflow's API server as a worker reaches it: http://airflow:8080
+    DBT_RELAY_AIRFLOW_USERNAME  a user who may create and edit XComs
+    DBT_RELAY_AIRFLOW_PASSWORD  or DBT_RELAY_AIRFLOW_TOKEN, or …_TOKEN_FILE, in place of both
+"""
+
+from __future__ import annotations
+
+import os
+
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import TriggerRule, dag, get_current_context, task
+
+
+@dag(schedule=None, catchup=False, tags=["dbt"])
+def dbt_build() -> None:
+    # dbt's exit code is the task's: 0 is success, anything else fails it. The bundled project has
+    # nodes that fail on purpose; without `--exclude` they show what a failure looks like.
+    build = BashOperator(
+        task_id="dbt",
+        bash_command="dbt-relay run -- dbt build --exclude tag:on_purpose",
+        cwd=os.environ.get("DBT_PROJECT_DIR", "/opt/airflow/dbt/jaffle"),
+    )
+
+    # A record is there as soon as dbt is done with its node, and also when the build failed later
+    # on: ALL_DONE lets this task read it in both cases.
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def report() -> str:
+        node = "model.jaffle.orders"
+        record = get_current_context()["ti"].xcom_pull(task_ids="dbt", key=node)
+        if record is None:
+            # What dbt was not asked to build, or never got to, has no record.
+            print(f"{node}: not part of this run")
+            return "absent"
+        # `status` is dbt's own word; `outcome` is one of success, warning, failure, skipped and
+        # interrupted, and always there.
+        print(f"{node}: {record['status']}: {record.get('message', 'no message')}")
+        return record["outcome"]
+
+    build >> report()
+
+
+dbt_build()

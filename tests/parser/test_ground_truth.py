@@ -1,0 +1,143 @@
+"""Every real log against what dbt itself wrote of the same run."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections import Counter
+from typing import Any
+
+import pytest
+from logs import SCENARIOS, artifact, fold, log
+
+WITH_RESULTS = sorted(k for k in SCENARIOS if artifact(k) is not None and log(k)[:1] == b"{")
+DEBUG = {
+    key
+    for key in WITH_RESULTS
+    if b'"name": "NodeFinished"' in log(key)
+    # an operation is no node of the log; of noisy, the only NodeFinished is forged
+    if "run_operation" not in key and "noisy" not in key
+}
+FAIL_FAST = {key for key in SCENARIOS if "failfast" in key}
+TEMPORARY = re.compile(r"/\S+\.py")
+
+
+def float32(value: float | None) -> float | None:
+    """dbt's log has its times as protobuf floats."""
+    return None if value is None else struct.unpack("f", struct.pack("f", value))[0]
+
+
+def instant(timestamp: str) -> str:
+    return f"{timestamp.rstrip('Z')}{'' if '.' in timestamp else '.'}".ljust(26, "0")
+
+
+def spans(timing: list[dict[str, Any]] | None) -> list[tuple[str, str, str]]:
+    return [
+        (span["name"], instant(span["started_at"]), instant(span["completed_at"]))
+        for span in timing or ()
+    ]
+
+
+@pytest.mark.parametrize("key", WITH_RESULTS)
+def test_every_node_agrees_with_run_results(key: str) -> None:
+    artifact_bytes = artifact(key)
+    assert artifact_bytes is not None
+    document = json.loads(artifact_bytes)
+    folded = fold(log(key), results=artifact_bytes)
+    assert [document["metadata"]["invocation_id"]] == [i.id for i in folded.run.invocations]
+    final = folded.final
+    if key in FAIL_FAST:
+        # Under --fail-fast the file calls nodes skipped that the log shows ending otherwise.
+        ended = {r.unique_id for r in fold(log(key)).records}
+        document["results"] = [r for r in document["results"] if r["unique_id"] not in ended]
+        causes = {final[r["unique_id"]].skip_cause for r in document["results"]}
+        assert causes == {"fail_fast"}
+    for result in document["results"]:
+        record = final[result["unique_id"]]
+        message = record.message or ""
+        if record.batches is not None:
+            # The file has no more than `ERROR` of a microbatch model; the log has the texts.
+            message = message.partition("\n")[0]
+        assert record.status == result["status"]
+        if result["unique_id"].startswith("macro.") and record.status == "error":
+            assert "op_nope does not exist" in message  # the file has no text of an operation
+        else:
+            assert message == (result["message"] or "")
+        if record.resource_type in ("test", "unit_test"):
+            assert record.failures == result["failures"]
+        if result.get("relation_name"):
+            assert record.relation == result["relation_name"]
+        if record.resource_type != "operation" and record.timing is not None:
+            assert record.thread == result["thread_id"]
+            assert float32(record.execution_time) == float32(result["execution_time"])
+            assert (record.adapter_response or {}) == result["adapter_response"]
+            assert spans(record.timing) == spans(result["timing"])
+
+
+@pytest.mark.parametrize("key", sorted(DEBUG))
+def test_a_debug_log_needs_no_file(key: str) -> None:
+    """Status, text, times and adapter response are all in the log, at the node's own end."""
+    document = json.loads(artifact(key) or b"")
+    folded = fold(log(key))
+    missing = {r["unique_id"] for r in document["results"]} - folded.final.keys()
+    assert not missing or key in FAIL_FAST
+    timed = [r for r in document["results"] if r["timing"] and r["unique_id"] not in missing]
+    for result in timed:
+        if not result["unique_id"].startswith("operation."):
+            assert folded.final[result["unique_id"]].timing is not None
+
+
+@pytest.mark.parametrize("key", sorted(SCENARIOS))
+def test_one_record_per_node_amended_only_where_something_changed(key: str) -> None:
+    folded = fold(log(key))
+    writes = Counter(record.unique_id for record in folded.records)
+    for uid, record in folded.final.items():
+        assert record.sequence == writes[uid]
+        assert writes[uid] == 1 or (writes[uid] == 2 and record.outcome != "success")
+    for before, after in zip(folded.records, folded.records[1:], strict=False):
+        assert before != after
+    if key in DEBUG:
+        twice = [uid for uid, n in writes.items() if n > 1]
+        assert all(folded.final[uid].resource_type == "operation" for uid in twice)
+
+
+@pytest.mark.parametrize("key", sorted(SCENARIOS))
+def test_absent_is_absent(key: str) -> None:
+    for record in fold(log(key)).records:
+        for value in record.to_json().values():
+            assert value is not None
+            assert value not in ("", "None", {}, [])
+
+
+@pytest.mark.parametrize("key", ["1.11.16/source_freshness_debug", "1.11.16/source_freshness_info"])
+def test_freshness_agrees_with_sources(key: str) -> None:
+    document = json.loads(artifact(key, "sources") or b"")
+    final = fold(log(key)).final
+    assert len([uid for uid in final if uid.startswith("source.")]) == 4
+    assert len(document["results"]) >= 3
+    for result in document["results"]:
+        assert final[result["unique_id"]].status == result["status"]
+
+
+@pytest.mark.parametrize("version", ["1.8", "1.10", "1.11.16", "1.12.6", "1.7.20", "1.9.11"])
+def test_info_and_debug_logs_come_to_the_same(version: str) -> None:
+    """Two runs of one project; what a run itself decides (times, threads, ids) is left out."""
+    scenario = "example" if f"{version}/example_info" in SCENARIOS else "build_fail"
+    same = ("unique_id", "resource_type", "status", "outcome", "message", "failures", "name")
+    same += ("path", "materialized", "relation", "batches", "skip_cause", "total")
+    comparable = []
+    for level in ("info", "debug"):
+        final = fold(log(f"{version}/{scenario}_{level}")).final.values()
+        comparable.append(
+            {
+                r.unique_id: [TEMPORARY.sub("", str(getattr(r, field))) for field in same]
+                for r in final
+            }
+        )
+    info, debug = comparable
+    # dbt prints no line at info level for these: ephemeral models, and those skipped because of one
+    silent = {uid for uid in debug if "eph" in uid}
+    assert info.keys() >= debug.keys() - silent
+    for uid in info.keys() - silent:
+        assert info[uid] == debug[uid]

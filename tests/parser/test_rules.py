@@ -1,0 +1,183 @@
+"""What each outcome comes to, on the real logs that show it."""
+
+from __future__ import annotations
+
+import pytest
+from logs import SCENARIOS, artifact, fold, line, log
+
+from dbt_relay.parser import NodeRecord, read_lineage
+from dbt_relay.parser.exits import Exit
+
+FAILING = ["1.8/build_fail_debug", "1.10/build_fail_debug", "1.11.16/build_fail_debug"]
+FAILING += ["1.12.6/build_fail_debug"]
+
+
+def node(key: str, unique_id: str) -> NodeRecord:
+    return fold(log(key)).final[unique_id]
+
+
+@pytest.mark.parametrize("key", FAILING[1:])
+def test_microbatch_has_its_batches_and_the_real_error(key: str) -> None:
+    partial = node(key, "model.jaffle.mb_partial")
+    assert (partial.status, partial.outcome) == ("partial success", "failure")
+    assert partial.batches == {"total": 5, "error": 1, "success": 4}
+    assert partial.message is not None
+    assert partial.message.startswith("PARTIAL SUCCESS (4/5)\nRuntime Error")
+    assert "batch boom" in partial.message
+    failed = node(key, "model.jaffle.mb_allbad")
+    assert failed.status == "error"
+    assert "nope_mb" in (failed.message or "")
+    assert failed.batches == {"total": 5, "error": 1, "skipped": 4}
+    assert node(key, "model.jaffle.mb_ok").batches == {"total": 5, "success": 5}
+
+
+@pytest.mark.parametrize("key", FAILING)
+def test_a_skip_names_its_cause(key: str) -> None:
+    skipped = [r for r in fold(log(key)).records if r.status == "skipped"]
+    assert {r.skip_cause for r in skipped} == {"upstream_failed"}
+    (ephemeral,) = [r for r in skipped if r.message]
+    assert ephemeral.caused_by == "model.jaffle.eph_bad"
+
+
+@pytest.mark.parametrize("key", ["1.7.20/example_debug", "1.7.20/example_info", "1.9.11/example_info"])
+def test_a_single_failure_is_the_culprit(key: str) -> None:
+    skipped = node(key, "model.jaffle.skipped_on_purpose")
+    assert skipped.caused_by == "model.jaffle.broken_on_purpose"
+
+
+def test_the_manifest_tells_several_failures_apart() -> None:
+    manifest = b"""{"metadata": {"invocation_id": "i-1"}, "nodes": {"sql": "\\"parent_map\\": {"},
+        "parent_map": {"model.a.child": ["model.a.ok", "model.a.bad"], "model.a.ok": [],
+        "model.a.grandchild": ["model.a.child"], "test.a.t": ["model.a.ok"],
+        "model.a.tested": ["model.a.ok"]}, "child_map": {}}""".replace(b"\n        ", b" ")
+    lineage = read_lineage(manifest)
+    assert lineage is not None
+    assert lineage.invocation_id == "i-1"
+    failed = ["model.a.bad", "model.a.far", "test.a.t"]
+    assert lineage.culprit("model.a.child", failed) == "model.a.bad"
+    assert lineage.culprit("model.a.grandchild", failed) == "model.a.bad"
+    assert lineage.culprit("model.a.tested", failed) == "test.a.t"
+    assert lineage.culprit("model.a.bad", failed) is None
+    assert read_lineage(b'{"metadata": {}}') is None
+
+
+@pytest.mark.parametrize("key", [k for k in SCENARIOS if "failfast" in k])
+def test_fail_fast_the_log_wins_over_the_file(key: str) -> None:
+    live = fold(log(key)).final
+    filled = fold(log(key), results=artifact(key)).final
+    assert len(filled) > len(live) > 0
+    for unique_id, record in filled.items():
+        if unique_id in live and live[unique_id].status != "skipped":
+            assert record.status == live[unique_id].status
+        elif unique_id not in live:
+            assert (record.status, record.skip_cause) == ("skipped", "fail_fast")
+
+
+def test_results_of_another_invocation_are_ignored() -> None:
+    key = "1.11.16/sigterm_debug"
+    other = artifact("1.11.16/build_fail_debug")
+    assert fold(log(key), results=other).final == fold(log(key)).final
+
+
+@pytest.mark.parametrize("key", [k for k in SCENARIOS if "sigint_" in k or "sigint2_" in k])
+def test_a_query_that_dbt_cancelled_is_interrupted(key: str) -> None:
+    final = fold(log(key)).final
+    slow = [r for uid, r in final.items() if ".slow_" in uid]
+    assert slow
+    for record in slow:
+        assert (record.status, record.outcome) == ("error", "interrupted")
+
+
+@pytest.mark.parametrize("key", [k for k in SCENARIOS if k.endswith(("sigterm_debug", "sigkill_debug"))])
+def test_a_killed_dbt_leaves_no_node_without_a_record(key: str) -> None:
+    folded = fold(log(key), exit=Exit(code=None, signal=9))
+    running = [r for r in folded.records if r.artificial]
+    assert running
+    for record in running:
+        assert (record.status, record.outcome) == ("interrupted", "interrupted")
+        assert "killed by SIGKILL" in (record.message or "")
+    started = {r.unique_id for r in folded.records}
+    assert all(r.status != "interrupted" or r.started_at for r in folded.records)
+    assert len(started) == len(folded.records)
+
+
+def test_a_result_line_without_its_node_finished_still_counts() -> None:
+    """dbt died between the two: the line is known, so the node did not just stop."""
+    stream = log("1.11.16/recommended")
+    cut = stream.index(b'"name": "NodeFinished"')
+    final = fold(stream[: stream.rfind(b"\n", 0, cut) + 1]).final
+    record = final["model.jaffle.stg_customers"]
+    assert (record.status, record.artificial) == ("success", None)
+
+
+@pytest.mark.parametrize("key", ["1.11.16/bad_start_hook_debug", "1.8/bad_start_hook_debug"])
+def test_a_failed_hook_has_its_text(key: str) -> None:
+    (hook,) = [r for r in fold(log(key)).final.values() if r.resource_type == "operation"
+               and r.outcome == "failure"]
+    assert hook.unique_id == "operation.jaffle.jaffle-on-run-start-2"
+    assert "nope_start_hook does not exist" in (hook.message or "")
+
+
+def test_warn_error_makes_a_warning_a_failure() -> None:
+    statuses = {r.status for r in fold(log("1.11.16/test_warn_error_debug")).final.values()}
+    assert "warn" not in statuses
+    assert "fail" in statuses
+
+
+@pytest.mark.parametrize("key", [k for k in SCENARIOS if "dbtrunner" in k])
+def test_dictionaries_of_the_runner_come_to_the_same_as_a_subprocess(key: str) -> None:
+    runner = fold(log(key)).final
+    subprocess = fold(log("1.11.16/build_fail_debug")).final
+    assert runner.keys() == subprocess.keys()
+    for unique_id, record in runner.items():
+        other = subprocess[unique_id]
+        assert (record.status, record.failures, record.batches) == (
+            other.status,
+            other.failures,
+            other.batches,
+        )
+
+
+class TestV2:
+    """The `json` format of dbt v2 (Fusion): constructed lines, made after its documentation."""
+
+    INFO = {"unique_id": "model.shop.orders", "node_name": "orders", "resource_type": "model"}
+    BEGIN = line(
+        "MainReportVersion",
+        {"version": "=2.0.9", "log_version": 3},
+        level="info",
+        thread="tokio-rt-worker",
+    )
+
+    def finished(self, status: str) -> bytes:
+        info = {
+            **self.INFO,
+            "node_started_at": "2026-01-02T03:04:05.5Z",
+            "node_finished_at": "2026-01-02T03:04:06Z",
+        }
+        result = {"status": status, "execution_time": 0.5}
+        return line("NodeFinished", {"node_info": info, "run_result": result})
+
+    @pytest.mark.parametrize("generic_first", [True, False])
+    def test_the_error_text_is_a_generic_event(self, generic_first: bool) -> None:
+        generic = line(
+            "Generic",
+            {"node_info": {"unique_id": "model.shop.orders"}},
+            level="error",
+            msg="[error] dbt1014: no such column",
+        )
+        events = [generic, self.finished("error")]
+        stream = self.BEGIN + b"".join(events if generic_first else events[::-1])
+        record = fold(stream).final["model.shop.orders"]
+        assert (record.status, record.message) == ("error", "[error] dbt1014: no such column")
+        assert record.started_at == "2026-01-02T03:04:05.5Z"
+        assert record.dbt_version == "2.0.9"
+
+    def test_a_reused_node_is_a_success(self) -> None:
+        (record,) = fold(self.BEGIN + self.finished("reused")).records
+        assert (record.status, record.outcome) == ("reused", "success")
+
+    def test_a_start_line_without_a_place(self) -> None:
+        start = line("LogStartLine", {"node_info": self.INFO}, level="info")
+        (record,) = fold(self.BEGIN + start + self.finished("success")).records
+        assert (record.index, record.total) == (None, None)

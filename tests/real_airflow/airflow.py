@@ -1,0 +1,195 @@
+"""What the tests ask of a running Airflow: trigger, wait, read XComs, audit and task logs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .api import Answer, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .server import Server
+
+DONE = frozenset({"success", "failed"})
+
+
+class Write(NamedTuple):
+    """One mutating XCom call, as Airflow's audit log has it."""
+
+    event: str
+    key: str
+    user: str
+
+
+class Airflow:
+    """Talks to one Server. Run ids are ours, so that a trigger can be repeated safely."""
+
+    def __init__(self, server: Server, project: Path) -> None:
+        self.server = server
+        self.project = project
+        self.api = server.api
+
+    # Runs ----------------------------------------------------------------------------------
+
+    def wait_for_dag(self, dag_id: str, within: float = 60.0) -> None:
+        """Until the DAG processor has parsed `dag_id` and the scheduler may run it."""
+        self._poll(
+            lambda: self.api.call("GET", path_of("dags", dag_id)).status == 200,
+            f"DAG {dag_id} to be parsed",
+            within,
+        )
+
+    def trigger(self, dag_id: str, conf: Mapping[str, object] | None = None) -> str:
+        """Start a DAG run; its run id."""
+        run_id = f"test__{uuid.uuid4().hex[:12]}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        self._write("POST", path_of("dags", dag_id, "dagRuns"), body)
+        return run_id
+
+    def wait(self, dag_id: str, run_id: str, within: float = 120.0) -> str:
+        """The DAG run's final state, `success` or `failed`."""
+        path = path_of("dags", dag_id, "dagRuns", run_id)
+        state = ""
+
+        def ended() -> bool:
+            nonlocal state
+            state = self.api.call("GET", path).body["state"]
+            return state in DONE
+
+        self._poll(ended, f"run {run_id} of {dag_id} to end (task log below)", within)
+        return state
+
+    def run(self, dag_id: str, conf: Mapping[str, object] | None = None) -> tuple[str, str]:
+        """Trigger and wait: the run id and the final state."""
+        run_id = self.trigger(dag_id, conf)
+        return run_id, self.wait(dag_id, run_id)
+
+    # Task instances and XComs ------------------------------------------------------------------
+
+    def ti(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
+        parts = ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id]
+        answer = self.api.call("GET", path_of(*parts, *([map_index] if map_index >= 0 else [])))
+        assert answer.status == 200, answer
+        return answer.body
+
+    def mark_failed(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """As the button in the UI; Airflow ends the task at its next heartbeat."""
+        path = path_of("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id)
+        self._write("PATCH", path, {"new_state": "failed"})
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str, map_index: int = -1) -> Any:
+        """The value as REST gives it; KeyError where there is none."""
+        path = self._xcoms(dag_id, run_id, task_id, key) + f"?map_index={map_index}"
+        answer = self.api.call("GET", path)
+        if answer.status == 404:
+            raise KeyError(key)
+        assert answer.status == 200, answer
+        return answer.body["value"]
+
+    def xcom_keys(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> set[str]:
+        path = self._xcoms(dag_id, run_id, task_id) + f"?limit=100&map_index_filter={map_index}"
+        answer = self.api.call("GET", path)
+        assert answer.status == 200, answer
+        entries = answer.body["xcom_entries"]
+        assert answer.body["total_entries"] == len(entries), "more XComs than one page holds"
+        return {entry["key"] for entry in entries}
+
+    def xcoms(
+        self, dag_id: str, run_id: str, task_id: str, map_index: int = -1
+    ) -> dict[str, dict[str, Any]]:
+        """Every XCom of one task instance but `return_value`."""
+        keys = self.xcom_keys(dag_id, run_id, task_id, map_index) - {"return_value"}
+        return {key: self.xcom(dag_id, run_id, task_id, key, map_index) for key in keys}
+
+    @staticmethod
+    def _xcoms(dag_id: str, run_id: str, task_id: str, *key: str) -> str:
+        parts = ("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", *key)
+        return path_of(*parts)
+
+    # Logs --------------------------------------------------------------------------------------
+
+    def audit(self, dag_id: str, run_id: str) -> list[Write]:
+        """The XCom writes that came over REST, oldest first, refused ones included."""
+        query = (
+            "select event, extra, owner from log where dag_id = ? and run_id = ?"
+            " and event like '%_xcom_entry' order by id"
+        )
+        uri = f"file:{self.server.database}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
+            rows = database.execute(query, (dag_id, run_id)).fetchall()
+        # An update's body has no key: there it is in the path, which the log keeps as `xcom_key`.
+        found = ((event, json.loads(extra), owner) for event, extra, owner in rows)
+        return [Write(e, x.get("key") or x.get("xcom_key"), owner) for e, x, owner in found]
+
+    def task_log(
+        self, dag_id: str, run_id: str, task_id: str, attempt: int = 1, map_index: int = -1
+    ) -> str:
+        """What the task's log holds so far, one event a line; empty before the task began."""
+        folder = self.server.task_logs / f"dag_id={dag_id}" / f"run_id={run_id}"
+        folder /= f"task_id={task_id}"
+        if map_index >= 0:
+            folder /= f"map_index={map_index}"
+        try:
+            lines = (folder / f"attempt={attempt}.log").read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return ""
+        return "\n".join(_event_of(line) for line in lines)
+
+    def wait_for_log(
+        self, dag_id: str, run_id: str, task_id: str, text: str, within: float = 60.0
+    ) -> None:
+        self._poll(
+            lambda: text in self.task_log(dag_id, run_id, task_id),
+            f"{text!r} in the log of {dag_id}.{task_id}",
+            within,
+        )
+
+    def report(self) -> str:
+        """For a person whose test failed: the last task logs, then the processes' own logs."""
+        paths = sorted(
+            self.server.task_logs.rglob("attempt=*.log"), key=lambda p: p.stat().st_mtime
+        )
+        tails = []
+        for path in paths[-2:]:
+            lines = path.read_text(errors="replace").splitlines()[-60:]
+            tails.append("\n".join([f"--- {path}", *map(_event_of, lines)]))
+        return "\n".join([*tails, self.server.log_tails(1500)])
+
+    # Plumbing ----------------------------------------------------------------------------------
+
+    def _write(self, method: str, path: str, body: object) -> None:
+        """A call that must be accepted.
+
+        SQLite answers 500 while another process holds its lock for 5 s: repeated then, and a 409
+        says that the first had arrived after all.
+        """
+        answer: Answer | None = None
+        for _ in range(4):
+            answer = self.api.call(method, path, body)
+            if answer.status != 500:
+                break
+        assert answer is not None
+        assert answer.status in {200, 409}, answer
+
+    def _poll(self, ready: Any, what: str, within: float) -> None:
+        deadline = time.monotonic() + within
+        while not ready():
+            if time.monotonic() > deadline:
+                msg = f"waited {within:.0f} s for {what}"
+                raise TimeoutError(msg)
+            time.sleep(0.25)
+
+
+def _event_of(line: str) -> str:
+    """The text of one line of a task log, which Airflow 3 writes as JSON objects."""
+    try:
+        return str(json.loads(line)["event"])
+    except (ValueError, KeyError, TypeError):
+        return line

@@ -1,0 +1,86 @@
+"""One real Airflow for all tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .airflow import Airflow
+from .server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+DAGS = ("dbt_build", "command", "command_twice", "command_timeout", "command_mapped")
+
+
+def _executable(path: Path, variable: str) -> Path:
+    if not os.access(path, os.X_OK):
+        pytest.fail(
+            f"no {path}: `make test` creates it, or name another by {variable}", pytrace=False
+        )
+    return path.absolute()
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """An Airflow whose workers are set up as the example's README says, with the USER role."""
+    executable = _executable(
+        Path(os.environ.get("DBT_RELAY_TEST_AIRFLOW", ROOT / ".venv-airflow/bin/airflow")),
+        "DBT_RELAY_TEST_AIRFLOW",
+    )
+    programs = Path(os.environ.get("DBT_RELAY_TEST_BIN", ROOT / ".venv/bin"))
+    for program in ("dbt-relay", "dbt"):
+        _executable(programs / program, "DBT_RELAY_TEST_BIN")
+
+    home = tmp_path_factory.mktemp("airflow")
+    project = home / "jaffle"
+    shutil.copytree(
+        ROOT / "examples/jaffle", project, ignore=shutil.ignore_patterns("target", "logs")
+    )
+    server = Server(executable, home, _inherited())
+    server.environ |= {
+        "PATH": f"{programs.absolute()}{os.pathsep}{os.environ['PATH']}",
+        "DBT_PROJECT_DIR": str(project),
+        "DBT_RELAY_AIRFLOW_URL": server.url,
+        "DBT_RELAY_AIRFLOW_USERNAME": "user",
+        "DBT_RELAY_AIRFLOW_PASSWORD": server.passwords["user"],
+    }
+    server.dags.mkdir()
+    for dag_file in (ROOT / "examples/airflow/dbt_build.py", *HERE.glob("dags/*.py")):
+        shutil.copy(dag_file, server.dags)
+    try:
+        server.start()
+        running = Airflow(server, project)
+        for dag_id in DAGS:
+            running.wait_for_dag(dag_id)
+        yield running
+    finally:
+        server.stop()
+    assert not server.processes_left(within=5.0)
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment without what would configure Airflow, dbt or the relay."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIRFLOW", "_AIRFLOW", "DBT_", "JAFFLE_"))
+    }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    airflow = getattr(item, "funcargs", {}).get("airflow")
+    if report.when == "call" and report.failed and isinstance(airflow, Airflow):
+        report.sections.append(("Airflow", airflow.report()))
+    return report
