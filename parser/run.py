@@ -65,7 +65,7 @@ class Run:
         `exit` is how dbt ended, None where only its log is known. Every node that started and did
         not end becomes `interrupted`, with the reason.
         """
-        how = f"dbt ended with {exit.describe()}" if exit is not None else "the log ends"
+        how = f"dbt {exit.describe()}" if exit is not None else "the log ends"
         records: list[NodeRecord] = []
         for invocation in self._invocations.values():
             records += self._publish(invocation, *invocation.finish(how))
