@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 USAGE: Final = 64
+NO_EVENTS: Final = 65
 INTERNAL: Final = 70
 UNDELIVERED: Final = 75
 CONFIGURATION: Final = 78

@@ -12,7 +12,9 @@ from . import exit_codes
 from .replay import replay
 from .run import run
 
-EXAMPLES = """\b
+HELP = """Run dbt once; every node's result is in Airflow the moment it is known.
+
+\b
 Examples:
   dbt-relay run -- dbt build --select tag:daily
   dbt-relay run --sink jsonl:records.jsonl -- dbt run
@@ -21,10 +23,7 @@ Examples:
 
 
 @click.group(
-    help=f"""{EXAMPLES}
-
-    Run dbt once; every node's result is in Airflow the moment it is known.
-    """,
+    help=HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(

@@ -52,7 +52,7 @@ _DELIVERY: Final = (
         default=-1,
         show_default=True,
         metavar="N",
-        help="Index of a mapped task. Airflow does not export it: '{{ ti.map_index }}'.",
+        help="Index, if the task is mapped. Airflow does not export it: '{{ ti.map_index }}'.",
     ),
     option(
         "--xcom-task-id",

@@ -2,64 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..parser.records import NodeRecord
     from ..sinks import Figures
 
-_LISTED = 20
+_LISTED: Final = 20
+_FAILED_IN_SUMMARY: Final = 100
 
 
-def failures(failed: list[NodeRecord], dbt_summary: str | None) -> Iterator[str]:
+def failures(failed: Sequence[NodeRecord], dbt_summary: str | None) -> Iterator[str]:
     """The failed nodes once more with their full texts, then dbt's own count of the run."""
     if not failed:
         return
     yield ""
-    yield f"{len(failed)} {'node' if len(failed) == 1 else 'nodes'} did not succeed:"
+    yield f"{_count(len(failed), 'node')} did not succeed:"
     for record in failed:
-        yield f"  {record.unique_id}  [{record.status}]"
+        yield f"  {record.unique_id} [{record.status}]"
         for line in (record.message or "no error text").splitlines():
             yield f"    {line}"
     if dbt_summary:
         yield dbt_summary
 
 
-def delivery(figures: Figures) -> Iterator[str]:
-    """One line on delivery; what was not delivered by name, with the reason."""
-    line = f"relay: {_count(figures.records, 'record')}, {figures.delivered} delivered"
-    for word, lost in (("waiting", figures.waiting), ("rejected", figures.rejected)):
-        if lost:
-            line += f", {len(lost)} {word}"
-    yield line
-    for word, lost in (("not delivered", figures.waiting), ("rejected", figures.rejected)):
-        for key, reason in list(lost.items())[:_LISTED]:
-            yield f"relay: {word}: {key}: {reason}"
-        if len(lost) > _LISTED:
-            yield f"relay: {word}: {', '.join(list(lost)[_LISTED:])}"
+def delivery(records: int, figures: Sequence[Figures]) -> Iterator[str]:
+    """A line for each sink: what was delivered, and by name what was not."""
+    if not figures:
+        yield f"relay: {_count(records, 'record')}"
+    for of_sink in figures:
+        line = f"relay: {_count(of_sink.records, 'record')}, {of_sink.delivered} delivered"
+        if len(figures) > 1:
+            line += f" to {of_sink.sink}"
+        missing = (("waiting", of_sink.waiting), ("rejected", of_sink.rejected))
+        yield line + "".join(f", {len(keys)} {word}" for word, keys in missing if keys)
+        for word, keys in missing:
+            for key, reason in list(keys.items())[:_LISTED]:
+                yield f"relay: {word}: {key}: {reason}"
+            if len(keys) > _LISTED:
+                yield f"relay: {word}: {', '.join(list(keys)[_LISTED:])}"
 
 
-def summary(outcomes: dict[str, int], failed: list[NodeRecord], figures: Figures) -> str:
-    """The run in one line of JSON: the last line of an Airflow task is its `return_value`."""
+def summary(
+    outcomes: dict[str, int], failed: Sequence[NodeRecord], figures: Sequence[Figures]
+) -> str:
+    """The run in one line of JSON: Airflow makes a task's last line its `return_value`."""
     value: dict[str, Any] = {
         "nodes": outcomes,
-        "failed": [record.unique_id for record in failed],
-        "delivery": figures_json(figures),
+        "failed": [record.unique_id for record in failed[:_FAILED_IN_SUMMARY]],
+        "delivery": {f.sink: f.to_json() for f in figures},
     }
+    if len(failed) > _FAILED_IN_SUMMARY:
+        value["failed_omitted"] = len(failed) - _FAILED_IN_SUMMARY
     return orjson.dumps(value).decode()
-
-
-def figures_json(figures: Figures) -> dict[str, int]:
-    return {
-        "records": figures.records,
-        "delivered": figures.delivered,
-        "waiting": len(figures.waiting),
-        "rejected": len(figures.rejected),
-    }
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,40 +6,47 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ..parser.exits import Exit
 from ..parser.records import RunRecord
 from ..parser.secrets import Secrets
-from . import dbt, exit_codes, report
+from . import dbt
 from .child import CannotStart, Child
 from .console import Console
 from .destination import Destination
+from .ending import end, now
 from .options import CREDENTIALS, delivery_options, option
 from .relay import Relay
-from .signals import Signals
+from .signals import STOP, Signals
 
-EXAMPLES = """\b
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HELP: Final = """Run COMMAND, which is dbt or ends in dbt, and publish one record per node.
+
+The output is what dbt itself would print. The exit code is dbt's.
+
+\b
 Examples:
   dbt-relay run -- dbt build --select tag:daily
   dbt-relay run --sink airflow --sink jsonl:records.jsonl -- dbt run
   dbt-relay run -- uv run dbt build
-  dbt-relay run -- ./nightly.sh      (a script that ends in dbt)
+  dbt-relay run -- ./nightly.sh         a script that ends in dbt
 """
+FLUSH_WHEN_STOPPED: Final = 10.0
+"""Seconds for the last deliveries of a relay that was told to stop."""
 
 
 @click.command(
     context_settings={"allow_interspersed_args": False},
-    help=f"""{EXAMPLES}
-
-    Run COMMAND, which is dbt or ends in dbt, and publish one record per node.
-
-    The output is what dbt itself would print. The exit code is dbt's.
-    """,
+    help=HELP,
     epilog=CREDENTIALS,
     short_help="Run dbt and relay its results.",
 )
+@delivery_options
 @option(
     "--grace",
     type=click.FloatRange(min=0),
@@ -48,16 +55,13 @@ Examples:
     metavar="SECONDS",
     help="How long dbt may cancel its queries when the relay is told to stop.",
 )
-@delivery_options
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
     destination = Destination.choose(options, os.environ)
-    prepared = dbt.prepare(
-        command, os.environ, is_terminal=sys.stdout.isatty(), cwd=Path.cwd()
-    )
-    talk = sys.stderr if destination.owns_stdout else sys.stdout
+    is_terminal = sys.stdout.isatty()
+    prepared = dbt.prepare(command, os.environ, is_terminal=is_terminal, cwd=Path.cwd())
     console = Console(
-        talk.buffer,
+        (sys.stderr if destination.owns_stdout else sys.stdout).buffer,
         level=prepared.level,
         quiet=prepared.quiet,
         style=prepared.style,
@@ -65,6 +69,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
     )
     for note in (*destination.notes, *_notes(prepared)):
         click.echo(f"relay: {note}", err=True)
+    _let_go_of_stdin()
 
     with Signals() as signals:
         try:
@@ -80,8 +85,40 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                 target_dir=prepared.target_dir,
                 attempt=destination.attempt,
             )
-            delivery.put(RunRecord(state="running", command=shlex.join(command)))
+            started = RunRecord(
+                state="running",
+                command=shlex.join(command),
+                started_at=now(),
+                attempt=destination.attempt,
+            )
+            delivery.put(started)
             for chunk in child.output():
                 relay.feed(chunk)
             relay.end(child.exit)
-            return 0
+            timeout = destination.flush_timeout
+            return end(
+                relay,
+                console,
+                destination,
+                delivery,
+                started,
+                exit=child.exit or Exit(code=0),
+                flush_timeout=timeout if child.stopped_by is None else min(timeout, FLUSH_WHEN_STOPPED),
+                interrupted=lambda: any(signum in STOP for signum in signals.take()),
+            )
+
+
+def _notes(prepared: dbt.DbtCommand) -> Iterator[str]:
+    if prepared.removed:
+        yield (
+            f"{', '.join(prepared.removed)} is not passed on to dbt, whose full log is needed; "
+            "what is printed here follows it all the same"
+        )
+
+
+def _let_go_of_stdin() -> None:
+    """In an Airflow task standard input is the supervisor's socket, and who holds it open keeps
+    the task `running` for a minute after its end (Airflow 3.3)."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)

@@ -93,7 +93,8 @@ RunState = Literal["running", "finished", "died"]
 class RunRecord(_Record):
     """The state of a whole run; tells a consumer that a node was not part of it.
 
-    `nodes` counts node records by outcome. `delivery` is filled by whoever delivered them.
+    `nodes` counts the nodes by outcome, `failed` names those that failed or were interrupted,
+    `delivery` says for each sink what became of the records.
     """
 
     schema = "dbt-relay/run@1"
@@ -105,7 +106,7 @@ class RunRecord(_Record):
     message: str | None = None
     nodes: dict[str, int] | None = None
     failed: list[str] | None = None
-    delivery: dict[str, int] | None = None
+    delivery: dict[str, dict[str, int]] | None = None
     started_at: str | None = None
     finished_at: str | None = None
     invocation_id: str | None = None
@@ -113,9 +114,7 @@ class RunRecord(_Record):
     attempt: int | None = None
     sequence: int = 1
 
-    @property
-    def key(self) -> str:
-        return "dbt_relay_run"
+    key = "dbt_relay_run"
 
 
 Record = NodeRecord | RunRecord

@@ -40,9 +40,11 @@ Verdict = Delivered | Retry | Hold | Rejected
 
 
 class Sink(Protocol):
-    """A place where records land. `send` blocks, and is called from one delivery thread."""
+    """A place where records land. `send` blocks; delivery threads call it, `most_workers` at once
+    and no two with the same key."""
 
     name: str
+    most_workers: int
 
     def send(self, record: Record) -> Verdict:
         """Deliver one record. Returns only once the destination has it, or will not take it."""

@@ -142,6 +142,15 @@ class Airflow:
             return ""
         return "\n".join(_event_of(line) for line in lines)
 
+    def output(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """What a BashOperator's command itself printed, without its command line."""
+        log = self.task_log(dag_id, run_id, task_id)
+        _, start, output = log.partition("\nOutput:\n")
+        output, end, _ = output.partition("\nCommand exited with return code")
+        assert start, log
+        assert end, log
+        return output
+
     def wait_for_log(
         self, dag_id: str, run_id: str, task_id: str, text: str, within: float = 60.0
     ) -> None:
@@ -156,7 +165,7 @@ class Airflow:
         paths = sorted(
             self.server.task_logs.rglob("attempt=*.log"), key=lambda p: p.stat().st_mtime
         )
-        tails = []
+        tails: list[str] = []
         for path in paths[-2:]:
             lines = path.read_text(errors="replace").splitlines()[-60:]
             tails.append("\n".join([f"--- {path}", *map(_event_of, lines)]))

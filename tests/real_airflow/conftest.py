@@ -21,7 +21,7 @@ DAGS = ("dbt_build", "command", "command_twice", "command_timeout", "command_map
 
 
 def _executable(path: Path, variable: str) -> Path:
-    if not os.access(path, os.X_OK):
+    if not (path.is_file() and os.access(path, os.X_OK)):
         pytest.fail(
             f"no {path}: `make test` creates it, or name another by {variable}", pytrace=False
         )
@@ -32,10 +32,10 @@ def _executable(path: Path, variable: str) -> Path:
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     """An Airflow whose workers are set up as the example's README says, with the USER role."""
     executable = _executable(
-        Path(os.environ.get("DBT_RELAY_TEST_AIRFLOW", ROOT / ".venv-airflow/bin/airflow")),
+        Path(os.environ.get("DBT_RELAY_TEST_AIRFLOW") or ROOT / ".venv-airflow/bin/airflow"),
         "DBT_RELAY_TEST_AIRFLOW",
     )
-    programs = Path(os.environ.get("DBT_RELAY_TEST_BIN", ROOT / ".venv/bin"))
+    programs = Path(os.environ.get("DBT_RELAY_TEST_BIN") or ROOT / ".venv/bin")
     for program in ("dbt-relay", "dbt"):
         _executable(programs / program, "DBT_RELAY_TEST_BIN")
 

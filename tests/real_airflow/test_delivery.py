@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TASK = "dbt"
 RUN = "dbt_relay_run"
+EXITED = "Command exited with return code {}\n"
 
 
 def run_results(project: Path) -> dict[str, dict[str, Any]]:
@@ -94,9 +95,13 @@ def test_a_failing_build(airflow: Airflow, tmp_path: Path) -> None:
     run_id, state = airflow.run("command", {"command": command})
 
     assert state == "failed"
-    log = airflow.task_log("command", run_id, TASK)
-    assert "Command exited with return code 1\n" in log
-    assert '"schema"' not in log, "a record, or dbt's raw JSON, in the task log"
+    assert EXITED.format(1) in airflow.task_log("command", run_id, TASK)
+    output = airflow.output("command", run_id, TASK)
+    assert '"info"' not in output, "dbt's raw JSON in the task log"
+    assert set(json.loads(output.splitlines()[-1])["failed"]) == {
+        "model.jaffle.broken_on_purpose",
+        "test.jaffle.fails_on_purpose",
+    }
 
     xcoms = airflow.xcoms("command", run_id, TASK)
     records = records_of(path)
@@ -130,10 +135,10 @@ def test_an_exit_code_of_2_and_a_wrong_password(airflow: Airflow) -> None:
     run_id, state = airflow.run("command", {"command": command})
 
     assert state == "failed"
-    log = airflow.task_log("command", run_id, TASK)
-    assert "Command exited with return code 2\n" in log
-    assert "401" in log
-    assert "DBT_RELAY_AIRFLOW_PASSWORD" in log, "the message names what to correct"
+    assert EXITED.format(2) in airflow.task_log("command", run_id, TASK)
+    output = airflow.output("command", run_id, TASK)
+    assert "401" in output
+    assert "DBT_RELAY_AIRFLOW_PASSWORD" in output, "the message names what to correct"
     assert airflow.xcom_keys("command", run_id, TASK) == set()
 
 
@@ -147,10 +152,10 @@ def test_a_user_without_permission(airflow: Airflow) -> None:
     run_id, state = airflow.run("command", {"command": command})
 
     assert state == "success"
-    log = airflow.task_log("command", run_id, TASK)
-    assert "403" in log
-    assert "role" in log, "the message says what the user lacks"
-    assert password not in log.replace(command, "")
+    output = airflow.output("command", run_id, TASK)
+    assert "403" in output
+    assert "role" in output, "the message says what the user lacks"
+    assert password not in output
     assert airflow.xcom_keys("command", run_id, TASK) == {"return_value"}
     summary = json.loads(airflow.xcom("command", run_id, TASK, "return_value"))
     assert summary["nodes"]["success"] == 1

@@ -5,14 +5,26 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from .census import processes_left, processes_with
+import pytest
+
+from .census import kill, processes_left, processes_with
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .airflow import Airflow
 
 TASK = "dbt"
 RUN = "dbt_relay_run"
 SLOW = ("model.jaffle.slow_one", "model.jaffle.slow_two")
+
+
+@pytest.fixture
+def marker() -> Iterator[str]:
+    """A text that finds a command's processes; whatever a failed test left of them is killed."""
+    marker = uuid.uuid4().hex
+    yield marker
+    kill(processes_with(marker))
 
 
 def slow_command(marker: str) -> str:
@@ -33,8 +45,7 @@ def assert_ended_well(airflow: Airflow, dag_id: str, run_id: str, marker: str) -
     assert airflow.wait(dag_id, run_id) == "failed"
 
 
-def test_a_task_marked_failed(airflow: Airflow) -> None:
-    marker = uuid.uuid4().hex
+def test_a_task_marked_failed(airflow: Airflow, marker: str) -> None:
     run_id = airflow.trigger("command", {"command": slow_command(marker)})
     airflow.wait_for_log("command", run_id, TASK, "START sql table model main.slow_two")
     assert processes_with(marker)
@@ -45,9 +56,8 @@ def test_a_task_marked_failed(airflow: Airflow) -> None:
     assert_ended_well(airflow, "command", run_id, marker)
 
 
-def test_a_task_that_outlives_its_execution_timeout(airflow: Airflow) -> None:
+def test_a_task_that_outlives_its_execution_timeout(airflow: Airflow, marker: str) -> None:
     """Airflow sends SIGTERM and closes the task's stdout 60 to 90 ms later."""
-    marker = uuid.uuid4().hex
     run_id = airflow.trigger("command_timeout", {"command": slow_command(marker)})
     airflow.wait_for_log("command_timeout", run_id, TASK, "START sql table model main.slow_two")
     assert processes_with(marker)

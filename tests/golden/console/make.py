@@ -1,6 +1,6 @@
 """Make the golden pairs: what dbt prints as JSON, and what the same dbt prints as text.
 
-    python make.py VERSION=/path/to/dbt [VERSION=/path/to/dbt …] [--only SCENARIO,…]
+    python make.py VERSION=/path/to/dbt [VERSION=/path/to/dbt …] [--only=SCENARIO,…]
 
 Each scenario is run twice from the same state of the same project: as its user would type it (the
 text), and as the relay runs it (the JSON). Where dbt can write its file log as console text, the
@@ -46,6 +46,16 @@ class Bench:
     def __init__(self, dbt: str, root: Path) -> None:
         self.dbt, self.root = dbt, root
         self.project, self.state = root / "project", root / "state"
+        python = Path(dbt).with_name("python")
+        ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"]
+        stdlib = Path(
+            subprocess.run(ask, capture_output=True, check=True, text=True).stdout.strip()
+        )
+        self.names = {
+            str(root): "/work",
+            str(Path(dbt).parents[1]): "/venv",
+            str(stdlib): f"/usr/lib/{stdlib.name}",
+        }
 
     def prepare(self, scenario: Scenario) -> None:
         shutil.rmtree(self.project, ignore_errors=True)
@@ -69,8 +79,8 @@ class Bench:
 
     def anonymous(self, output: bytes) -> str:
         text = output.decode()
-        for path, name in ((self.root, "/work"), (Path(self.dbt).parents[1], "/venv")):
-            text = text.replace(str(path), name)
+        for path, name in self.names.items():
+            text = text.replace(path, name)
         return text
 
     def run(

@@ -136,11 +136,15 @@ SCENARIOS = [
     Scenario("ls_quiet", "ls -s stg_orders", ["--quiet"], level="error", versions=ALL),
     Scenario("show_inline", "show --inline 'select 1 as a'", before=BUILT),
     Scenario("show_json", "show -s stg_orders --output json --limit 2", before=BUILT),
-    Scenario("show_quiet", "show -s stg_orders", ["--quiet"], versions=ALL, before=BUILT, level="error"),
+    Scenario(
+        "show_quiet", "show -s stg_orders", ["--quiet"], versions=ALL, before=BUILT, level="error"
+    ),
     Scenario("compile_quiet", "compile -s stg_orders", ["--quiet"], versions=ALL, level="error"),
     Scenario("talk_quiet", "run-operation talk", ["--quiet"], extra=("talk",), level="error"),
     Scenario("talk_no_print", "run-operation talk", ["--no-print"], extra=("talk",)),
-    Scenario("talk_warn", "run-operation talk", ["--log-level", "warn"], extra=("talk",), level="warn"),
+    Scenario(
+        "talk_warn", "run-operation talk", ["--log-level", "warn"], extra=("talk",), level="warn"
+    ),
     Scenario("talk_model", "run -s talkative", extra=("talk",)),
     Scenario("print_event", "run-operation print_event", versions=ALL, extra=("talk",)),
     Scenario("operation_fails", "run-operation fail", extra=("talk",)),
@@ -153,13 +157,33 @@ SCENARIOS = [
     Scenario("no_project", "build", extra=("no_project",)),
     Scenario("retry", "retry", before=BUILT),
     Scenario("warn", "test -s warns", extra=("warn",), before=("build --exclude warns",)),
-    Scenario("warn_error", "test -s warns", ["--warn-error"], extra=("warn",), before=("run", "seed")),
-    Scenario("batches", "run -s events batched --event-time-start 2024-01-01 --event-time-end 2024-01-05", extra=("batches",)),
+    Scenario(
+        "warn_error", "test -s warns", ["--warn-error"], extra=("warn",), before=("run", "seed")
+    ),
+    Scenario(
+        "batches",
+        "run -s events batched --event-time-start 2024-01-01 --event-time-end 2024-01-05",
+        extra=("batches",),
+    ),
     Scenario("kinds", "build -s +halved +of_eph a_dashboard", extra=("kinds",)),
     Scenario("fail_fast", "build --fail-fast", varies=True),
     Scenario("parse", "parse"),
-    Scenario("debug_text", "run -s stg_orders", ["--log-level", "debug"], before=BUILT, level="debug", varies=True),
-    Scenario("debug_style", "run -s stg_orders", ["--log-format", "debug", "--log-level", "debug"], before=BUILT, level="debug", style="debug", varies=True),
+    Scenario(
+        "debug_text",
+        "run -s stg_orders",
+        ["--log-level", "debug"],
+        before=BUILT,
+        level="debug",
+        varies=True,
+    ),
+    Scenario(
+        "debug_style",
+        "run -s stg_orders",
+        ["--log-format", "debug", "--log-level", "debug"],
+        before=BUILT,
+        level="debug",
+        style="debug",
+        varies=True,
+    ),
     Scenario("clean", "clean", before=("seed",)),
-    Scenario("connection", "debug"),
 ]

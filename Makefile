@@ -1,0 +1,52 @@
+# make demo    wrap a real dbt build of the example project, and show the records
+# make test    everything, with a real dbt and a real Airflow
+# make unit    the quick tests, without network
+# make check   lint, types, layers
+PYTHON ?= python3
+BIN := .venv/bin
+AIRFLOW := .venv-airflow/bin/airflow
+UV := $(BIN)/uv
+PINS := --constraint tests/constraints/dev.txt
+UNIT := tests/parser tests/cli tests/project tests/sinks/unit
+
+.PHONY: demo test unit check bench clean
+
+demo: .venv/demo
+	$(PYTHON) examples/demo.py
+
+test: .venv/dev $(AIRFLOW)
+	$(BIN)/python -m pytest
+
+unit: .venv/dev
+	$(BIN)/python -m pytest $(UNIT)
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/python -m pytest -q tests/project
+
+bench: .venv/dev
+	$(BIN)/python benchmarks/parse.py
+
+clean:
+	rm -rf .venv .venv-airflow .demo build *.egg-info
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dbt-relay needs Python 3.10 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv/demo: $(UV) pyproject.toml tests/constraints/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python $(PINS) --editable . --group demo
+	@touch $@
+
+.venv/dev: $(UV) pyproject.toml tests/constraints/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python $(PINS) --editable . --group dev
+	@touch $@ .venv/demo
+
+$(AIRFLOW): $(UV) tests/constraints/airflow.txt
+	$(PYTHON) -m venv .venv-airflow
+	$(UV) pip install --quiet --python .venv-airflow/bin/python \
+		--constraint tests/constraints/airflow.txt apache-airflow apache-airflow-providers-standard
+	@touch $@

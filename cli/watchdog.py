@@ -1,0 +1,52 @@
+"""A process that outlives the relay just long enough to end what the relay started."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+
+class Watchdog:
+    """Kills the process group `group` when the relay dies without having dismissed it.
+
+    The kernel's parent-death signal reaches only the relay's own child. Where that is a shell or
+    `uv run`, dbt is its grandchild and would run on. The watchdog holds one end of a pipe whose
+    other end is the relay's: a relay that is killed closes it.
+    """
+
+    def __init__(self, group: int) -> None:
+        read, self._write = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _watch(read, group)
+        os.close(read)
+
+    def dismiss(self) -> None:
+        """The group is no longer of interest."""
+        if self._write < 0:
+            return
+        try:
+            os.write(self._write, b".")
+        except BrokenPipeError:
+            pass
+        os.close(self._write)
+        self._write = -1
+        try:
+            os.waitpid(self._pid, 0)
+        except ChildProcessError:
+            pass
+
+
+def _watch(read: int, group: int) -> None:
+    # A forked Python may do little: no imports, no buffers, no return into the relay's code.
+    try:
+        signal.set_wakeup_fd(-1)
+        os.setsid()
+        os.dup2(read, 0)
+        os.closerange(1, os.sysconf("SC_OPEN_MAX"))
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(signum, signal.SIG_IGN)
+        if os.read(0, 1) == b"":
+            os.killpg(group, signal.SIGKILL)
+    finally:
+        os._exit(0)

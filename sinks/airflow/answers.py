@@ -1,0 +1,136 @@
+"""What each answer of an Airflow means: done, another request, later, a person's turn, never."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from ..base import Delivered, Hold, Rejected, Retry, Verdict
+
+if TYPE_CHECKING:
+    from .settings import AirflowSettings
+
+Method = Literal["POST", "PATCH"]
+
+_SHOWN: Final = 200
+_SUCCESS: Final = {"POST": 201, "PATCH": 200}
+_WRONG_PATH: Final = (
+    "this is not Airflow's API. Set DBT_RELAY_AIRFLOW_URL to the address that the browser shows, "
+    "without /home, or ask whether a proxy stands in between"
+)
+_TOO_OLD: Final = "or Airflow is older than 3.0, which cannot write XComs over its API"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: at most the first kilobytes of its body."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = ""
+    retry_after: str | None = None
+
+    @property
+    def detail(self) -> str:
+        """Airflow's own words, never more than a line; no value that was sent is in it."""
+        try:
+            detail = json.loads(self.body)["detail"]
+        except (ValueError, TypeError, KeyError):
+            return ""
+        if isinstance(detail, list):
+            words = [d["msg"] for d in detail if isinstance(d, dict) and "msg" in d]
+            detail = "; ".join(str(word) for word in words)
+        elif isinstance(detail, dict):
+            detail = detail.get("message") or detail.get("reason") or ""
+        return " ".join(str(detail).split())[:_SHOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """409: there is an XCom of this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """404 to a PATCH: there is no XCom of this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthenticated:
+    """The token is not, or no longer, accepted."""
+
+    reason: str
+
+
+def read_answer(
+    method: Method, answer: Answer, to: AirflowSettings
+) -> Verdict | Exists | Missing | Unauthenticated:
+    """What the answer to a write means. Only 201 to a POST and 200 to a PATCH are success."""
+    status, detail = answer.status, answer.detail
+    is_json = "json" in answer.content_type
+    where = f"Airflow at {to.url}"
+    if status == _SUCCESS[method] and is_json:
+        return Delivered()
+    if 200 <= status < 400:
+        what = "redirected" if status >= 300 else f"answered {status} with a page instead of JSON"
+        return Hold(f"{where} {what}: {_WRONG_PATH}")
+    if status == 401 or (status == 403 and "Invalid JWT token" in detail):
+        return Unauthenticated(detail or f"HTTP {status}")
+    if status == 403:
+        return Hold(
+            f"{where} forbids writing XComs ({detail or 'HTTP 403'}): give the user the role Op, or "
+            "a role that can create and edit XComs and edit this DAG"
+        )
+    if status == 404:
+        return _not_found(method, answer, to)
+    if status == 405:
+        return Hold(f"{where} does not allow this request: {_WRONG_PATH}, {_TOO_OLD}")
+    if status == 409:
+        return Exists() if method == "POST" else Retry(detail or "HTTP 409")
+    if status in (408, 425, 429) or status >= 500:
+        return Retry(_trouble(answer, to), _seconds(answer.retry_after))
+    return Rejected(f"{where} refused the value: {detail or f'HTTP {status}'}")
+
+
+def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | Missing:
+    detail = answer.detail
+    where = f"Airflow at {to.url}"
+    if "XCom with key" in detail:
+        return Missing()
+    if "mapped" in detail.lower():
+        return Hold(f"{where}: {detail}. Pass --map-index '{{{{ ti.map_index }}}}'")
+    if detail.startswith("Task"):
+        return Hold(f"{where} has no task {to.task_id!r} in DAG {to.dag_id!r}: see --xcom-task-id")
+    if detail.lower().startswith("dag run"):
+        return Hold(f"{where} has no run {to.run_id!r} of DAG {to.dag_id!r}: see --run-id")
+    if detail.lower().startswith("the dag"):
+        return Hold(f"{where} has no DAG {to.dag_id!r}: see --dag-id and --airflow-url")
+    if method == "PATCH" and "not found" not in detail.lower():
+        return Hold(f"{where} does not know this address: {_WRONG_PATH}")
+    return Hold(f"{where} answered 404 {detail}: {_WRONG_PATH}, {_TOO_OLD}")
+
+
+def _trouble(answer: Answer, to: AirflowSettings) -> str:
+    if answer.status == 500 and "json" not in answer.content_type:
+        # Airflow 3 runs into its own foreign key where the task instance does not exist.
+        return (
+            f"Airflow at {to.url} answered 500: it does so too where task {to.task_id!r} has no map "
+            f"index {to.map_index}; a mapped task needs --map-index '{{{{ ti.map_index }}}}'"
+        )
+    return f"Airflow at {to.url} answered {answer.status} {answer.detail}".rstrip()
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After in seconds, given as a number or as a date; None if it is neither."""
+    if not retry_after:
+        return None
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        at = email.utils.parsedate_to_datetime(retry_after).timestamp()
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, at - time.time())

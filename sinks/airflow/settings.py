@@ -1,0 +1,67 @@
+"""Where in which Airflow the records go, and how to get in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One way to get a bearer token, in this order; nothing of it is ever shown."""
+
+    token: str | None = field(default=None, repr=False)
+    token_file: Path | None = None
+    token_command: str | None = field(default=None, repr=False)
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def is_given(self) -> bool:
+        return bool(
+            self.token
+            or self.token_file
+            or self.token_command
+            or (self.username and self.password is not None)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AirflowSettings:
+    """`url` is Airflow's root, see `base_url`; `map_index` is -1 for a task that is not mapped.
+
+    Timeouts are in seconds: for the connection, for each read, and for a whole answer.
+    """
+
+    url: str
+    dag_id: str
+    run_id: str
+    task_id: str
+    login: Login
+    map_index: int = -1
+    key_prefix: str = ""
+    max_message_bytes: int = 16_384
+    ca_file: Path | None = None
+    proxy: str | None = None
+    connect_timeout: float = 5.0
+    read_timeout: float = 15.0
+    answer_timeout: float = 30.0
+
+
+def base_url(address: str) -> str:
+    """Airflow's root from what people have at hand: the browser's address, or the API's.
+
+    Raises ValueError for what is no http(s) address.
+    """
+    url = address.strip().rstrip("/")
+    url = re.sub(r"/api(/v\d+)?$", "", url).rstrip("/")
+    if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", url):
+        raise ValueError(
+            f"{address!r} is not an address of Airflow: it must begin with http:// or https://, "
+            "such as https://airflow.example.com"
+        )
+    return url

@@ -1,0 +1,104 @@
+"""Records as XComs of an Airflow task."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ...parser.records import RunRecord
+from ..base import Hold, Retry, Verdict
+from .answers import Exists, Missing, Unauthenticated, read_answer
+from .keys import xcom_key
+from .login import Token
+from .payload import xcom_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...parser.records import Record
+    from .answers import Method
+    from .client import Client
+    from .settings import AirflowSettings
+
+_RACES = 3
+
+
+class AirflowSink:
+    """Writes each record under its key: one request, where nothing of that key was there before.
+
+    `warn` is told once what a person should know of this Airflow.
+    """
+
+    most_workers = 16
+
+    def __init__(self, settings: AirflowSettings, warn: Callable[[str], object] = print) -> None:
+        self.name = "airflow"
+        self.writes = 0
+        self._to = settings
+        self._warn = warn
+        self._written: set[str] = set()
+        self._opening = threading.Lock()
+        self._opened: tuple[Client, Token] | None = None
+
+    def send(self, record: Record) -> Verdict:
+        client, token = self._open()
+        if isinstance(record, RunRecord):
+            key = self._to.key_prefix + record.key
+        else:
+            key = xcom_key(record.key, self._to.key_prefix)
+        value = xcom_value(record.to_json(), self._to.max_message_bytes)
+        verdict = self._write(client, token, key, value, is_known=record.sequence > 1)
+        if not isinstance(verdict, (Retry, Hold)):
+            self._written.add(key)
+        return verdict
+
+    def close(self) -> None:
+        pass
+
+    def _open(self) -> tuple[Client, Token]:
+        with self._opening:
+            if self._opened is None:
+                from .client import Client  # noqa: PLC0415 - takes a second and 67 MB
+
+                client = Client(self._to)
+                self._note_version(client.version())
+                self._opened = client, Token(self._to.login, client.log_in)
+            return self._opened
+
+    def _write(
+        self, client: Client, token: Token, key: str, value: dict[str, Any], *, is_known: bool
+    ) -> Verdict:
+        method: Method = "PATCH" if is_known or key in self._written else "POST"
+        bearer = token.get()
+        renewed = False
+        for _ in range(_RACES):
+            if not isinstance(bearer, str):
+                return bearer
+            self.writes += 1
+            answer = client.write(method, key, value, bearer)
+            if isinstance(answer, (Retry, Hold)):
+                return answer
+            match read_answer(method, answer, self._to):
+                case Exists():
+                    method = "PATCH"
+                case Missing():
+                    method = "POST"
+                case Unauthenticated(reason):
+                    if renewed or not token.is_renewable:
+                        return Hold(
+                            f"Airflow at {self._to.url} does not accept the token ({reason}): "
+                            "renew it where DBT_RELAY_AIRFLOW_TOKEN… gets it from"
+                        )
+                    bearer, renewed = token.renew(), True
+                case verdict:
+                    return verdict
+        return Retry("another writer of the same XCom is at work")
+
+    def _note_version(self, version: str | None) -> None:
+        if version is not None and version.startswith(("3.0", "3.1")):
+            self._warn(
+                f"Airflow {version} stores a value that comes over its API as JSON text: consumers "
+                "have to json.loads what they pull (fixed in 3.2)"
+            )
+        elif version is not None and version.startswith(("1.", "2.")):
+            self._warn(f"Airflow {version} cannot write XComs over its API: it takes 3.0 or newer")

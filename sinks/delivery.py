@@ -1,0 +1,220 @@
+"""Workers between the outboxes and the sinks: retry, hold, one deadline at the end."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..parser.records import RunRecord
+from .base import Delivered, Hold, Rejected, Retry
+from .outbox import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..parser.records import Record
+    from .base import Sink, Verdict
+
+FIRST_DELAY: Final = 0.5
+LONGEST_DELAY: Final = 30.0
+LONGEST_RETRY_AFTER: Final = 300.0
+PROBE_EVERY: Final = 30.0
+"""Seconds between tries while a person has to mend something."""
+
+_GLANCE: Final = 0.05
+
+
+def retry_delay(
+    failures: int, after: float | None, jitter: Callable[[float, float], float]
+) -> float:
+    """Seconds to wait after so many failures in a row: full jitter, and the server's own wish."""
+    ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures, 10))
+    wish = min(after or 0.0, LONGEST_RETRY_AFTER)
+    return max(jitter(0.0, ceiling), wish)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What became of the records of one sink; `waiting` and `rejected` map keys to reasons.
+
+    `records` and `delivered` count nodes. The run's own record is only seen where it is missing.
+    """
+
+    sink: str
+    records: int
+    delivered: int
+    waiting: dict[str, str]
+    rejected: dict[str, str]
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.waiting and not self.rejected
+
+    def to_json(self) -> dict[str, int]:
+        return {
+            "records": self.records,
+            "delivered": self.delivered,
+            "waiting": len(self.waiting),
+            "rejected": len(self.rejected),
+        }
+
+
+class Delivery:
+    """Hands every record to every sink, each in threads of its own. `put` never blocks."""
+
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        *,
+        workers: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._lines = [_Line(sink, clock, jitter) for sink in sinks]
+        for line in self._lines:
+            line.start(workers)
+        self._clock = clock
+
+    def put(self, record: Record) -> None:
+        for line in self._lines:
+            line.put(record)
+
+    def flush(self, timeout: float, interrupted: Callable[[], bool] = lambda: False) -> None:
+        """Wait until every record is settled, `timeout` seconds have passed or `interrupted`.
+
+        Gives up early where the next try would come after that.
+        """
+        deadline = self._clock() + timeout
+        for line in self._lines:
+            line.release()
+        for line in self._lines:
+            while not line.is_settled(deadline) and self._clock() < deadline:
+                if interrupted():
+                    return
+                line.wait(min(_GLANCE, max(0.0, deadline - self._clock())))
+
+    def figures(self) -> list[Figures]:
+        """For each sink what became of its records so far."""
+        return [line.figures() for line in self._lines]
+
+    def close(self) -> None:
+        """Send no more. A worker that hangs in a request is left to die with the process."""
+        for line in self._lines:
+            line.close()
+
+
+class _Line:
+    """One sink with its outbox and workers."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        clock: Callable[[], float],
+        jitter: Callable[[float, float], float],
+    ) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._jitter = jitter
+        self._outbox = Outbox()
+        self._changed = threading.Condition()
+        self._failures = 0
+        self._paused_until = 0.0
+        self._held = False
+        self._closed = False
+
+    def start(self, workers: int) -> None:
+        for number in range(min(workers, self._sink.most_workers)):
+            name = f"relay-{self._sink.name}-{number}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def put(self, record: Record) -> None:
+        with self._changed:
+            self._outbox.put(record, self._clock())
+            self._changed.notify_all()
+
+    def release(self) -> None:
+        """Try what is held once more now."""
+        with self._changed:
+            if self._held:
+                self._held, self._paused_until = False, 0.0
+                self._changed.notify_all()
+
+    def is_settled(self, deadline: float) -> bool:
+        """Whether nothing more can come to pass before the deadline."""
+        with self._changed:
+            if self._outbox.is_idle or self._held:
+                return True
+            due = self._outbox.next_due()
+            return due is not None and max(due, self._paused_until) > deadline and not self._busy
+
+    def wait(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait(seconds)
+
+    def figures(self) -> Figures:
+        with self._changed:
+            return Figures(
+                self._sink.name,
+                len(self._outbox.keys - {RunRecord.key}),
+                len(self._outbox.delivered - {RunRecord.key}),
+                dict(self._outbox.waiting),
+                dict(self._outbox.rejected),
+            )
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._outbox.is_idle:
+            self._sink.close()
+
+    @property
+    def _busy(self) -> bool:
+        return self._outbox.is_sending
+
+    def _work(self) -> None:
+        while True:
+            record = self._next()
+            if record is None:
+                return
+            try:
+                verdict = self._sink.send(record)
+            except Exception as error:  # a sink's own fault must not end the delivery
+                verdict = Retry(f"{type(error).__name__} in the sink")
+            with self._changed:
+                self._settle(record, verdict)
+                self._changed.notify_all()
+
+    def _next(self) -> Record | None:
+        with self._changed:
+            while not self._closed:
+                now = self._clock()
+                if now >= self._paused_until:
+                    record = self._outbox.lease(now)
+                    if record is not None:
+                        return record
+                due = self._outbox.next_due()
+                until = max(due, self._paused_until) if due is not None else None
+                self._changed.wait(None if until is None else max(0.0, until - now))
+            return None
+
+    def _settle(self, record: Record, verdict: Verdict) -> None:
+        now = self._clock()
+        self._held = isinstance(verdict, Hold)
+        match verdict:
+            case Delivered():
+                self._failures, self._paused_until = 0, 0.0
+                self._outbox.acknowledge(record)
+            case Rejected(reason):
+                self._outbox.bury(record, reason)
+            case Retry(reason, after):
+                # The server is in trouble, not the record: all wait, and one will be the probe.
+                self._paused_until = now + retry_delay(self._failures, after, self._jitter)
+                self._failures += 1
+                self._outbox.put_back(record, self._paused_until, reason)
+            case Hold(reason):
+                self._paused_until = now + PROBE_EVERY
+                self._outbox.put_back(record, self._paused_until, reason)

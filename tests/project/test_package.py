@@ -1,0 +1,45 @@
+"""What gets installed is what lies in the repository: an editable install would hide a gap."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ("parser", "sinks", "cli")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    out = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out)]
+    done = subprocess.run([*build, str(ROOT)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = out.glob("*.whl")
+    return zipfile.ZipFile(path).namelist()
+
+
+def test_the_wheel_holds_every_module_and_nothing_else(wheel: list[str]) -> None:
+    modules = [ROOT / "__init__.py", ROOT / "__main__.py", ROOT / "py.typed"]
+    modules += [path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")]
+    expected = {f"dbt_relay/{path.relative_to(ROOT).as_posix()}" for path in modules}
+    assert {name for name in wheel if ".dist-info/" not in name} == expected
+
+
+def test_no_bare_folder_name_is_importable() -> None:
+    code = "import importlib.util as u; print([n for n in ('cli','parser','sinks') if u.find_spec(n)])"
+    command = [sys.executable, "-I", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_the_package_is_cheap() -> None:
+    """No Airflow client, no dbt, no HTTP before a sink needs them."""
+    code = "import sys, dbt_relay.cli; print(sorted({m.partition('.')[0] for m in sys.modules}))"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    for heavy in ("airflow_client", "pydantic", "urllib3", "dbt", "google"):
+        assert f"'{heavy}'" not in done.stdout
