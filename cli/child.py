@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import selectors
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from ..parser.exits import Exit
 from .signals import FORWARDED, STOP, Signals
@@ -23,7 +24,7 @@ _CHUNK: Final = 1 << 16
 _PR_SET_PDEATHSIG: Final = 1
 
 
-class CannotStart(Exception):
+class CannotStartError(Exception):
     """The command cannot be run; `exit_code` is what a shell would end with (126 or 127)."""
 
     def __init__(self, message: str, exit_code: int) -> None:
@@ -86,9 +87,8 @@ class Child:
 
         A grandchild may hold the pipes open when the child is gone: then for `drain` seconds more.
         """
-        stdout, stderr = self._process.stdout, self._process.stderr
-        assert stdout is not None
-        assert stderr is not None
+        stdout = cast("IO[bytes]", self._process.stdout)
+        stderr = cast("IO[bytes]", self._process.stderr)
         give_up_at: float | None = None
         with selectors.DefaultSelector() as selector:
             open_pipes = {stdout.fileno(), stderr.fileno()}
@@ -147,10 +147,8 @@ class Child:
                 self._kill_at = None
 
     def _signal_group(self, signum: int) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signum)
-        except (ProcessLookupError, PermissionError):
-            pass
 
 
 def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -178,13 +176,13 @@ def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[byte
             bufsize=0,
         )
     except FileNotFoundError as error:
-        raise CannotStart(
+        raise CannotStartError(
             f"cannot start {argv[0]!r}: not found. Install it in this environment, put it on the "
             "PATH, or give its full path.",
             127,
         ) from error
     except OSError as error:
-        raise CannotStart(
+        raise CannotStartError(
             f"cannot start {argv[0]!r}: {error.strerror}. It must be an executable file.", 126
         ) from error
 

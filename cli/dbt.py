@@ -26,8 +26,9 @@ _TRUE: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
 class DbtCommand:
     """A command to start, and what its user wanted to see of it.
 
-    `level`, `quiet` and `style` are its `--log-level`, `--quiet` and `--log-format`. `removed` are the user's own
-    arguments that were taken out because dbt would not have logged what the relay needs.
+    `level`, `quiet` and `style` are its `--log-level`, `--quiet` and `--log-format`. `removed`
+    are the user's own arguments that were taken out because dbt would not have logged what the
+    relay needs.
     """
 
     argv: tuple[str, ...]
@@ -83,9 +84,9 @@ def prepare(
     return DbtCommand(
         argv=tuple(argv),
         env=env,
-        level="debug" if settings.switch("debug") else (settings.value("log_level") or "info").lower(),
+        level="debug" if settings.switch("debug") else settings.word("log_level", "info"),
         quiet=settings.switch("quiet") or False,
-        style=(settings.value("log_format") or "text").lower(),
+        style=settings.word("log_format", "text"),
         colours=colours,
         removed=tuple(removed),
         project_dir=project_dir,
@@ -115,6 +116,9 @@ class _Settings:
         line = re.search(rf"^\s*{key}:\s*['\"]?([^'\"#\n]+)", self._project, re.MULTILINE)
         return line[1].strip() if line else None
 
+    def word(self, name: str, default: str) -> str:
+        return (self.value(name) or default).lower()
+
     def switch(self, name: str) -> bool | None:
         """A flag with a `--no-` form; None where nobody set it."""
         option = name.replace("_", "-")
@@ -131,9 +135,8 @@ class _Settings:
 def _position_of_dbt(command: Sequence[str]) -> int | None:
     """Where dbt's own arguments begin: 0 if the command is dbt, else behind a wrapper's words."""
     for at, word in enumerate(command):
-        if PurePath(word).name.removesuffix(".exe") in ("dbt", "dbt.cli.main", "dbtf"):
-            if at == 0 or not PurePath(word).is_dir():
-                return at
+        if PurePath(word).name.removesuffix(".exe") in ("dbt", "dbt.cli.main"):
+            return at
     return None
 
 
@@ -184,4 +187,3 @@ def _read(path: Path) -> str:
 def secrets_of(environ: Mapping[str, str]) -> list[str]:
     """The values that dbt scrubs from its logs."""
     return [v for k, v in environ.items() if k.startswith("DBT_ENV_SECRET") and v.strip()]
-

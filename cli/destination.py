@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,7 +14,7 @@ from ..sinks.airflow import AirflowSettings, AirflowSink, Login, base_url, check
 from . import exit_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _CONTEXT = {"dag_id": "--dag-id", "run_id": "--run-id", "task_id": "--task-id"}
 
@@ -78,14 +77,9 @@ class Destination:
                 raise ConfigurationError(f"there is no sink {sink!r}: use airflow or jsonl:PATH")
         return chosen
 
-    @contextmanager
-    def open(self) -> Iterator[Delivery]:
+    def open(self) -> Delivery:
         """The delivery, with its threads running: not before the child has been forked."""
-        delivery = Delivery(self.sinks, workers=self.workers)
-        try:
-            yield delivery
-        finally:
-            delivery.close()
+        return Delivery(self.sinks, workers=self.workers)
 
 
 def _login(environ: Mapping[str, str]) -> Login:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from ..parser.records import RunRecord
 from . import exit_codes, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..parser.exits import Exit
+    from ..parser.records import RunRecord
     from ..sinks import Delivery
     from .console import Console
     from .destination import Destination
@@ -33,7 +33,7 @@ def end(
     delivery: Delivery,
     started: RunRecord,
     *,
-    exit: Exit | None,
+    ended: Exit | None,
     flush_timeout: float,
     interrupted: Callable[[], bool],
 ) -> int:
@@ -48,12 +48,13 @@ def end(
     figures = delivery.figures()
     last = run.invocations[-1] if run.invocations else None
     error = last.error if last is not None else None
-    ended = replace(
+    state = "died" if ended is not None and ended.signal is not None else "finished"
+    record = replace(
         started,
-        state="died" if exit is not None and exit.signal is not None else "finished",
-        exit_code=exit.status if exit is not None else None,
-        signal=exit.signal_name if exit is not None else None,
-        message=error or (f"dbt {exit.describe()}" if exit is not None and exit.signal else None),
+        state=state,
+        exit_code=ended.status if ended is not None else None,
+        signal=ended.signal_name if ended is not None else None,
+        message=error or (f"dbt {ended.describe()}" if state == "died" and ended else None),
         nodes=run.outcomes(),
         failed=[record.unique_id for record in failed],
         delivery={f.sink: f.to_json() for f in figures} or None,
@@ -62,7 +63,7 @@ def end(
         dbt_version=last.version if last is not None else None,
         sequence=started.sequence + 1,
     )
-    delivery.put(ended)
+    delivery.put(record)
     delivery.flush(min(_RUN_RECORD_TIMEOUT, flush_timeout), interrupted)
 
     figures = delivery.figures()
@@ -76,7 +77,7 @@ def end(
         console.say(report.summary(run.outcomes(), failed, figures))
     console.flush()
 
-    code = exit.status if exit is not None else 0
+    code = ended.status if ended is not None else 0
     if code == 0 and destination.is_strict and not all(f.is_complete for f in figures):
         return exit_codes.UNDELIVERED
     return code

@@ -48,7 +48,7 @@ class Relay:
     def feed(self, chunk: bytes) -> None:
         self._take(self._reader.feed(chunk))
 
-    def end(self, exit: Exit | None) -> None:
+    def end(self, ended: Exit | None) -> None:
         """The stream has ended: publish what only now is known."""
         self._take(self._reader.end())
         for invocation in self.run.invocations:
@@ -56,7 +56,7 @@ class Relay:
             if results is not None:
                 self._send(self.run.fill(results))
             self._trace(invocation)
-        self._send(self.run.finish(exit))
+        self._send(self.run.finish(ended))
         self._console.flush()
 
     def _take(self, items: Iterable[Event | Text]) -> None:

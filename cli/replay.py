@@ -86,7 +86,7 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
             destination,
             delivery,
             started,
-            exit=None,
+            ended=None,
             flush_timeout=destination.flush_timeout,
             interrupted=lambda: False,
         )

@@ -14,7 +14,7 @@ from ..parser.exits import Exit
 from ..parser.records import RunRecord
 from ..parser.secrets import Secrets
 from . import dbt
-from .child import CannotStart, Child
+from .child import CannotStartError, Child
 from .console import Console
 from .destination import Destination
 from .ending import end, now
@@ -74,7 +74,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
     with Signals() as signals:
         try:
             child = Child(prepared.argv, env=prepared.env, grace=grace, signals=signals)
-        except CannotStart as error:
+        except CannotStartError as error:
             click.echo(f"relay: {error}", err=True)
             return error.exit_code
         with child, destination.open() as delivery:
@@ -102,8 +102,10 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                 destination,
                 delivery,
                 started,
-                exit=child.exit or Exit(code=0),
-                flush_timeout=timeout if child.stopped_by is None else min(timeout, FLUSH_WHEN_STOPPED),
+                ended=child.exit or Exit(code=0),
+                flush_timeout=timeout
+                if child.stopped_by is None
+                else min(timeout, FLUSH_WHEN_STOPPED),
                 interrupted=lambda: any(signum in STOP for signum in signals.take()),
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
@@ -25,16 +26,12 @@ class Watchdog:
         """The group is no longer of interest."""
         if self._write < 0:
             return
-        try:
+        with contextlib.suppress(BrokenPipeError):
             os.write(self._write, b".")
-        except BrokenPipeError:
-            pass
         os.close(self._write)
         self._write = -1
-        try:
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
-        except ChildProcessError:
-            pass
 
 
 def _watch(read: int, group: int) -> None:

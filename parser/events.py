@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from .lines import LineSplitter
 from .secrets import Secrets
+from .values import JsonObject, is_array, is_object, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-JsonObject = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -38,24 +37,24 @@ class Event:
     @property
     def level(self) -> str:
         """`debug`, `info`, `warn` or `error`."""
-        return _text(self.info.get("level"))
+        return text(self.info.get("level")) or ""
 
     @property
     def msg(self) -> str:
-        return _text(self.info.get("msg"))
+        return text(self.info.get("msg")) or ""
 
     @property
     def ts(self) -> str:
         """RFC 3339, UTC, with a fraction of 0, 3, 6 or 9 digits."""
-        return _text(self.info.get("ts"))
+        return text(self.info.get("ts")) or ""
 
     @property
     def thread(self) -> str:
-        return _text(self.info.get("thread"))
+        return text(self.info.get("thread")) or ""
 
     @property
     def invocation_id(self) -> str:
-        return _text(self.info.get("invocation_id"))
+        return text(self.info.get("invocation_id")) or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +125,10 @@ def skip_unread(block: bytes, start: int) -> int:
 
 def event_of(value: Any, line: bytes = b"") -> Event | None:
     """The event that a decoded JSON value is, or None if it is something else."""
-    if not _is_object(value):
+    if not is_object(value):
         return None
     info = value.get("info")
-    if not _is_object(info):
+    if not is_object(info):
         return None
     if "invocationId" in info:
         value = _snake_case(value)
@@ -138,10 +137,10 @@ def event_of(value: Any, line: bytes = b"") -> Event | None:
     if not isinstance(name, str):
         return None
     data = value.get("data")
-    if not _is_object(data):
+    if not is_object(data):
         data = {}
     node = data.get("node_info")
-    return Event(name, info, data, node if _is_object(node) else None, line)
+    return Event(name, info, data, node if is_object(node) else None, line)
 
 
 class EventReader:
@@ -192,7 +191,7 @@ class EventReader:
             yield from self._glued(line)
         elif _LOOKS_LIKE_EVENT.match(line):
             self.malformed += 1
-        elif line.strip(b"\r\n"):
+        else:
             yield Text(line)
 
     def _glued(self, line: bytes) -> Iterator[Event | Text]:
@@ -226,7 +225,7 @@ class EventReader:
         event.info = self._secrets.mask(event.info)
         event.data = self._secrets.mask(event.data)
         node = event.data.get("node_info")
-        event.node = node if _is_object(node) else None
+        event.node = node if is_object(node) else None
         return event
 
 
@@ -245,18 +244,10 @@ def _decode(line: bytes) -> Any:
         return None
 
 
-def _is_object(value: Any) -> TypeGuard[JsonObject]:
-    return isinstance(value, dict)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _snake_case(value: Any) -> Any:
-    if isinstance(value, list):
+    if is_array(value):
         return [_snake_case(v) for v in value]
-    if not _is_object(value):
+    if not is_object(value):
         return value
     renamed = ((_CAMEL.sub(lambda m: "_" + m[0].lower(), k), v) for k, v in value.items())
     return {k: v if k in _USER_KEYS else _snake_case(v) for k, v in renamed}

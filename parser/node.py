@@ -6,9 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from .records import NodeRecord, outcome_of
+from .values import is_object, number, text
 
 if TYPE_CHECKING:
-    from .events import Event, JsonObject
+    from .events import Event
+    from .values import JsonObject
 
 _TEST_TYPES: Final = frozenset({"test", "unit_test"})
 _COUNTED: Final = frozenset({"pass", "fail", "warn"})
@@ -80,7 +82,7 @@ class Node:
             if fact not in facts and (value := text(info.get(key))):
                 facts[fact] = value
         relation = info.get("node_relation")
-        if "relation" not in facts and isinstance(relation, dict):
+        if "relation" not in facts and is_object(relation):
             facts["relation"] = text(relation.get("relation_name"))
 
     def start(self, info: JsonObject) -> None:
@@ -190,15 +192,6 @@ class Node:
             facts["caused_by"] = ephemeral[1] if ephemeral else self.caused_by
         facts.update(message=message, outcome=outcome, batches=self._batch_counts())
         return NodeRecord(unique_id=self.unique_id, **facts, **of_run)
-
-
-def text(value: Any) -> str | None:
-    """A text that says something, else None: absent is absent."""
-    return value if isinstance(value, str) and value else None
-
-
-def number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def utc(timestamp: str | None) -> str | None:

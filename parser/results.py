@@ -1,4 +1,4 @@
-"""dbt's artifacts: `run_results.json` (v4 to v6) and the parents of each node in `manifest.json`."""
+"""dbt's artifacts: `run_results.json` (v4 to v6), and the lineage in `manifest.json`."""
 
 from __future__ import annotations
 

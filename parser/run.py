@@ -59,13 +59,13 @@ class Run:
         if invocation is not None:
             invocation.lineage = lineage
 
-    def finish(self, exit: Exit | None = None) -> list[NodeRecord]:
+    def finish(self, ended: Exit | None = None) -> list[NodeRecord]:
         """The records that are still missing when the stream has ended.
 
-        `exit` is how dbt ended, None where only its log is known. Every node that started and did
+        `ended` is how dbt ended, None where only its log is known. Every node that started and did
         not end becomes `interrupted`, with the reason.
         """
-        how = f"dbt {exit.describe()}" if exit is not None else "the log ends"
+        how = f"dbt {ended.describe()}" if ended is not None else "the log ends"
         records: list[NodeRecord] = []
         for invocation in self._invocations.values():
             records += self._publish(invocation, *invocation.finish(how))

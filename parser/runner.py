@@ -53,10 +53,10 @@ class RecordCallback:
             for record in self._run.feed(event) or ():
                 self._publish(record)
 
-    def finish(self, exit: Exit | None = None) -> None:
+    def finish(self, ended: Exit | None = None) -> None:
         """dbt has returned: publish the records that are still missing."""
         with self._lock:
-            for record in self._run.finish(exit):
+            for record in self._run.finish(ended):
                 self._publish(record)
 
 

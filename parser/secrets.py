@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from .values import is_array, is_object
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -56,8 +58,8 @@ class Secrets:
             for secret in self._values:
                 value = value.replace(secret, MASK)
             return value
-        if isinstance(value, list):
+        if is_array(value):
             return [self.mask(v) for v in value]
-        if isinstance(value, dict):
+        if is_object(value):
             return {k: v if k in _IDENTITY else self.mask(v) for k, v in value.items()}
         return value

@@ -14,6 +14,7 @@ from .outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import TracebackType
 
     from ..parser.records import Record
     from .base import Sink, Verdict
@@ -77,6 +78,17 @@ class Delivery:
         for line in self._lines:
             line.start(workers)
         self._clock = clock
+
+    def __enter__(self) -> Delivery:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def put(self, record: Record) -> None:
         for line in self._lines:

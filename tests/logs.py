@@ -51,7 +51,7 @@ def fold(
     results: bytes | None = None,
     secrets: Secrets | None = None,
     unread_too: bool = False,
-    exit: Any = None,
+    ended: Any = None,
 ) -> Folded:
     """Feed a stream, in one piece or in chunks, through the whole parser."""
     reader, run = EventReader(secrets, unread_too=unread_too), Run()
@@ -69,7 +69,7 @@ def fold(
         folded.records += records or []
     if results is not None and (read := read_run_results(results)) is not None:
         folded.records += run.fill(read)
-    folded.records += run.finish(exit)
+    folded.records += run.finish(ended)
     return folded
 
 

@@ -6,8 +6,9 @@ import email.utils
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ...parser.values import is_array, is_object
 from ..base import Delivered, Hold, Rejected, Retry, Verdict
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ class Answer:
     def detail(self) -> str:
         """Airflow's own words, never more than a line; no value that was sent is in it."""
         try:
-            detail = json.loads(self.body)["detail"]
+            detail: Any = json.loads(self.body)["detail"]
         except (ValueError, TypeError, KeyError):
             return ""
-        if isinstance(detail, list):
-            words = [d["msg"] for d in detail if isinstance(d, dict) and "msg" in d]
+        if is_array(detail):
+            words = [d["msg"] for d in detail if is_object(d) and "msg" in d]
             detail = "; ".join(str(word) for word in words)
-        elif isinstance(detail, dict):
+        elif is_object(detail):
             detail = detail.get("message") or detail.get("reason") or ""
         return " ".join(str(detail).split())[:_SHOWN]
 

@@ -7,6 +7,8 @@ import math
 import re
 from typing import Any, Final
 
+from ...parser.values import is_array, is_object
+
 _REPLACED: Final = re.compile("[\x00\ud800-\udfff]")
 _RESERVED: Final = (
     "__classname__",
@@ -41,9 +43,9 @@ def safe(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, int) and not isinstance(value, bool):
         return value if -(2**63) <= value < 2**63 else str(value)
-    if isinstance(value, dict):
+    if is_object(value):
         return {_safe_name(str(k)): safe(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
+    if is_array(value):
         return [safe(v) for v in value]
     return value
 

@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 
 import pytest
-
 from dbt_relay.cli.console import Console
-from dbt_relay.parser import EventReader, Text
+from dbt_relay.cli.relay import Relay
+from dbt_relay.parser import Secrets
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "console"
 PAIRS = json.loads((GOLDEN / "pairs.json").read_text())
@@ -25,9 +25,9 @@ DURATIONS = (
 def rendered(log: bytes, **console_options: object) -> str:
     out = io.BytesIO()
     console = Console(out, **console_options)  # type: ignore[arg-type]
-    reader = EventReader(unread_too=console.shows_debug)
-    for item in (*reader.feed(log), *reader.end()):
-        console.text(item.line) if isinstance(item, Text) else console.event(item)
+    relay = Relay(console, lambda _: None, secrets=Secrets(), target_dir=Path("nowhere"))
+    relay.feed(log)
+    relay.end(None)
     return out.getvalue().decode("utf-8", "replace")
 
 

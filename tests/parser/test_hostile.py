@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from logs import Folded, fold, line, log
-
 from dbt_relay.parser import Secrets
+from logs import Folded, fold, line, log
 
 NODE = {
     "unique_id": "model.shop.orders",
@@ -65,7 +64,9 @@ def test_the_record_of_one_node() -> None:
     }
 
 
-@pytest.mark.parametrize("printed", [b"progress 40% ... ", b"\r 10%\r 20%", b"\xff\xfe", b"{ not json "])
+@pytest.mark.parametrize(
+    "printed", [b"progress 40% ... ", b"\r 10%\r 20%", b"\xff\xfe", b"{ not json "]
+)
 def test_an_event_glued_to_a_print_without_newline_is_recovered(printed: bytes) -> None:
     folded = fold(BEGIN + START + printed + ended())
     assert only(folded)["status"] == "success"
@@ -100,7 +101,10 @@ def test_printed_json_that_is_no_event_is_text(text: bytes) -> None:
         {"data": None, "info": {"name": "NodeFinished", "invocation_id": "i-1"}},
         {"data": {"node_info": None}, "info": {"name": "NodeFinished", "invocation_id": "i-1"}},
         {"data": {"node_info": []}, "info": {"name": "NodeFinished", "invocation_id": "i-1"}},
-        {"data": {"node_info": {"unique_id": 7}}, "info": {"name": "NodeFinished", "invocation_id": 3}},
+        {
+            "data": {"node_info": {"unique_id": 7}},
+            "info": {"name": "NodeFinished", "invocation_id": 3},
+        },
         {
             "data": {"node_info": {"unique_id": "a"}, "run_result": 5},
             "info": {"name": "NodeFinished", "invocation_id": "i-1"},
@@ -223,7 +227,7 @@ class TestSecrets:
         assert only(fold(stream, secrets=Secrets([secret])))["message"] == "no: *****!"
 
     def test_several_secrets_and_a_name_that_holds_one(self) -> None:
-        stream = BEGIN + START + ended(status="error", message="orders-key and pa\"ss")
+        stream = BEGIN + START + ended(status="error", message='orders-key and pa"ss')
         record = only(fold(stream, secrets=Secrets(["orders", 'pa"ss', " "])))
         assert record["message"] == "*****-key and *****"
         assert record["unique_id"] == "model.shop.orders"

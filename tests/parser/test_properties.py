@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -37,7 +38,7 @@ streams = st.lists(pieces, max_size=30).map(b"".join)
 
 def chunked(stream: bytes, cuts: list[int]) -> list[bytes]:
     bounds = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    return [stream[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [stream[a:b] for a, b in pairwise(bounds)]
 
 
 @QUICK
@@ -110,7 +111,7 @@ def test_skipping_is_safe_whatever_is_glued_to_the_chatter(stream: bytes) -> Non
 def test_the_chatter_is_really_skipped() -> None:
     """Else the tests above would compare a thing with itself."""
     stream = chatter * 3 + ended
-    read = [item for item in fold(stream, unread_too=True).reader.feed(chatter)]
+    read = list(fold(stream, unread_too=True).reader.feed(chatter))
     assert len(read) == 1
     from dbt_relay.parser.events import skip_unread
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from logs import SCENARIOS, artifact, fold, line, log
+from typing import ClassVar
 
+import pytest
 from dbt_relay.parser import NodeRecord, read_lineage
 from dbt_relay.parser.exits import Exit
+from logs import SCENARIOS, artifact, fold, line, log
 
 FAILING = ["1.8/build_fail_debug", "1.10/build_fail_debug", "1.11.16/build_fail_debug"]
 FAILING += ["1.12.6/build_fail_debug"]
@@ -39,7 +40,9 @@ def test_a_skip_names_its_cause(key: str) -> None:
     assert ephemeral.caused_by == "model.jaffle.eph_bad"
 
 
-@pytest.mark.parametrize("key", ["1.7.20/example_debug", "1.7.20/example_info", "1.9.11/example_info"])
+@pytest.mark.parametrize(
+    "key", ["1.7.20/example_debug", "1.7.20/example_info", "1.9.11/example_info"]
+)
 def test_a_single_failure_is_the_culprit(key: str) -> None:
     skipped = node(key, "model.jaffle.skipped_on_purpose")
     assert skipped.caused_by == "model.jaffle.broken_on_purpose"
@@ -88,9 +91,11 @@ def test_a_query_that_dbt_cancelled_is_interrupted(key: str) -> None:
         assert (record.status, record.outcome) == ("error", "interrupted")
 
 
-@pytest.mark.parametrize("key", [k for k in SCENARIOS if k.endswith(("sigterm_debug", "sigkill_debug"))])
+@pytest.mark.parametrize(
+    "key", [k for k in SCENARIOS if k.endswith(("sigterm_debug", "sigkill_debug"))]
+)
 def test_a_killed_dbt_leaves_no_node_without_a_record(key: str) -> None:
-    folded = fold(log(key), exit=Exit(code=None, signal=9))
+    folded = fold(log(key), ended=Exit(code=None, signal=9))
     running = [r for r in folded.records if r.artificial]
     assert running
     for record in running:
@@ -112,8 +117,11 @@ def test_a_result_line_without_its_node_finished_still_counts() -> None:
 
 @pytest.mark.parametrize("key", ["1.11.16/bad_start_hook_debug", "1.8/bad_start_hook_debug"])
 def test_a_failed_hook_has_its_text(key: str) -> None:
-    (hook,) = [r for r in fold(log(key)).final.values() if r.resource_type == "operation"
-               and r.outcome == "failure"]
+    (hook,) = [
+        r
+        for r in fold(log(key)).final.values()
+        if r.resource_type == "operation" and r.outcome == "failure"
+    ]
     assert hook.unique_id == "operation.jaffle.jaffle-on-run-start-2"
     assert "nope_start_hook does not exist" in (hook.message or "")
 
@@ -141,7 +149,11 @@ def test_dictionaries_of_the_runner_come_to_the_same_as_a_subprocess(key: str) -
 class TestV2:
     """The `json` format of dbt v2 (Fusion): constructed lines, made after its documentation."""
 
-    INFO = {"unique_id": "model.shop.orders", "node_name": "orders", "resource_type": "model"}
+    INFO: ClassVar = {
+        "unique_id": "model.shop.orders",
+        "node_name": "orders",
+        "resource_type": "model",
+    }
     BEGIN = line(
         "MainReportVersion",
         {"version": "=2.0.9", "log_version": 3},

@@ -31,7 +31,9 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: list[str]) -> None
 
 
 def test_no_bare_folder_name_is_importable() -> None:
-    code = "import importlib.util as u; print([n for n in ('cli','parser','sinks') if u.find_spec(n)])"
+    code = (
+        "import importlib.util as u; print([n for n in ('cli','parser','sinks') if u.find_spec(n)])"
+    )
     command = [sys.executable, "-I", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
     assert done.stdout.strip() == "[]"
@@ -40,6 +42,8 @@ def test_no_bare_folder_name_is_importable() -> None:
 def test_importing_the_package_is_cheap() -> None:
     """No Airflow client, no dbt, no HTTP before a sink needs them."""
     code = "import sys, dbt_relay.cli; print(sorted({m.partition('.')[0] for m in sys.modules}))"
-    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    )
     for heavy in ("airflow_client", "pydantic", "urllib3", "dbt", "google"):
         assert f"'{heavy}'" not in done.stdout

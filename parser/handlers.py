@@ -1,0 +1,261 @@
+"""What each event that a record depends on does to its invocation and its node.
+
+A handler gets the node of the event, if it is about one, and returns another if it changed that.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from .values import is_array, is_object, number, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .events import Event
+    from .invocation import Invocation
+    from .node import Node
+    from .values import JsonObject
+
+_STATUS_WORDS: Final = frozenset(
+    {
+        "success",
+        "error",
+        "skipped",
+        "partial success",
+        "no-op",
+        "reused",
+        "pass",
+        "fail",
+        "warn",
+        "runtime error",
+    }
+)
+_DISPLAYED: Final = {"ok": "success", "error stale": "error", "skip": "skipped", "": "no-op"}
+_PARTIAL: Final = "partial success"
+_WORKER_PREFIX: Final = "Exception on worker thread. "
+_IN_NODE: Final = re.compile(r"in (\w+) (\S+) \(([^)\n]+)\)")
+_FAILED_HOOK: Final = re.compile(r"(on-run-(?:start|end)) failed, error:")
+
+
+def _version(run: Invocation, event: Event, _: Node | None) -> None:
+    run.version = (text(event.data.get("version")) or "").lstrip("=") or None
+
+
+def _artifact(run: Invocation, event: Event, _: Node | None) -> None:
+    path = text(event.data.get("artifact_path"))
+    if path is not None:
+        run.artifacts[path.replace("\\", "/").rpartition("/")[2]] = path
+
+
+def _invocation_error(run: Invocation, event: Event, _: Node | None) -> None:
+    run.error = text(event.data.get("exc")) or run.error
+
+
+def _node_start(run: Invocation, event: Event, node: Node | None) -> None:
+    run.has_node_events = True
+    if node is not None and event.node is not None:
+        node.start(event.node)
+
+
+def _start_line(run: Invocation, event: Event, node: Node | None) -> None:
+    if node is not None and event.node is not None:
+        node.place(event.data.get("index"), event.data.get("total"))
+        node.begin(text(event.node.get("node_started_at")))
+
+
+def _node_finished(run: Invocation, event: Event, node: Node | None) -> None:
+    run.has_node_events = True
+    result = event.data.get("run_result")
+    if node is None or event.node is None or not is_object(result):
+        return
+    status = text(result.get("status"))
+    if status is None or not node.is_own_end(event.node):
+        return
+    node.is_provisional = False
+    node.finish(
+        status,
+        event.node,
+        {
+            "message": text(result.get("message")),
+            "execution_time": result.get("execution_time", 0.0),
+            "thread": text(result.get("thread")),
+            "failures": number(result.get("num_failures", 0)),
+            "adapter_response": result.get("adapter_response") or None,
+            "timing": timing(result.get("timing_info")),
+        },
+    )
+    if status == "skipped":
+        node.caused_by = run.culprit(node)
+
+
+def _result_line(run: Invocation, event: Event, node: Node | None) -> None:
+    if node is None:
+        return
+    data = event.data
+    node.place(data.get("index"), data.get("total") or data.get("num_models"))
+    if node.is_terminal and not node.is_provisional:
+        return
+    if run.has_node_events:
+        node.waiting = event
+    else:
+        end_by_line(run, event, node)
+
+
+def end_by_line(run: Invocation, event: Event, node: Node) -> None:
+    """End a node by its result line, which lacks what a NodeFinished has."""
+    info, data = event.node or {}, event.data
+    shown = text(data.get("status")) or ""
+    status = _displayed_status(event.name, shown, text(info.get("node_status")) or "")
+    message = text(data.get("result_message"))
+    if node.is_microbatch:
+        message = shown.upper()
+    elif event.name == "LogModelResult" and status == "success":
+        message = shown
+    elif event.name == "LogNodeNoOpResult":
+        message = "NO-OP"
+    node.is_provisional = True
+    node.finish(
+        status,
+        info,
+        {
+            "message": message,
+            "execution_time": data.get("execution_time"),
+            "thread": event.thread or None,
+            "failures": number(data.get("num_failures", 0)),
+        },
+    )
+    if status == "skipped":
+        node.caused_by = run.culprit(node)
+
+
+def _hook_end(run: Invocation, event: Event, node: Node | None) -> None:
+    if node is None or event.node is None:
+        return
+    node.place(event.data.get("index"), event.data.get("total"))
+    status = _displayed_status(event.name, text(event.data.get("status")) or "", "")
+    statement = text(event.data.get("statement"))
+    passed = f"{statement} passed" if statement and status == "success" else None
+    node.finish(
+        status,
+        event.node,
+        {
+            "message": passed,
+            "execution_time": event.data.get("execution_time"),
+            "thread": "main",
+        },
+    )
+
+
+def _batch_result(run: Invocation, event: Event, node: Node | None) -> None:
+    index = number(event.data.get("batch_index"))
+    if node is not None and index is not None:
+        shown = text(event.data.get("status")) or ""
+        status = _displayed_status(event.name, shown, "")
+        node.batch(index, event.data.get("total_batches"), status)
+
+
+def _batch_error(run: Invocation, event: Event, node: Node | None) -> None:
+    message = text(event.data.get("exc"))
+    if node is not None and message is not None:
+        node.except_(message.removeprefix(_WORKER_PREFIX))
+
+
+def _cancel(run: Invocation, event: Event, _: Node | None) -> Node | None:
+    name = text(event.data.get("conn_name"))
+    if name is None:
+        return None
+    node = run.node(name)
+    node.cancel(event.ts)
+    return node
+
+
+def _v2_error(run: Invocation, event: Event, node: Node | None) -> None:
+    if node is not None and event.level == "error" and event.msg:
+        node.explain(event.msg)
+
+
+def _error_title(run: Invocation, event: Event, node: Node | None) -> None:
+    name, path = text(event.data.get("node_name")), text(event.data.get("path"))
+    if node is None and name and path:
+        run.titles[event.thread] = (name, path)
+
+
+def _error_text(run: Invocation, event: Event, node: Node | None) -> Node | None:
+    message = text(event.data.get("msg"))
+    title = run.titles.pop(event.thread, None)
+    if message is not None:
+        node = node or _node_of_error(run, message, title)
+        if node is not None:
+            node.explain(message)
+    return node
+
+
+def _node_of_error(run: Invocation, message: str, title: tuple[str, str] | None) -> Node | None:
+    """The node of an error text without `node_info`: every one of dbt 1.7, hooks up to 1.8."""
+    hook = _FAILED_HOOK.match(message)
+    if hook is not None:
+        for node in run.unfinished():
+            if node.facts.get("resource_type") == "operation" and hook[1] in node.unique_id:
+                node.finish("error", {}, {})
+                return node
+    named = _IN_NODE.search(message)
+    name, path = title or ((named[2], named[3]) if named else ("", ""))
+    for node in run.nodes.values():
+        own_path = node.facts.get("path") or "\0"
+        if node.facts.get("name") == name and path.endswith(own_path.rpartition("/")[2]):
+            return node
+    return None
+
+
+HANDLERS: Final[dict[str, Callable[[Invocation, Event, Node | None], Node | None]]] = {
+    "MainReportVersion": _version,
+    "ArtifactWritten": _artifact,
+    "MainEncounteredError": _invocation_error,
+    "RunningOperationCaughtError": _invocation_error,
+    "NodeStart": _node_start,
+    "NodeFinished": _node_finished,
+    "LogStartLine": _start_line,
+    "LogHookStartLine": _start_line,
+    "LogHookEndLine": _hook_end,
+    "LogModelResult": _result_line,
+    "LogTestResult": _result_line,
+    "LogSeedResult": _result_line,
+    "LogSnapshotResult": _result_line,
+    "LogFunctionResult": _result_line,
+    "LogFreshnessResult": _result_line,
+    "LogNodeNoOpResult": _result_line,
+    "SkippingDetails": _result_line,
+    "LogBatchResult": _batch_result,
+    "GenericExceptionOnRun": _batch_error,
+    "LogCancelLine": _cancel,
+    "RunResultFailure": _error_title,
+    "RunResultWarning": _error_title,
+    "RunResultError": _error_text,
+    "RunResultWarningMessage": _error_text,
+    "Generic": _v2_error,
+}
+
+
+def _displayed_status(event: str, shown: str, node_status: str) -> str:
+    """The status behind a result line, whose own `status` is made for the eye.
+
+    For a model that succeeded it is the adapter's message (`OK`, `SELECT 10`).
+    """
+    if event == "SkippingDetails":
+        return "skipped"
+    if node_status in _STATUS_WORDS:
+        return node_status
+    word = shown.lower()
+    if word.startswith(_PARTIAL):
+        return _PARTIAL
+    return _DISPLAYED.get(word, word)
+
+
+def timing(spans: Any) -> list[JsonObject] | None:
+    """Compile and execute times as dbt gives them, without spans that have no end."""
+    if not is_array(spans):
+        return None
+    timed: list[JsonObject] = [s for s in spans if is_object(s) and "" not in s.values()]
+    return timed or None

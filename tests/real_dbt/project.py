@@ -1,0 +1,55 @@
+"""The example project in a folder of its own, and the commands of this environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "jaffle"
+BIN = Path(sys.executable).parent
+TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Project:
+    root: Path
+
+    @classmethod
+    def copy(cls, to: Path) -> Project:
+        ignored = shutil.ignore_patterns("target", "logs")
+        return cls(Path(shutil.copytree(EXAMPLE, to / "jaffle", ignore=ignored)))
+
+    def run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of this environment (dbt, dbt-relay) in the project."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
+        path = f"{BIN}{os.pathsep}{clean['PATH']}"
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env={**clean, "PATH": path, **env},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+
+    def relay(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """`dbt-relay run`, with the records in `records.jsonl`."""
+        (self.root / "records.jsonl").unlink(missing_ok=True)
+        return self.run("dbt-relay", "run", "--sink", "jsonl:records.jsonl", "--", *command, **env)
+
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(s) for s in (self.root / "records.jsonl").read_text().splitlines()]
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        return {r["unique_id"]: r for r in self.records() if r["schema"] == "dbt-relay/node@1"}
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        document = json.loads((self.root / "target" / "run_results.json").read_text())
+        return {r["unique_id"]: r for r in document["results"]}
