@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ..parser.records import NodeRecord
     from ..sinks import Figures
 
-_LISTED: Final = 20
 _FAILED_IN_SUMMARY: Final = 100
 
 
@@ -41,10 +40,14 @@ def delivery(records: int, figures: Sequence[Figures]) -> Iterator[str]:
         missing = (("waiting", of_sink.waiting), ("rejected", of_sink.rejected))
         yield line + "".join(f", {len(keys)} {word}" for word, keys in missing if keys)
         for word, keys in missing:
-            for key, reason in list(keys.items())[:_LISTED]:
-                yield f"relay: {word}: {key}: {reason}"
-            if len(keys) > _LISTED:
-                yield f"relay: {word}: {', '.join(list(keys)[_LISTED:])}"
+            by_reason: dict[str, list[str]] = {}
+            for key, reason in keys.items():
+                by_reason.setdefault(reason, []).append(key)
+            for reason, names in by_reason.items():
+                yield f"relay: {word}: {', '.join(names)}"
+                yield f"relay:   {reason}"
+        if of_sink.run_record is not None and not of_sink.waiting:
+            yield f"relay: the record of the run itself is not delivered: {of_sink.run_record}"
 
 
 def summary(

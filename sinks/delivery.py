@@ -41,7 +41,7 @@ def retry_delay(
 class Figures:
     """What became of the records of one sink; `waiting` and `rejected` map keys to reasons.
 
-    `records` and `delivered` count nodes. The run's own record is only seen where it is missing.
+    All count nodes; `run_record` is why the run's own record is not there, None if it is.
     """
 
     sink: str
@@ -49,10 +49,11 @@ class Figures:
     delivered: int
     waiting: dict[str, str]
     rejected: dict[str, str]
+    run_record: str | None = None
 
     @property
     def is_complete(self) -> bool:
-        return not self.waiting and not self.rejected
+        return not self.waiting and not self.rejected and self.run_record is None
 
     def to_json(self) -> dict[str, int]:
         return {
@@ -152,15 +153,18 @@ class _Line:
         with self._changed:
             if self._held:
                 self._held, self._paused_until = False, 0.0
-                self._changed.notify_all()
+                self._outbox.hurry(self._clock())
+            self._changed.notify_all()
 
     def is_settled(self, deadline: float) -> bool:
         """Whether nothing more can come to pass before the deadline."""
         with self._changed:
-            if self._outbox.is_idle or self._held:
+            if self._outbox.is_idle or (self._held and not self._outbox.is_sending):
                 return True
             due = self._outbox.next_due()
-            return due is not None and max(due, self._paused_until) > deadline and not self._busy
+            if due is None or self._outbox.is_sending:
+                return False
+            return max(due, self._paused_until) > deadline
 
     def wait(self, seconds: float) -> None:
         with self._changed:
@@ -168,24 +172,24 @@ class _Line:
 
     def figures(self) -> Figures:
         with self._changed:
+            waiting, rejected = dict(self._outbox.waiting), dict(self._outbox.rejected)
+            missing = (waiting.pop(RunRecord.key, None), rejected.pop(RunRecord.key, None))
             return Figures(
                 self._sink.name,
                 len(self._outbox.keys - {RunRecord.key}),
                 len(self._outbox.delivered - {RunRecord.key}),
-                dict(self._outbox.waiting),
-                dict(self._outbox.rejected),
+                waiting,
+                rejected,
+                missing[0] or missing[1],
             )
 
     def close(self) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        if self._outbox.is_idle:
+            is_sending = self._outbox.is_sending
+        if not is_sending:
             self._sink.close()
-
-    @property
-    def _busy(self) -> bool:
-        return self._outbox.is_sending
 
     def _work(self) -> None:
         while True:

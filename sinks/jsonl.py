@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
-from .base import Delivered, Retry, Verdict
+from .base import Delivered, Hold, Retry, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,14 +24,24 @@ class JsonlSink:
         """`target` is opened for appending if it is a path; OSError if that cannot be done."""
         self.name = "jsonl"
         self._owned = not hasattr(target, "write")
-        self._file: BinaryIO = target.open("ab") if self._owned else target  # type: ignore[union-attr,assignment]
+        # Without a buffer, so that a full disk leaves nothing behind that a later close trips over.
+        self._file: BinaryIO = target.open("ab", buffering=0) if self._owned else target  # type: ignore[union-attr,assignment]
+        self._rest = b""
 
     def send(self, record: Record) -> Verdict:
+        line = encode(record.to_json()) + b"\n"
+        left = self._rest + line
         try:
-            self._file.write(encode(record.to_json()) + b"\n")
+            while left:
+                left = left[self._file.write(left) :]
             self._file.flush()
-        except (OSError, ValueError) as error:
+        except (BrokenPipeError, ValueError):
+            return Hold("nobody reads the JSON lines any more: their pipe or file was closed")
+        except OSError as error:
             return Retry(f"cannot write the JSON line: {error}")
+        finally:
+            # A line that was begun is completed by the next write: each line is whole.
+            self._rest = left if len(left) < len(line) else left[: len(left) - len(line)]
         return Delivered()
 
     def close(self) -> None:

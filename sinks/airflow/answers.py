@@ -39,14 +39,14 @@ class Answer:
         """Airflow's own words, never more than a line; no value that was sent is in it."""
         try:
             detail: Any = json.loads(self.body)["detail"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return ""
         if is_array(detail):
             words = [d["msg"] for d in detail if is_object(d) and "msg" in d]
             detail = "; ".join(str(word) for word in words)
         elif is_object(detail):
             detail = detail.get("message") or detail.get("reason") or ""
-        return " ".join(str(detail).split())[:_SHOWN]
+        return " ".join(str(detail or "").split())[:_SHOWN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def read_answer(
 ) -> Verdict | Exists | Missing | Unauthenticated:
     """What the answer to a write means. Only 201 to a POST and 200 to a PATCH are success."""
     status, detail = answer.status, answer.detail
-    is_json = "json" in answer.content_type
+    is_json = "json" in answer.content_type.lower()
     where = f"Airflow at {to.url}"
     if status == _SUCCESS[method] and is_json:
         return Delivered()
@@ -93,15 +93,21 @@ def read_answer(
         return Exists() if method == "POST" else Retry(detail or "HTTP 409")
     if status in (408, 425, 429) or status >= 500:
         return Retry(_trouble(answer, to), _seconds(answer.retry_after))
-    return Rejected(f"{where} refused the value: {detail or f'HTTP {status}'}")
+    if status == 407:
+        return Hold(f"the proxy to {where} wants a login: see --proxy and HTTPS_PROXY")
+    if status == 413:
+        return Rejected(f"{where}, or a proxy, finds it too large: see --max-message-bytes")
+    return Rejected(
+        f"{where} refused the value: {detail or f'HTTP {status}'}. --sink jsonl:PATH keeps it"
+    )
 
 
 def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | Missing:
     detail = answer.detail
     where = f"Airflow at {to.url}"
-    if "XCom with key" in detail:
+    if detail.startswith("The XCom with key"):
         return Missing()
-    if "mapped" in detail.lower():
+    if detail.startswith("Task instance is mapped"):
         return Hold(f"{where}: {detail}. Pass --map-index '{{{{ ti.map_index }}}}'")
     if detail.startswith("Task"):
         return Hold(f"{where} has no task {to.task_id!r} in DAG {to.dag_id!r}: see --xcom-task-id")
@@ -115,7 +121,7 @@ def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Verdict |
 
 
 def _trouble(answer: Answer, to: AirflowSettings) -> str:
-    if answer.status == 500 and "json" not in answer.content_type:
+    if answer.status == 500 and "json" not in answer.content_type.lower():
         # Airflow 3 runs into its own foreign key where the task instance does not exist.
         return (
             f"Airflow at {to.url} answered 500: it does so too where task {to.task_id!r} has no map "
@@ -128,10 +134,10 @@ def _seconds(retry_after: str | None) -> float | None:
     """Retry-After in seconds, given as a number or as a date; None if it is neither."""
     if not retry_after:
         return None
-    if retry_after.strip().isdigit():
+    if retry_after.strip().isdecimal():
         return float(retry_after)
     try:
         at = email.utils.parsedate_to_datetime(retry_after).timestamp()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, at - time.time())

@@ -25,7 +25,7 @@ def xcom_key(unique_id: str, prefix: str = "") -> str:
     key = unique_id
     if not _PLAIN.fullmatch(key):
         key = "".join(c if _PLAIN.fullmatch(c) else _escape(c) for c in key) or ":"
-    if key in _RESERVED:
+    if key in _RESERVED or prefix + key in _RESERVED:
         key = _escape(key[0]) + key[1:]
     room = MAX_KEY - len(prefix)
     if len(key) > room:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 import subprocess
 import time
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .settings import Login
 
 _COMMAND_TIMEOUT: Final = 30
+_TOKEN: Final = re.compile(r"[!-~]+")
 _RENEW_BEFORE: Final = 60
 """Seconds before its expiry that a token is renewed."""
 
@@ -46,8 +48,9 @@ class Token:
         token = self._fetch()
         if isinstance(token, str):
             token = token.strip()
-            if not token:
-                return Hold("the Airflow token is empty: see where it comes from")
+            if not _TOKEN.fullmatch(token):
+                what = "holds blanks or line breaks" if token else "is empty"
+                return Hold(f"the Airflow token {what}: see where DBT_RELAY_AIRFLOW_TOKEN… gets it")
             self._token = token
         return token
 
@@ -64,7 +67,8 @@ class Token:
             try:
                 return login.token_file.read_text()
             except (OSError, UnicodeDecodeError) as error:
-                return Hold(f"cannot read the Airflow token file {login.token_file}: {error}")
+                why = error.strerror if isinstance(error, OSError) else "it is not text"
+                return Hold(f"cannot read the Airflow token file {login.token_file}: {why}")
         if login.token_command:
             return _run(login.token_command)
         if login.username and login.password is not None:
@@ -84,12 +88,20 @@ def _run(command: str) -> str | Hold:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Hold(f"the Airflow token command did not end within {_COMMAND_TIMEOUT} s")
-    except (OSError, ValueError) as error:
+        return Hold(
+            f"the Airflow token command did not end within {_COMMAND_TIMEOUT} s: "
+            "see DBT_RELAY_AIRFLOW_TOKEN_COMMAND"
+        )
+    except (OSError, ValueError, IndexError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a command line"
-        return Hold(f"the Airflow token command cannot be run: {reason}")
+        return Hold(
+            f"the Airflow token command cannot be run: {reason}. See DBT_RELAY_AIRFLOW_TOKEN_COMMAND"
+        )
     if done.returncode != 0:
-        return Hold(f"the Airflow token command ended with exit code {done.returncode}")
+        return Hold(
+            f"the Airflow token command ended with exit code {done.returncode}: run what "
+            "DBT_RELAY_AIRFLOW_TOKEN_COMMAND says by hand to see why"
+        )
     return done.stdout
 
 
@@ -98,5 +110,5 @@ def _expiry(token: str) -> float:
     try:
         claims = token.split(".")[1]
         return float(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"])
-    except (IndexError, ValueError, KeyError, TypeError):
+    except (IndexError, ValueError, KeyError, TypeError, OverflowError):
         return float("inf")

@@ -21,6 +21,8 @@ _RESERVED: Final = (
     "__var",
 )
 _ZERO_WIDTH_SPACE: Final = "\u200b"
+_MARKER: Final = "\n… {} bytes cut …\n"
+_DEEPEST: Final = 100
 _BULKY: Final = ("adapter_response", "timing", "failed", "command")
 _REST_OF_VALUE: Final = 48 * 1024
 
@@ -36,9 +38,7 @@ def safe(value: Any) -> Any:
     """
     if isinstance(value, str):
         text = _REPLACED.sub("\ufffd", value)
-        is_json = text.lstrip()[:1] in ("{", "[", '"')
-        hidden = is_json and any(word in text.replace("\\", "") for word in _RESERVED)
-        return _ZERO_WIDTH_SPACE + text if hidden else text
+        return _ZERO_WIDTH_SPACE + text if _may_be_refused(text) else text
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, int) and not isinstance(value, bool):
@@ -73,12 +73,20 @@ def cut(text: str, max_bytes: int) -> str:
     data = text.encode()
     if len(data) <= max_bytes:
         return text
-    marker = f"\n… {len(data) - max_bytes} bytes cut …\n"
-    room = max(0, max_bytes - len(marker.encode()) - 8)
-    marker = f"\n… {len(data) - room} bytes cut …\n"
+    room = max(0, max_bytes - len(_MARKER.format(len(data)).encode()))
     head = data[: room * 2 // 3].decode("utf-8", "ignore")
     tail = data[len(data) - (room - room * 2 // 3) :].decode("utf-8", "ignore")
-    return head + marker + tail
+    missing = len(data) - len(head.encode()) - len(tail.encode())
+    return head + _MARKER.format(missing) + tail
+
+
+def _may_be_refused(text: str) -> bool:
+    """Whether the text may be JSON with a reserved key, written in whatever way, or JSON that is
+    too deep for Airflow, which answers 500 to it."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    has_reserved = any(word in text for word in _RESERVED) or "\\u" in text
+    return has_reserved or text.count("[") + text.count("{") > _DEEPEST
 
 
 def _safe_name(name: str) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+_ADDRESS = re.compile(r"(?i:https?)://([^/\s?#:\[\]]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -55,13 +57,18 @@ class AirflowSettings:
 def base_url(address: str) -> str:
     """Airflow's root from what people have at hand: the browser's address, or the API's.
 
-    Raises ValueError for what is no http(s) address.
+    Raises ValueError for what is no http(s) address, and for one with a password in it.
     """
     url = address.strip().rstrip("/")
-    url = re.sub(r"/api(/v\d+)?$", "", url).rstrip("/")
-    if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", url):
+    url = re.sub(r"/(api(/v\d+)?|home)$", "", url).rstrip("/")
+    if re.match(r"[^/]*//[^/]*@", url):
         raise ValueError(
-            f"{address!r} is not an address of Airflow: it must begin with http:// or https://, "
-            "such as https://airflow.example.com"
+            "the address of Airflow must not hold a user name or password, as it is printed: set "
+            "DBT_RELAY_AIRFLOW_USERNAME and DBT_RELAY_AIRFLOW_PASSWORD"
+        )
+    if not _ADDRESS.fullmatch(url):
+        raise ValueError(
+            f"{url.partition('?')[0]!r} is not an address of Airflow: it must look like "
+            "https://airflow.example.com, with no query"
         )
     return url
