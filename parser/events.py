@@ -93,6 +93,7 @@ UNREAD: Final = frozenset(
 
 _START: Final = b'{"data": '
 _NAME: Final = b'", "name": "'
+_NAME_SIZE: Final = len(_NAME)
 _AFTER_NAME: Final = b'", "pid": '
 _NEXT: Final = b'}}\n{"data": '
 _LONGEST_TAIL: Final = 200
@@ -112,12 +113,13 @@ def skip_unread(block: bytes, start: int) -> int:
     """
     if not block.startswith(_START, start):
         return start
+    find = block.find
     while True:
-        name = block.find(_NAME, start) + len(_NAME)
-        after = block.find(_AFTER_NAME, name)
+        name = find(_NAME, start) + _NAME_SIZE
+        after = find(_AFTER_NAME, name)
         if block[name:after] not in UNREAD:
             return start
-        end = block.find(_NEXT, after)
+        end = find(_NEXT, after)
         if not after < end < after + _LONGEST_TAIL:
             return start
         start = end + 3
@@ -170,15 +172,15 @@ class EventReader:
             if not self._unread_too:
                 start = skip_unread(block, start)
             end = block.find(b"\n", start) + 1 or size
-            yield from self._items(block[start:end])
+            line = block[start:end]
             start = end
-
-    def _items(self, line: bytes) -> Iterator[Event | Text]:
-        if not self._secrets:
-            event = event_of(_decode(line), line)
+            event = event_of(_decode(line), line) if not self._secrets else None
             if event is not None:
                 yield event
-                return
+            else:
+                yield from self._items(line)
+
+    def _items(self, line: bytes) -> Iterator[Event | Text]:
         for candidate in self._secrets.restored(line):
             event = event_of(_decode(candidate), line)
             if event is not None:

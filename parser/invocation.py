@@ -38,7 +38,7 @@ class Invocation:
             return None
         node = None
         if event.node is not None and (unique_id := text(event.node.get("unique_id"))):
-            node = self.node(unique_id)
+            node = self.nodes.get(unique_id) or self.node(unique_id)
             node.describe(event.node)
         node = handler(self, event, node) or node
         return node if node is not None and node.is_terminal else None

@@ -158,9 +158,9 @@ class Node:
 
     def _message(self) -> str | None:
         own: str | None = self.facts.get("message")
-        errors = sorted(self._errors or ())
-        if own and not _MICROBATCH.fullmatch(own):
+        if not self._errors or (own and not _MICROBATCH.fullmatch(own)):
             return own
+        errors = sorted(self._errors)
         shown = errors[:_SHOWN_BATCH_ERRORS]
         if len(errors) > len(shown):
             shown.append(f"… and {len(errors) - len(shown)} more errors of batches")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .invocation import Invocation
 from .records import OUTCOMES, NodeRecord
@@ -28,6 +28,7 @@ class Run:
         self.refused = 0
         self._attempt = attempt
         self._invocations: dict[str, Invocation] = {}
+        self._current: Invocation | None = None
 
     @property
     def invocations(self) -> list[Invocation]:
@@ -36,7 +37,9 @@ class Run:
 
     def feed(self, event: Event) -> list[NodeRecord] | None:
         """The records that are new or changed by this event; None if the event is refused."""
-        invocation = self._invocation_of(event)
+        invocation = self._current
+        if invocation is None or event.info.get("invocation_id") != invocation.id:
+            invocation = self._current = self._invocation_of(event)
         if invocation is None:
             self.refused += 1
             return None
@@ -100,18 +103,18 @@ class Run:
         }
 
     def _publish(self, invocation: Invocation, *nodes: Node) -> list[NodeRecord]:
-        of_run: dict[str, Any] = {
-            "invocation_id": invocation.id,
-            "dbt_version": invocation.version,
-            "attempt": self._attempt,
-        }
         records: list[NodeRecord] = []
         for node in nodes:
-            sequence = node.sent.sequence if node.sent is not None else 1
-            record = node.record(sequence=sequence, **of_run)
-            if record != node.sent:
-                if node.sent is not None:
-                    record = replace(record, sequence=sequence + 1)
+            before = node.sent
+            record = node.record(
+                invocation_id=invocation.id,
+                dbt_version=invocation.version,
+                attempt=self._attempt,
+                sequence=before.sequence if before is not None else 1,
+            )
+            if record != before:
+                if before is not None:
+                    record = replace(record, sequence=before.sequence + 1)
                 node.sent = record
                 records.append(record)
         return records

@@ -68,7 +68,7 @@ UNAVAILABLE = answering(503, PAGE)
 BAD_GATEWAY = answering(502, PAGE)
 LOGIN_PAGE = answering(200, PAGE)
 REDIRECT = answering(302, "", Location="/auth/login")
-REFUSED = answering(422, detail([{"type": "value_error", "loc": ["body"], "msg": "Value error, no"}]))
+REFUSED = answering(422, detail([{"loc": ["body"], "msg": "Value error, no"}]))
 DATABASE_LOCK = answering(500, detail({"reason": "Database error", "statement": "hidden"}))
 CRASHED = Fault("answer", answer=CRASH)
 

@@ -82,8 +82,8 @@ def read_answer(
         return Unauthenticated(detail or f"HTTP {status}")
     if status == 403:
         return Hold(
-            f"{where} forbids writing XComs ({detail or 'HTTP 403'}): give the user the role Op, or "
-            "a role that can create and edit XComs and edit this DAG"
+            f"{where} forbids writing XComs ({detail or 'HTTP 403'}): give the user the role Op, "
+            "or a role that can create and edit XComs and edit this DAG"
         )
     if status == 404:
         return _not_found(method, answer, to)
@@ -124,8 +124,8 @@ def _trouble(answer: Answer, to: AirflowSettings) -> str:
     if answer.status == 500 and "json" not in answer.content_type.lower():
         # Airflow 3 runs into its own foreign key where the task instance does not exist.
         return (
-            f"Airflow at {to.url} answered 500: it does so too where task {to.task_id!r} has no map "
-            f"index {to.map_index}; a mapped task needs --map-index '{{{{ ti.map_index }}}}'"
+            f"Airflow at {to.url} answered 500: it does so too where task {to.task_id!r} has no "
+            f"map index {to.map_index}; a mapped task needs --map-index '{{{{ ti.map_index }}}}'"
         )
     return f"Airflow at {to.url} answered {answer.status} {answer.detail}".rstrip()
 

@@ -46,7 +46,7 @@ class Client:
         """POST or PATCH one XCom; a failure to get any answer is a verdict."""
         to = self._to
         self._configuration.access_token = token
-        place = {"dag_id": to.dag_id, "dag_run_id": to.run_id, "task_id": to.task_id}
+        place: dict[str, Any] = {"dag_id": to.dag_id, "dag_run_id": to.run_id, "task_id": to.task_id}
         try:
             if method == "POST":
                 # The variants that do not read the answer also work with Airflow 3.0, whose
@@ -95,6 +95,11 @@ class Client:
             return str(json.loads(answer.body)["version"]) if isinstance(answer, Answer) else None
         except (ValueError, TypeError, KeyError):
             return None
+
+    def close(self) -> None:
+        """Drop the connections."""
+        pool: Any = self._api.rest_client.pool_manager
+        pool.clear()
 
     def _plain(self, method: str, path: str, body: str | None = None) -> Answer | Retry | Hold:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}

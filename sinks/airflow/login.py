@@ -95,7 +95,8 @@ def _run(command: str) -> str | Hold:
     except (OSError, ValueError, IndexError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a command line"
         return Hold(
-            f"the Airflow token command cannot be run: {reason}. See DBT_RELAY_AIRFLOW_TOKEN_COMMAND"
+            f"the Airflow token command cannot be run: {reason}. "
+            "See DBT_RELAY_AIRFLOW_TOKEN_COMMAND"
         )
     if done.returncode != 0:
         return Hold(

@@ -27,14 +27,14 @@ _BULKY: Final = ("adapter_response", "timing", "failed", "command")
 _REST_OF_VALUE: Final = 48 * 1024
 
 
-def safe(value: Any) -> Any:
+def safe(value: Any, depth: int = 0) -> Any:
     """The value without what some backend refuses.
 
     NUL and lone surrogates become U+FFFD (PostgreSQL, SQLite), NaN and infinities null (a value
     that can no longer be read fails the task's next retry), integers beyond 64 bits text. Airflow
     3.2+ reserves some dictionary keys: they get one more underscore in front. Airflow 3.3.1+ also
     looks for them in every text that is JSON: such a text gets a zero width space in front, so
-    that it reads the same and is not JSON.
+    that it reads the same and is not JSON. What is nested beyond all reason gives way to a note.
     """
     if isinstance(value, str):
         text = _REPLACED.sub("\ufffd", value)
@@ -43,10 +43,12 @@ def safe(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, int) and not isinstance(value, bool):
         return value if -(2**63) <= value < 2**63 else str(value)
+    if (is_object(value) or is_array(value)) and depth >= _DEEPEST:
+        return "… nested too deep …"
     if is_object(value):
-        return {_safe_name(str(k)): safe(v) for k, v in value.items()}
+        return {_safe_name(str(k)): safe(v, depth + 1) for k, v in value.items()}
     if is_array(value):
-        return [safe(v) for v in value]
+        return [safe(v, depth + 1) for v in value]
     return value
 
 

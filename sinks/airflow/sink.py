@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ...parser.records import RunRecord
-from ..base import Hold, Retry, Verdict
+from ..base import Delivered, Hold, Retry, Verdict
 from .answers import Exists, Missing, Unauthenticated, read_answer
 from .keys import xcom_key
 from .login import Token
@@ -39,6 +39,7 @@ class AirflowSink:
         self._written: set[str] = set()
         self._opening = threading.Lock()
         self._opened: tuple[Client, Token] | None = None
+        self._has_noted = False
 
     def send(self, record: Record) -> Verdict:
         client, token = self._open()
@@ -47,13 +48,16 @@ class AirflowSink:
         else:
             key = xcom_key(record.key, self._to.key_prefix)
         value = xcom_value(record.to_json(), self._to.max_message_bytes)
-        verdict = self._write(client, token, key, value, is_known=record.sequence > 1)
-        if not isinstance(verdict, (Retry, Hold)):
+        verdict = self._write(client, token, key, value)
+        if isinstance(verdict, Delivered):
             self._written.add(key)
+        if not isinstance(verdict, Retry):
+            self._note_version(client)
         return verdict
 
     def close(self) -> None:
-        pass
+        if self._opened is not None:
+            self._opened[0].close()
 
     def _open(self) -> tuple[Client, Token]:
         with self._opening:
@@ -61,14 +65,11 @@ class AirflowSink:
                 from .client import Client  # noqa: PLC0415 - takes a second and 67 MB
 
                 client = Client(self._to)
-                self._note_version(client.version())
                 self._opened = client, Token(self._to.login, client.log_in)
             return self._opened
 
-    def _write(
-        self, client: Client, token: Token, key: str, value: dict[str, Any], *, is_known: bool
-    ) -> Verdict:
-        method: Method = "PATCH" if is_known or key in self._written else "POST"
+    def _write(self, client: Client, token: Token, key: str, value: dict[str, Any]) -> Verdict:
+        method: Method = "PATCH" if key in self._written else "POST"
         bearer = token.get()
         renewed = False
         for _ in range(_RACES):
@@ -94,7 +95,13 @@ class AirflowSink:
                     return verdict
         return Retry("another writer of the same XCom is at work")
 
-    def _note_version(self, version: str | None) -> None:
+    def _note_version(self, client: Client) -> None:
+        """Asked once, of an Airflow that is known to answer."""
+        with self._opening:
+            if self._has_noted:
+                return
+            self._has_noted = True
+        version = client.version()
         if version is not None and version.startswith(("3.0", "3.1")):
             self._warn(
                 f"Airflow {version} stores a value that comes over its API as JSON text: consumers "
