@@ -50,8 +50,10 @@ class JsonlSink:
 
 
 def encode(value: dict[str, Any]) -> bytes:
-    """Compact JSON. orjson refuses lone surrogates, which dbt's log can hold."""
+    """Compact JSON. orjson refuses lone surrogates and integers beyond 64 bits, which dbt's log
+    can hold; NaN and infinities become null either way."""
     try:
         return orjson.dumps(value)
     except (TypeError, ValueError):
-        return json.dumps(value, separators=(",", ":")).encode()
+        finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
+        return json.dumps(finite, separators=(",", ":")).encode()

@@ -1,0 +1,71 @@
+"""Airflow's address, and what an import of the sink costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from dbt_relay.sinks.airflow import base_url
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("https://airflow.example.com", "https://airflow.example.com"),
+        ("https://airflow.example.com/", "https://airflow.example.com"),
+        (" http://localhost:8080// \n", "http://localhost:8080"),
+        ("http://localhost:8080/home", "http://localhost:8080"),
+        ("http://localhost:8080/api/v2", "http://localhost:8080"),
+        ("http://localhost:8080/api/v2/", "http://localhost:8080"),
+        ("http://localhost:8080/api/v1", "http://localhost:8080"),
+        ("http://localhost:8080/api", "http://localhost:8080"),
+        ("https://astro.example.com/team/prod/", "https://astro.example.com/team/prod"),
+        ("https://astro.example.com/team/prod/api/v2", "https://astro.example.com/team/prod"),
+        ("https://astro.example.com/apiary", "https://astro.example.com/apiary"),
+        ("HTTPS://Airflow.example.com", "HTTPS://Airflow.example.com"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+    ],
+)
+def test_any_form_of_the_address(address: str, url: str) -> None:
+    assert base_url(address) == url
+    assert base_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "airflow.example.com",
+        "localhost:8080",
+        "ftp://airflow.example.com",
+        "http://",
+        "https:///home",
+        "http://a b",
+        "http://airflow:http",
+        "http://airflow/?next=/home",
+        "http://airflow/#home",
+    ],
+)
+def test_what_is_no_address(address: str) -> None:
+    with pytest.raises(ValueError, match="is not an address of Airflow: it must look like"):
+        base_url(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://u:hunter2@airflow/", "https://hunter2@airflow", "http://a/?t=hunter2"]
+)
+def test_a_secret_in_an_address_is_not_shown(address: str) -> None:
+    with pytest.raises(ValueError, match="address") as error:
+        base_url(address)
+    assert "hunter2" not in str(error.value)
+
+
+def test_the_heavy_client_is_not_imported_with_the_sink() -> None:
+    code = "import dbt_relay.sinks.airflow, sys; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True
+    )
+    imported = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "dbt_relay" in imported
+    assert not imported & {"airflow_client", "urllib3", "pydantic", "dateutil"}

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from supervision.running import Running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    """A relay to be started, of which nothing may be left after the test."""
+    running = Running(tmp_path)
+    yield running
+    left = running.close()
+    assert not left, f"processes left behind: {left}"

@@ -1,0 +1,130 @@
+"""Exit codes, and what flows between the relay, its child and its parent."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from supervision.running import Running, end_of, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 99, 255])
+def test_exit_codes_pass_through(running: Running, code: int) -> None:
+    relay = running.start(running.command(running.echo("--exit", str(code))))
+    assert end_of(relay)[0] == code
+    run = running.last()
+    assert (run["state"], run["exit_code"]) == ("finished", code)
+
+
+def test_a_command_that_is_not_there(running: Running) -> None:
+    code, out, err = end_of(running.start(running.command(["no-such-dbt", "build"])))
+    assert (code, out) == (127, "")
+    assert err.startswith("relay: cannot start 'no-such-dbt': not found.")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "words"),
+    [
+        ("#!/bin/sh\n", 0o644, "Permission denied"),
+        ("#!/no/such/interpreter\n", 0o755, "/no/such/interpreter"),
+        ("echo no first line with an interpreter\n", 0o755, "Exec format error"),
+    ],
+)
+def test_a_command_that_cannot_be_executed(
+    running: Running, tmp_path: Path, text: str, mode: int, words: str
+) -> None:
+    script = tmp_path / "nightly.sh"
+    script.write_text(text)
+    script.chmod(mode)
+    code, out, err = end_of(running.start(running.command([str(script)])))
+    assert (code, out) == (126, "")
+    assert err.startswith(f"relay: cannot start '{script}': ")
+    assert words in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_folder_is_no_command(running: Running, tmp_path: Path) -> None:
+    code, _, err = end_of(running.start(running.command([str(tmp_path)])))
+    assert code == 126
+    assert "Permission denied" in err
+
+
+def test_megabytes_on_both_pipes_at_once_stay_whole_and_apart(
+    running: Running, tmp_path: Path
+) -> None:
+    chance = random.Random(1)  # noqa: S311
+    alphabet = bytes(b for b in range(256) if b not in b"\n")
+    texts = [
+        b"".join(bytes(chance.choices(alphabet, k=chance.randrange(200))) + b"\n" for _ in range(n))
+        for n in (40_000, 30_000)
+    ]
+    paths = [tmp_path / "out", tmp_path / "err"]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_bytes(text)
+    script = """
+import os, sys, threading
+def pour(path, fd):
+    with open(path, "rb") as file:
+        while chunk := file.read(5000):
+            while chunk:
+                chunk = chunk[os.write(fd, chunk):]
+threads = [threading.Thread(target=pour, args=(sys.argv[fd], fd)) for fd in (1, 2)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    child = [sys.executable, "-c", script, *map(str, paths)]
+    relay = running.start(running.command(child))
+    out, err = relay.communicate(timeout=20)
+    assert relay.returncode == 0
+    assert err == texts[1]
+    assert out.startswith(texts[0])
+    assert out[len(texts[0]) :] == b"relay: 0 records\n"
+
+
+def test_nobody_holds_the_standard_input(running: Running) -> None:
+    """In an Airflow task it is the supervisor's socket, which keeps the task running."""
+    child = running.echo("--until", "SIGUSR1")
+    relay = running.start(running.command(child), stdin=subprocess.PIPE)
+    assert running.wait_for("stdin") == "/dev/null"
+    running.wait_for("ready")
+    assert relay.stdin is not None
+    assert os.readlink(f"/proc/{relay.pid}/fd/0") == "/dev/null"
+    pipe = relay.stdin.fileno()
+    os.set_blocking(pipe, False)
+
+    def is_let_go() -> bool:
+        try:
+            os.write(pipe, b"x")
+        except BrokenPipeError:
+            return True
+        return False
+
+    wait_for("broken pipe: somebody still holds the standard input", is_let_go, patience=3)
+    os.kill(int(running.wait_for("pid")), 10)
+    relay.wait(10)
+
+
+def test_no_other_file_of_the_parent_is_held(running: Running) -> None:
+    """A file descriptor that was left open for the relay is not passed on to dbt."""
+    read, write = os.pipe()
+    try:
+        child = running.echo("--until", "SIGUSR1")
+        relay = running.start(running.command(child), pass_fds=[write])
+        running.wait_for("ready")
+        pid = running.wait_for("pid")
+        target = os.readlink(f"/proc/self/fd/{write}")
+        held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        assert target not in held
+        os.kill(int(pid), 10)
+        relay.wait(10)
+    finally:
+        os.close(read)
+        os.close(write)
