@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Console:
         try:
             self._out.flush()
         except (OSError, ValueError):
-            self.is_closed = True
+            self._give_up()
 
     def _line(self, event: Event) -> str | None:
         name = event.name
@@ -97,4 +99,12 @@ class Console:
         try:
             self._out.write(data)
         except (OSError, ValueError):
-            self.is_closed = True
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.is_closed = True
+        # What is still buffered would fail again, and be reported, when Python exits.
+        with contextlib.suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._out.fileno())
+            os.close(null)

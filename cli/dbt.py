@@ -40,6 +40,7 @@ class DbtCommand:
     removed: tuple[str, ...]
     project_dir: Path
     target_dir: Path
+    is_wrapped: bool
 
 
 def prepare(
@@ -91,6 +92,7 @@ def prepare(
         removed=tuple(removed),
         project_dir=project_dir,
         target_dir=project_dir / (settings.value("target_path") or "target"),
+        is_wrapped=at != 0,
     )
 
 

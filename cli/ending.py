@@ -71,6 +71,11 @@ def end(
         console.say(
             f"relay: {relay.malformed} events of dbt's log arrived in pieces and were not read"
         )
+    if relay.faults:
+        console.say(
+            f"relay: {relay.faults} events ran into a fault of dbt-relay (please report the "
+            "traceback above); records may be missing"
+        )
     for line in report.delivery(sum(run.outcomes().values()), figures):
         console.say(line)
     if destination.in_airflow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING
 
 from ..parser.events import Event, EventReader, Text
@@ -34,6 +35,7 @@ class Relay:
     ) -> None:
         self.run = Run(attempt=attempt)
         self.dbt_summary: str | None = None
+        self.faults = 0
         self._reader = EventReader(secrets, unread_too=console.shows_debug)
         self._console = console
         self._publish = publish
@@ -61,22 +63,26 @@ class Relay:
 
     def _take(self, items: Iterable[Event | Text]) -> None:
         for item in items:
-            if isinstance(item, Text):
-                self._console.text(item.line)
-                continue
-            records = self.run.feed(item)
-            if records is None:
-                self._console.text(item.line)
-                continue
-            self._console.event(item)
-            if item.name == "StatsLine":
-                self.dbt_summary = item.msg
-            if records:
-                self._send(records)
-                # The first failure is when a skip may follow, whose cause the manifest tells.
-                if records[-1].outcome == "failure":
-                    self._trace(self.run.invocations[-1])
+            try:
+                self._take_one(item)
+            except Exception:  # dbt must not end for a fault of ours
+                self.faults += 1
+                if self.faults == 1:
+                    traceback.print_exc()
         self._console.flush()
+
+    def _take_one(self, item: Event | Text) -> None:
+        records = self.run.feed(item) if isinstance(item, Event) else None
+        if records is None or isinstance(item, Text):
+            self._console.text(item.line)
+            return
+        self._console.event(item)
+        if item.name == "StatsLine":
+            self.dbt_summary = item.msg
+        self._send(records)
+        # The first failure is when a skip may follow, whose cause the manifest tells.
+        if records and records[-1].outcome == "failure":
+            self._trace(self.run.invocations[-1])
 
     def _send(self, records: list[NodeRecord]) -> None:
         for record in records:

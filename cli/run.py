@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +37,10 @@ Examples:
   dbt-relay run -- uv run dbt build
   dbt-relay run -- ./nightly.sh         a script that ends in dbt
 """
+NO_LOG: Final = (
+    "no event of dbt's log came through, so there are no records. If the command runs dbt, it may "
+    "set a --log-format or --quiet of its own, or hide dbt's output"
+)
 FLUSH_WHEN_STOPPED: Final = 10.0
 """Seconds for the last deliveries of a relay that was told to stop."""
 
@@ -94,7 +99,10 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             delivery.put(started)
             for chunk in child.output():
                 relay.feed(chunk)
-            relay.end(child.exit)
+            ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
+            relay.end(ended)
+            if prepared.is_wrapped and not relay.run.invocations:
+                click.echo(f"relay: {NO_LOG}", err=True)
             timeout = destination.flush_timeout
             return end(
                 relay,
@@ -102,7 +110,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                 destination,
                 delivery,
                 started,
-                ended=child.exit or Exit(code=0),
+                ended=ended,
                 flush_timeout=timeout
                 if child.stopped_by is None
                 else min(timeout, FLUSH_WHEN_STOPPED),

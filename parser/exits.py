@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """Either an exit `code` or the number of the `signal` that killed it."""
+    """Either an exit `code` or the number of the `signal` that killed it.
+
+    `stopped_by` is the number of the signal by which the relay was told to stop it.
+    """
 
     code: int | None = None
     signal: int | None = None
+    stopped_by: int | None = None
 
     @property
     def status(self) -> int:
@@ -23,16 +27,20 @@ class Exit:
     @property
     def signal_name(self) -> str | None:
         """`SIGKILL`, or None if no signal killed it."""
-        if self.signal is None:
-            return None
-        try:
-            return signal.Signals(self.signal).name
-        except ValueError:
-            return f"signal {self.signal}"
+        return _name(self.signal) if self.signal is not None else None
 
     def describe(self) -> str:
         """What it did, to follow the process's name: `ended with exit code 1`."""
-        if self.signal is None:
-            return f"ended with exit code {self.code}"
-        reason = ", often out of memory" if self.signal_name == "SIGKILL" else ""
-        return f"was killed by {self.signal_name}{reason}"
+        how = f"ended with exit code {self.code}"
+        if self.signal is not None:
+            how = f"was killed by {self.signal_name}"
+        if self.stopped_by is not None:
+            return f"{how} after {_name(self.stopped_by)} had told the relay to stop"
+        return f"{how}, often out of memory" if self.signal == signal.SIGKILL else how
+
+
+def _name(signum: int) -> str:
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        return f"signal {signum}"

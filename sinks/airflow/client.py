@@ -121,7 +121,8 @@ class Client:
     def _answer(self, response: Any) -> Answer:
         """Read the answer, but no longer and no more than it is worth.
 
-        An unread rest would be taken for the next answer: the connection goes with it.
+        An unread rest would be taken for the next answer: the connection goes with it. After a
+        500 it goes too, as uvicorn resets it at the next request (Airflow 3.3).
         """
         headers = response.headers
         body = bytearray()
@@ -135,6 +136,8 @@ class Client:
             else:
                 response.close()
         except http.HTTPError:
+            response.close()
+        if response.status >= 500:
             response.close()
         response.release_conn()
         return Answer(
@@ -157,7 +160,7 @@ class Client:
                 return Hold(f"{where} has a certificate that is not trusted here: see --ca-file")
             if "WRONG_VERSION_NUMBER" in words:
                 return Hold(f"{where} does not speak TLS: should the address begin with http://?")
-            return Retry(f"TLS with {where} failed")
+            return Retry(f"TLS with {where} failed: is there a TLS server, and is --ca-file right?")
         if isinstance(cause, http.NameResolutionError):
             return Retry(f"{where} cannot be found: its host name does not resolve")
         if isinstance(cause, (http.NewConnectionError, http.ConnectTimeoutError)):

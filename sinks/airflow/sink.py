@@ -102,7 +102,7 @@ class AirflowSink:
                 return
             self._has_noted = True
         version = client.version()
-        if version is not None and version.startswith(("3.0", "3.1")):
+        if version is not None and version.startswith(("3.0.", "3.1.")):
             self._warn(
                 f"Airflow {version} stores a value that comes over its API as JSON text: consumers "
                 "have to json.loads what they pull (fixed in 3.2)"
