@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import time
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from ..parser.exits import Exit
-from .signals import FORWARDED, STOP, Signals
+from .signals import FORWARDED, STOP, Signals, held
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1 << 16
 _PR_SET_PDEATHSIG: Final = 1
+_REMEDY: Final = {
+    errno.EACCES: " Make it executable (chmod +x), or start it with its shell.",
+    errno.ENOEXEC: " A script must begin with a line such as #!/bin/sh.",
+}
 
 
 class CannotStartError(Exception):
@@ -85,7 +91,8 @@ class Child:
     def output(self) -> Iterator[bytes]:
         """The child's stdout in chunks as they come, until it has exited and the pipes are dry.
 
-        A grandchild may hold the pipes open when the child is gone: then for `drain` seconds more.
+        A grandchild may hold the pipes open when the child is gone: then for `drain` seconds more,
+        and after a stop signal for what is left of `grace`, as it may be dbt behind a shell.
         """
         stdout = cast("IO[bytes]", self._process.stdout)
         stderr = cast("IO[bytes]", self._process.stderr)
@@ -95,7 +102,7 @@ class Child:
             for fd in (*open_pipes, self._signals.fileno()):
                 selector.register(fd, selectors.EVENT_READ)
             while self.exit is None or open_pipes:
-                if self.exit is not None:
+                if self.exit is not None and self._kill_at is None:
                     give_up_at = give_up_at or time.monotonic() + self._drain
                 deadlines = [at for at in (self._kill_at, give_up_at) if at is not None]
                 timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
@@ -143,8 +150,6 @@ class Child:
         code = self._process.poll()
         if code is not None and self.exit is None:
             self.exit = Exit(code=code) if code >= 0 else Exit(signal=-code)
-            if self.stopped_by is None:
-                self._kill_at = None
 
     def _signal_group(self, signum: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -156,6 +161,7 @@ def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[byte
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
     def prepare() -> None:
+        signal.set_wakeup_fd(-1)
         if prctl is not None:
             prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
@@ -165,25 +171,33 @@ def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[byte
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     try:
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=env,
-            start_new_session=True,
-            preexec_fn=prepare,  # noqa: PLW1509 - no other thread runs yet
-            bufsize=0,
-        )
+        with held():
+            return subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=env,
+                start_new_session=True,
+                preexec_fn=prepare,  # noqa: PLW1509 - no other thread runs yet
+                bufsize=0,
+            )
     except FileNotFoundError as error:
+        if shutil.which(argv[0], path=env.get("PATH")) is None:
+            raise CannotStartError(
+                f"cannot start {argv[0]!r}: not found. Install it in this environment, put it on "
+                "the PATH, or give its full path.",
+                127,
+            ) from error
         raise CannotStartError(
-            f"cannot start {argv[0]!r}: not found. Install it in this environment, put it on the "
-            "PATH, or give its full path.",
-            127,
+            f"cannot start {argv[0]!r}: the interpreter that its first line names is missing. "
+            "In a virtual environment that was moved or copied, install it again.",
+            126,
         ) from error
     except OSError as error:
+        remedy = _REMEDY.get(error.errno or 0, "")
         raise CannotStartError(
-            f"cannot start {argv[0]!r}: {error.strerror}. It must be an executable file.", 126
+            f"cannot start {argv[0]!r}: {error.strerror}.{remedy}", 126
         ) from error
 
 

@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 
+from .signals import held
+
 
 class Watchdog:
     """Kills the process group `group` when the relay dies without having dismissed it.
@@ -17,9 +19,10 @@ class Watchdog:
 
     def __init__(self, group: int) -> None:
         read, self._write = os.pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
-            _watch(read, group)
+        with held():
+            self._pid = os.fork()
+            if self._pid == 0:
+                _watch(read, group)
         os.close(read)
 
     def dismiss(self) -> None:
@@ -36,13 +39,16 @@ class Watchdog:
 
 def _watch(read: int, group: int) -> None:
     # A forked Python may do little: no imports, no buffers, no return into the relay's code.
+    # Signals stay held, so that only SIGKILL ends it early.
     try:
-        signal.set_wakeup_fd(-1)
         os.setsid()
         os.dup2(read, 0)
-        os.closerange(1, os.sysconf("SC_OPEN_MAX"))
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(signum, signal.SIG_IGN)
+        # What it keeps open a reader elsewhere waits for. Not `closerange`: where the limit of
+        # open files is 2**30, as in some containers, that takes minutes.
+        for fd in os.listdir("/dev/fd"):
+            if fd != "0":
+                with contextlib.suppress(OSError):
+                    os.close(int(fd))
         if os.read(0, 1) == b"":
             os.killpg(group, signal.SIGKILL)
     finally:

@@ -153,7 +153,6 @@ class _Line:
         with self._changed:
             if self._held:
                 self._held, self._paused_until = False, 0.0
-                self._outbox.hurry(self._clock())
             self._changed.notify_all()
 
     def is_settled(self, deadline: float) -> bool:
@@ -233,4 +232,4 @@ class _Line:
                 self._outbox.put_back(record, self._paused_until, reason)
             case Hold(reason):
                 self._paused_until = now + PROBE_EVERY
-                self._outbox.put_back(record, self._paused_until, reason)
+                self._outbox.put_back(record, now, reason)

@@ -71,11 +71,6 @@ class Outbox:
             entry.record = newer.record
         self._waiting[record.key] = entry
 
-    def hurry(self, now: float) -> None:
-        """Make everything that waits due."""
-        for entry in self._waiting.values():
-            entry.due = min(entry.due, now)
-
     def next_due(self) -> float | None:
         """When the next record may be leased; None if none can be before another is settled."""
         free = (entry.due for key, entry in self._waiting.items() if key not in self._leased)

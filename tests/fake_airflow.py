@@ -7,70 +7,18 @@ import socket
 import struct
 import threading
 from collections import Counter, deque
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
+from airflow_faults import CRASH, Answer, Fault, detail, refusal
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-RESERVED = {"__classname__", "__version__", "__data__", "__id__", "__cache__"}
-RESERVED |= {"__type", "__source", "__var"}
 PASSWORDS = {"op": "op-password", "viewer": "viewer-password"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer; `body` is sent as JSON unless it is text."""
-
-    status: int
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    then_reset: bool = False
-    """Reset the connection at its next request, as uvicorn does after an unhandled error."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What becomes of one write. `drip` sends a body that never ends, `truncate` half of it."""
-
-    way: Literal["answer", "reset", "stall", "drip", "truncate"]
-    commits: bool = False
-    answer: Answer = Answer(500)
-
-
-def answering(status: int, body: Any, **headers: str) -> Fault:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Fault("answer", answer=Answer(status, body, named))
-
-
-def detail(text: object) -> dict[str, object]:
-    return {"detail": text}
-
-
-PAGE = "<!doctype html><html><title>Sign in</title></html>"
-CRASH = Answer(500, "Internal Server Error", then_reset=True)
-
-RESET = Fault("reset")
-RESET_AFTER_COMMIT = Fault("reset", commits=True)
-STALL = Fault("stall")
-STALL_AFTER_COMMIT = Fault("stall", commits=True)
-DRIP = Fault("drip", commits=True)
-TRUNCATED = Fault("truncate", commits=True)
-EXPIRED = answering(401, detail("Token Expired"))
-INVALID_TOKEN = answering(403, detail("Invalid JWT token"))
-FORBIDDEN = answering(403, detail("Forbidden"))
-TOO_LARGE = answering(413, PAGE)
-TOO_MANY = answering(429, detail("slow down"), Retry_After="7")
-TOO_MANY_UNTIL = answering(429, detail("slow down"), Retry_After="Fri, 31 Dec 2999 23:59:59 GMT")
-UNAVAILABLE = answering(503, PAGE)
-BAD_GATEWAY = answering(502, PAGE)
-LOGIN_PAGE = answering(200, PAGE)
-REDIRECT = answering(302, "", Location="/auth/login")
-REFUSED = answering(422, detail([{"loc": ["body"], "msg": "Value error, no"}]))
-DATABASE_LOCK = answering(500, detail({"reason": "Database error", "statement": "hidden"}))
-CRASHED = Fault("answer", answer=CRASH)
 
 
 @dataclass(frozen=True)
@@ -127,7 +75,8 @@ class FakeAirflow:
         self._server.shutdown()
         with self.lock:
             for connection in self.connections:
-                connection.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # the client was faster
+                    connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
         self._thread.join()
 
@@ -171,7 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.airflow.lock:
             self.airflow.connections.add(self.connection)
             if self.airflow.stopping.is_set():
-                self.connection.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):
+                    self.connection.shutdown(socket.SHUT_RDWR)
 
     def finish(self) -> None:
         with self.airflow.lock:
@@ -311,26 +261,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True
-
-
-def refusal(value: Any, path: str = "value") -> str | None:
-    """Why Airflow 3.3.2 on PostgreSQL refuses the value: its own check, and its database's."""
-    if isinstance(value, str):
-        try:
-            value.encode()
-            decoded = json.loads(value)
-        except UnicodeEncodeError:
-            return "Value rejected by database"
-        except ValueError:
-            return "Value rejected by database" if "\0" in value else None
-        return refusal(decoded, path) if isinstance(decoded, (dict, list)) else None
-    if isinstance(value, dict):
-        found = RESERVED & value.keys()
-        if found:
-            return f"Value error, XCom {path} contains reserved serialization keys: {found}"
-        return next(filter(None, (refusal(v, f"{path}.{k}") for k, v in value.items())), None)
-    if isinstance(value, list):
-        return next(filter(None, (refusal(v, path) for v in value)), None)
-    if isinstance(value, float) and value - value != 0:
-        return "Value rejected by database"
-    return None

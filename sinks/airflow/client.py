@@ -46,7 +46,11 @@ class Client:
         """POST or PATCH one XCom; a failure to get any answer is a verdict."""
         to = self._to
         self._configuration.access_token = token
-        place: dict[str, Any] = {"dag_id": to.dag_id, "dag_run_id": to.run_id, "task_id": to.task_id}
+        place: dict[str, Any] = {
+            "dag_id": to.dag_id,
+            "dag_run_id": to.run_id,
+            "task_id": to.task_id,
+        }
         try:
             if method == "POST":
                 # The variants that do not read the answer also work with Airflow 3.0, whose
@@ -121,8 +125,7 @@ class Client:
     def _answer(self, response: Any) -> Answer:
         """Read the answer, but no longer and no more than it is worth.
 
-        An unread rest would be taken for the next answer: the connection goes with it. After a
-        500 it goes too, as uvicorn resets it at the next request (Airflow 3.3).
+        An unread rest would be taken for the next answer: the connection goes with it.
         """
         headers = response.headers
         body = bytearray()
@@ -137,9 +140,10 @@ class Client:
                 response.close()
         except http.HTTPError:
             response.close()
-        if response.status >= 500:
-            response.close()
         response.release_conn()
+        if response.status >= 500:
+            # uvicorn resets the connection at the next request (Airflow 3.3).
+            self.close()
         return Answer(
             response.status,
             bytes(body),

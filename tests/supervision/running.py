@@ -144,6 +144,12 @@ class Running:
         return left
 
 
+def cpu_time(pid: int) -> float:
+    """Seconds of processor time that a live process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def end_of(process: subprocess.Popen[bytes], patience: float = PATIENCE_S) -> tuple[int, str, str]:
     """Wait for its end: exit code, stdout, stderr."""
     out, err = process.communicate(timeout=patience)

@@ -8,13 +8,10 @@ import shlex
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING
 
 import pytest
-from supervision.running import ON_TERMINAL, Running, end_of, in_flight, kill_group, wait_for
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from supervision.running import ON_TERMINAL, Running, end_of, in_flight, kill_group
 
 NODES = ("model.shop.orders", "model.shop.customers")
 WRAPPED = ("bash", "-c", '"$@"; exit $?', "wrapper")
@@ -166,11 +163,13 @@ def test_under_nohup_a_terminal_that_hangs_up_stops_nothing(running: Running) ->
     relay = running.start([*nohup, *running.command(as_dbt(running))])
     running.wait_for("ready")
     relay.send_signal(signal.SIGHUP)
-    relay.send_signal(signal.SIGUSR1)
-    running.wait_for("SIGUSR1")
+    for name in ("SIGUSR1", "SIGUSR2"):
+        relay.send_signal(signal.Signals[name])
+        running.wait_for(name)
+    assert running.signals() == ["SIGUSR1", "SIGUSR2"]
     relay.terminate()
-    end_of(relay)
-    assert running.signals() == ["SIGUSR1", "SIGINT"]
+    assert end_of(relay)[0] == 2
+    assert running.signals() == ["SIGUSR1", "SIGUSR2", "SIGINT"]
 
 
 @pytest.mark.parametrize("signum", ["SIGUSR1", "SIGUSR2"])
@@ -184,13 +183,14 @@ def test_user_signals_are_passed_on(running: Running, signum: str) -> None:
     assert running.signals() == [signum]
 
 
-def test_a_signal_before_the_first_output(running: Running, tmp_path: Path) -> None:
-    """However early it comes, the relay ends in time and leaves nothing."""
-    for moment in range(8):
-        relay = running.start(running.command(running.echo("--until", "SIGINT", "--exit", "2")))
-        deadline = time.monotonic() + moment * 0.03
-        wait_for("end of the moment", lambda at=deadline: time.monotonic() >= at)
-        relay.terminate()
-        end_of(relay)
-        assert not running.left()
-        running.forget()
+@pytest.mark.parametrize("after_ms", range(0, 240, 30))
+def test_killpg_at_any_moment_of_the_start(running: Running, after_ms: int) -> None:
+    """Nothing is left behind, and what had started is not taken for stopped twice."""
+    child = running.echo("--until", "SIGINT", "--exit", "2")
+    script = shlex.join(running.command(child)) + "; exit $?"
+    bash = running.start(["bash", "-c", script], start_new_session=True)
+    time.sleep(after_ms / 1000)
+    kill_group(bash)
+    bash.wait(10)
+    assert not running.left()
+    assert running.signals() in ([], ["SIGINT"])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dbt_relay.parser.records import Record
+    from fake_airflow import FakeAirflow
 
 LOGIN = Login(username="op", password=PASSWORDS["op"])
 
@@ -67,6 +68,29 @@ class Relay:
             self.delivery.put(record)
         self.delivery.flush(timeout)
         return self.delivery.figures()[0]
+
+    def settle(self, server: FakeAirflow, *records: Record) -> None:
+        """Send, and hold what the server has against the truth."""
+        figures = self.send(records)
+        truth = {record.key: record.to_json() for record in records}
+        assert server.xcoms[-1] == truth
+        assert figures.is_complete
+        assert figures.delivered == len(truth)
+        self.assert_nothing_leaks(figures, server)
+
+    def wait_until_tried(self) -> None:
+        """Wait until every record has been tried at least once."""
+        deadline = time.monotonic() + 3
+        while "not sent yet" in self.delivery.figures()[0].waiting.values():
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def assert_nothing_leaks(self, figures: Figures, server: FakeAirflow) -> None:
+        """No message, token or password in what is said."""
+        secrets = ["select", "SELECT", "Bearer", *PASSWORDS.values()]
+        secrets += [*server.valid, *server.expired]
+        for reason in [*figures.waiting.values(), *figures.rejected.values(), *self.notes]:
+            assert not [secret for secret in secrets if secret in reason], reason
 
 
 @pytest.fixture

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import sys
 import time
 from typing import TYPE_CHECKING
 
-import fake_airflow as fake
+import airflow_faults as fake
 import pytest
-from dbt_relay.parser.records import NodeRecord, Record, RunRecord
-from dbt_relay.sinks.airflow import Login
-from fake_airflow import PASSWORDS, FakeAirflow, Fault
+from dbt_relay.parser.records import NodeRecord, RunRecord
+from fake_airflow import FakeAirflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from dbt_relay.sinks import Figures
+    from airflow_faults import Fault
 
     from .conftest import Relay
 
@@ -39,42 +35,11 @@ def failure(sequence: int = 1, key: str = KEY) -> NodeRecord:
     )  # fmt: skip
 
 
-def assert_nothing_leaks(figures: Figures, relay: Relay, server: FakeAirflow | None = None) -> None:
-    said = [*figures.waiting.values(), *figures.rejected.values(), *relay.notes]
-    secrets = [VALUE, *PASSWORDS.values(), "Bearer", "eyJ"]
-    if server is not None:
-        secrets += [*server.valid, *server.expired]
-    for reason in said:
-        assert not [secret for secret in secrets if secret in reason], reason
-
-
-def settle(relay: Relay, server: FakeAirflow, *records: Record) -> Figures:
-    """Send, and hold the server against the truth."""
-    figures = relay.send(records)
-    truth = {record.key: record.to_json() for record in records}
-    assert server.xcoms[-1] == truth
-    assert figures.is_complete
-    assert figures.delivered == len(truth.keys() - {RunRecord.key})
-    assert_nothing_leaks(figures, relay, server)
-    return figures
-
-
-def wait_until_tried(relay: Relay) -> None:
-    deadline = time.monotonic() + 3
-    while "not sent yet" in relay.delivery.figures()[0].waiting.values():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def logins(server: FakeAirflow) -> int:
-    return sum(request.path == "/auth/token" for request in server.requests)
-
-
 class TestWithoutFaults:
     def test_one_write_for_each_node(self, relay: MakeRelay) -> None:
         with FakeAirflow() as server:
             records = [success(f"model.shop.n{number}") for number in range(50)]
-            settle(relay(server.url), server, *records)
+            relay(server.url).settle(server, *records)
             assert server.writes() == {record.key: ["POST"] for record in records}
             others = [r.path for r in server.requests if r.key is None]
             assert sorted(others) == ["/api/v2/version", "/auth/token"]
@@ -82,8 +47,8 @@ class TestWithoutFaults:
     def test_an_amendment_is_a_patch(self, relay: MakeRelay) -> None:
         with FakeAirflow() as server:
             made = relay(server.url)
-            settle(made, server, failure(1))
-            settle(made, server, failure(2))
+            made.settle(server, failure(1))
+            made.settle(server, failure(2))
             assert server.writes() == {KEY: ["POST", "PATCH"]}
             assert server.commits() == {KEY: 2}
 
@@ -93,7 +58,7 @@ class TestWithoutFaults:
             made.delivery.put(success("model.shop.first"))
             made.delivery.put(failure(1))
             made.delivery.put(failure(2))
-            settle(made, server, success("model.shop.first"), failure(3))
+            made.settle(server, success("model.shop.first"), failure(3))
             assert server.writes()[KEY] == ["POST"]
 
     def test_the_runs_record_from_start_to_end(self, relay: MakeRelay) -> None:
@@ -134,15 +99,15 @@ class TestUpsert:
     def test_an_xcom_that_is_there_is_patched(self, relay: MakeRelay) -> None:
         with FakeAirflow() as server:
             server.xcoms[-1][KEY] = "of another try"
-            settle(relay(server.url), server, success())
+            relay(server.url).settle(server, success())
             assert server.writes() == {KEY: ["POST", "PATCH"]}
 
     def test_an_xcom_that_was_cleared_is_posted_again(self, relay: MakeRelay) -> None:
         with FakeAirflow() as server:
             made = relay(server.url)
-            settle(made, server, failure(1))
+            made.settle(server, failure(1))
             server.xcoms[-1].clear()
-            settle(made, server, failure(2))
+            made.settle(server, failure(2))
             assert server.writes() == {KEY: ["POST", "PATCH", "POST"]}
 
 
@@ -172,7 +137,7 @@ def test_a_fault_that_passes(relay: MakeRelay, fault: Fault, methods: list[str])
     with FakeAirflow([fault]) as server:
         made = relay(server.url)
         made.delivery.put(success())
-        wait_until_tried(made)
+        made.wait_until_tried()
         figures = made.send([])
         assert figures.delivered == 1
         assert server.writes() == {KEY: methods}
@@ -206,14 +171,14 @@ def test_a_fault_that_stays(relay: MakeRelay, fault: Fault, words: str) -> None:
     with FakeAirflow([fault] * 1000) as server:
         made = relay(server.url)
         made.delivery.put(success())
-        wait_until_tried(made)
+        made.wait_until_tried()
         started = time.monotonic()
         figures = made.send([success("model.shop.b")], timeout=0.4)
         assert time.monotonic() - started < 1.5
         assert figures.waiting.keys() == {KEY, "model.shop.b"}
         assert words in str(figures.waiting)
         assert server.xcoms == {-1: {}}
-        assert_nothing_leaks(figures, made, server)
+        made.assert_nothing_leaks(figures, server)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +193,7 @@ def test_a_record_that_is_refused_is_not_sent_again(
         assert server.writes() == {KEY: ["POST"], "model.shop.b": ["POST"]}
         assert figures.rejected.keys() == {KEY}
         assert words in figures.rejected[KEY]
-        assert_nothing_leaks(figures, made, server)
+        made.assert_nothing_leaks(figures, server)
         assert made.send([failure(2)]).is_complete, "a newer record has its own chance"
         assert server.writes()[KEY] == ["POST", "POST"]
 
@@ -249,137 +214,3 @@ class TestRetryAfter:
             started = time.monotonic()
             assert relay(server.url).send([success()]).is_complete
             assert time.monotonic() - started >= 1
-
-
-class TestToken:
-    def test_is_renewed_once_when_it_has_expired(self, relay: MakeRelay) -> None:
-        with FakeAirflow() as server:
-            made = relay(server.url)
-            settle(made, server, success())
-            server.expire_tokens()
-            records = [success(f"model.shop.n{number}") for number in range(5)]
-            settle(made, server, success(), *records)
-            assert logins(server) == 2
-            tried = [status for r in server.requests if r.key for status in [r.status]]
-            assert tried.count(401) == 1
-
-    def test_is_read_again_from_its_file(self, relay: MakeRelay, tmp_path: Path) -> None:
-        file = tmp_path / "token"
-        file.write_text("stale\n")
-        with FakeAirflow() as server:
-            made = relay(server.url, Login(token_file=file))
-            figures = made.send([success()])
-            assert "Invalid JWT token" in figures.waiting[KEY]
-            file.write_text("op-0\n")
-            settle(made, server, success())
-            assert logins(server) == 0
-
-    def test_comes_from_a_command(self, relay: MakeRelay) -> None:
-        with FakeAirflow() as server:
-            login = Login(token_command=f"{sys.executable} -c 'print(\"op-0\")'")
-            settle(relay(server.url, login), server, success())
-            assert {r.token for r in server.requests if r.key} == {"op-0"}
-
-    def test_that_was_given_and_is_not_accepted(self, relay: MakeRelay) -> None:
-        with FakeAirflow() as server:
-            made = relay(server.url, Login(token="wrong-token"))
-            figures = made.send([success()])
-            assert server.writes() == {KEY: ["POST"]}, "no use to try the same again"
-            assert "DBT_RELAY_AIRFLOW_TOKEN" in figures.waiting[KEY]
-            assert "wrong-token" not in figures.waiting[KEY]
-
-    def test_of_a_user_who_may_not_write(self, relay: MakeRelay) -> None:
-        with FakeAirflow() as server:
-            login = Login(username="viewer", password=PASSWORDS["viewer"])
-            made = relay(server.url, login)
-            figures = made.send([success()])
-            assert "role Op" in figures.waiting[KEY]
-            assert_nothing_leaks(figures, made, server)
-
-    def test_that_a_wrong_password_does_not_get(self, relay: MakeRelay) -> None:
-        with FakeAirflow() as server:
-            made = relay(server.url, Login(username="op", password="wrong-password"))
-            figures = made.send([success()])
-            assert "Invalid credentials" in figures.waiting[KEY]
-            assert "DBT_RELAY_AIRFLOW_USERNAME" in figures.waiting[KEY]
-            assert "wrong-password" not in figures.waiting[KEY]
-            assert server.writes() == {}
-
-
-class TestPlace:
-    @pytest.mark.parametrize(
-        ("wrong", "option"),
-        [
-            ({"dag_id": "nodag"}, "--dag-id"),
-            ({"run_id": "norun"}, "--run-id"),
-            ({"task_id": "notask"}, "--xcom-task-id"),
-            ({"map_index": 2}, "--map-index"),
-        ],
-    )
-    def test_that_does_not_exist(
-        self, relay: MakeRelay, wrong: dict[str, str | int], option: str
-    ) -> None:
-        with FakeAirflow() as server:
-            figures = relay(server.url, **wrong).send([success()], timeout=0.3)
-            assert option in figures.waiting[KEY]
-            assert str(*wrong.values()) in figures.waiting[KEY]
-
-    @pytest.mark.parametrize(
-        ("version", "word"),
-        [("3.0.6", "JSON text"), ("3.1.8", "JSON text"), ("2.11.0", "3.0 or newer")],
-    )
-    def test_an_older_airflow_is_named_once(
-        self, relay: MakeRelay, version: str, word: str
-    ) -> None:
-        with FakeAirflow([fake.BAD_GATEWAY], version=version) as server:
-            made = relay(server.url)
-            for number in range(3):
-                made.send([success(f"model.shop.n{number}")])
-            assert len(made.notes) == 1
-            assert version in made.notes[0]
-            assert word in made.notes[0]
-
-    def test_a_current_airflow_needs_no_word(self, relay: MakeRelay) -> None:
-        with FakeAirflow(version="3.10.0") as server:
-            made = relay(server.url)
-            made.send([success()])
-            assert made.notes == []
-
-
-class TestConnection:
-    def test_refused_until_the_server_is_up(self, relay: MakeRelay) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-        made = relay(f"http://127.0.0.1:{port}")
-        figures = made.send([success(), success("model.shop.b")], timeout=0.3)
-        assert figures.waiting.keys() == {KEY, "model.shop.b"}
-        assert "cannot be reached" in figures.waiting[KEY]
-        assert made.pauses[:4] == [0.5, 1, 2, 4]
-        with FakeAirflow(port=port) as server:
-            assert made.send([]).delivered == 2
-            assert server.writes() == {KEY: ["POST"], "model.shop.b": ["POST"]}
-
-    def test_tls_to_a_port_without(self, relay: MakeRelay) -> None:
-        with FakeAirflow() as server:
-            made = relay(server.url.replace("http:", "https:"))
-            figures = made.send([success()])
-            assert "begin with http://" in figures.waiting[KEY]
-
-    def test_a_host_that_does_not_resolve(self, relay: MakeRelay) -> None:
-        made = relay("http://airflow.invalid", Login(token="t"))
-        figures = made.send([success()], timeout=0.3)
-        assert "does not resolve" in figures.waiting[KEY]
-
-    def test_a_proxy_that_is_down(self, relay: MakeRelay) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-        made = relay("http://airflow.invalid", Login(token="t"), proxy=f"http://127.0.0.1:{port}")
-        figures = made.send([success()], timeout=0.3)
-        assert "--proxy" in figures.waiting[KEY]
-
-    def test_a_ca_file_that_is_missing(self, relay: MakeRelay, tmp_path: Path) -> None:
-        with FakeAirflow() as server:
-            url = server.url.replace("http:", "https:")
-            made = relay(url, Login(token="t"), ca_file=tmp_path / "missing.pem")
-            figures = made.send([success()], timeout=0.3)
-            assert "--ca-file" in figures.waiting[KEY]

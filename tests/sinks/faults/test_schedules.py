@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-import fake_airflow as fake
+import airflow_faults as fake
 import pytest
 from dbt_relay.parser.records import NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Delivery, Figures
@@ -59,7 +59,7 @@ def test_a_random_schedule_ends_with_the_truth(relay: Callable[..., Relay], seed
             )
             made.delivery.put(truth[key])
             if chance.random() < 0.3:
-                made.delivery.flush(0.03)
+                made.delivery.flush(0.01)
         truth[RunRecord.key] = RunRecord(state="finished")
         made.delivery.put(truth[RunRecord.key])
         figures = flushed(made.delivery)

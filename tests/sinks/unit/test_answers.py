@@ -60,7 +60,12 @@ ANSWERS: list[tuple[Method, Answer, type[Meaning], str]] = [
     ("POST", said(404, "The Dag with ID: `mapped_shop` was not found"), Hold, "--dag-id"),
     ("POST", said(404, "Dag Run with ID: `r` not found for dag: `mapped_shop`"), Hold, "--run-id"),
     ("POST", said(404, "DAG Run with ID: `r` not found"), Hold, "--run-id"),
-    ("POST", said(404, "Task with ID: `t` not found in dag: `mapped_shop`"), Hold, "--xcom-task-id"),
+    (
+        "POST",
+        said(404, "Task with ID: `t` not found in dag: `mapped_shop`"),
+        Hold,
+        "--xcom-task-id",
+    ),
     ("POST", said(404, "Task instance is mapped, add the map_index"), Hold, "--map-index"),
     ("PATCH", said(404, XCOM + "doesn't exist."), Missing, ""),
     ("POST", Answer(404, b'{"error": "API route not found"}', "application/json"), Hold, "_URL"),

@@ -86,7 +86,8 @@ class Hanging:
     name = "hanging"
     most_workers = 16
 
-    def __init__(self) -> None:
+    def __init__(self, hold_once: set[str] | None = None) -> None:
+        self.hold_once = hold_once or set()
         self.entered = threading.Semaphore(0)
         self.let_go = threading.Event()
         self.sent: list[tuple[str, int]] = []
@@ -95,6 +96,9 @@ class Hanging:
     def send(self, record: Record) -> Verdict:
         self.sent.append((record.key, record.sequence))
         self.entered.release()
+        if record.key in self.hold_once:
+            self.hold_once.remove(record.key)
+            return Hold("403")
         assert self.let_go.wait(PATIENCE)
         return Delivered()
 
@@ -252,6 +256,19 @@ class TestHold:
             assert figures.waiting.keys() == {"a", "b"}
             assert not figures.is_complete
 
+    def test_a_record_that_alone_was_held_is_tried_once_more_at_the_end(self, clock: Clock) -> None:
+        """Of two workers, one is told Hold and then the other delivers."""
+        sink = Hanging(hold_once={"a"})
+        with Delivery([sink], clock=clock, workers=2) as delivery:
+            delivery.put(record("b"))
+            assert sink.entered.acquire(timeout=PATIENCE)
+            delivery.put(record("a"))
+            wait_until(lambda: delivery.figures()[0].waiting["a"] == "403")
+            sink.let_go.set()
+            wait_until(lambda: delivery.figures()[0].delivered >= 1)
+            delivery.flush(PATIENCE)
+            assert delivery.figures()[0].delivered == 2
+
 
 class TestFlush:
     def test_gives_up_early_where_the_next_try_comes_too_late(self, clock: Clock) -> None:
@@ -302,7 +319,7 @@ class TestFlush:
         answers = deque([False, False, True])
         with Delivery([sink], clock=clock, jitter=longest) as delivery:
             delivery.put(record("a"))
-            delivery.flush(1000, lambda: answers.popleft())
+            delivery.flush(1000, answers.popleft)
             assert not answers
             assert delivery.figures()[0].waiting == {"a": "down"}
 

@@ -118,9 +118,7 @@ def test_a_command_is_run_again() -> None:
         (python("pass"), "empty"),
     ],
 )
-def test_a_command_that_fails_says_so_without_a_word_of_its_own(
-    command: str, reason: str
-) -> None:
+def test_a_command_that_fails_says_so_without_a_word_of_its_own(command: str, reason: str) -> None:
     verdict = Token(Login(token_command=command), no_exchange).get()
     assert isinstance(verdict, Hold)
     assert reason in verdict.reason

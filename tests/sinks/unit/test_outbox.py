@@ -49,16 +49,8 @@ class OutboxMachine(RuleBasedStateMachine):
         self.now += seconds
 
     @rule()
-    def hurry(self) -> None:
-        self.outbox.hurry(self.now)
-        self.due = {key: min(due, self.now) for key, due in self.due.items()}
-
-    @rule()
     def lease(self) -> None:
-        free = {
-            key: self.due[key]
-            for key in self.waiting() - self.leased.keys()
-        }
+        free = {key: self.due[key] for key in self.waiting() - self.leased.keys()}
         next_due = self.outbox.next_due()
         assert next_due == min(free.values(), default=None)
         leased = self.outbox.lease(self.now)
