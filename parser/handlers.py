@@ -71,7 +71,7 @@ def _node_finished(run: Invocation, event: Event, node: Node | None) -> None:
     if node is None or event.node is None or not is_object(result):
         return
     status = text(result.get("status"))
-    if status is None or not node.is_own_end(event.node):
+    if status in (None, "None") or not node.is_own_end(event.node):
         return
     node.is_provisional = False
     node.finish(
@@ -159,7 +159,7 @@ def _batch_result(run: Invocation, event: Event, node: Node | None) -> None:
 def _batch_error(run: Invocation, event: Event, node: Node | None) -> None:
     message = text(event.data.get("exc"))
     if node is not None and message is not None:
-        node.except_(message.removeprefix(_WORKER_PREFIX))
+        node.fail_batch(message.removeprefix(_WORKER_PREFIX))
 
 
 def _cancel(run: Invocation, event: Event, _: Node | None) -> Node | None:

@@ -107,10 +107,13 @@ class Node:
         """Whether a NodeFinished ends the node and not one batch of it.
 
         Batches (dbt 1.9+) start and finish under their model's unique_id, each with a start time
-        of its own; the node's end repeats the start time of its first NodeStart.
+        of its own; the node's end repeats the start time of its first NodeStart. In a log whose
+        head is missing it is earlier than that of the first batch that is there.
         """
         started = text(info.get("node_started_at"))
-        return not self._first_start or not started or started == self._first_start
+        if not self._first_start or not started or started == self._first_start:
+            return True
+        return instant(started) < instant(self._first_start)
 
     def finish(self, status: str, info: JsonObject, facts: dict[str, Any]) -> None:
         """Its end as dbt reported it, with the facts that came with it; None among them is absent.
@@ -136,7 +139,7 @@ class Node:
         if (not own or _MICROBATCH.fullmatch(own)) and not _MICROBATCH.fullmatch(message):
             self._remember_error(message)
 
-    def except_(self, message: str) -> None:
+    def fail_batch(self, message: str) -> None:
         """The error of one microbatch batch; the end of the model says no more than `ERROR`."""
         self._remember_error(message)
 

@@ -136,6 +136,7 @@ class _Line:
         self._failures = 0
         self._paused_until = 0.0
         self._held = False
+        self._in_trouble = False
         self._closed = False
 
     def start(self, workers: int) -> None:
@@ -158,12 +159,10 @@ class _Line:
     def is_settled(self, deadline: float) -> bool:
         """Whether nothing more can come to pass before the deadline."""
         with self._changed:
-            if self._outbox.is_idle or (self._held and not self._outbox.is_sending):
-                return True
-            due = self._outbox.next_due()
-            if due is None or self._outbox.is_sending:
+            if self._outbox.is_sending:
                 return False
-            return max(due, self._paused_until) > deadline
+            ready = self._ready_at()
+            return self._held or ready is None or ready > deadline
 
     def wait(self, seconds: float) -> None:
         with self._changed:
@@ -207,28 +206,40 @@ class _Line:
         with self._changed:
             while not self._closed:
                 now = self._clock()
-                if now >= self._paused_until:
+                ready = self._ready_at()
+                if ready is not None and ready <= now:
                     record = self._outbox.lease(now)
                     if record is not None:
                         return record
-                due = self._outbox.next_due()
-                until = max(due, self._paused_until) if due is not None else None
-                self._changed.wait(None if until is None else max(0.0, until - now))
+                self._changed.wait(None if ready is None else max(0.0, ready - now))
             return None
+
+    def _ready_at(self) -> float | None:
+        """When a record may be sent; None if not before something else comes to pass."""
+        if self._in_trouble and self._outbox.is_sending:
+            return None  # one probe at a time, however many workers there are
+        due = self._outbox.next_due()
+        return None if due is None else max(due, self._paused_until)
 
     def _settle(self, record: Record, verdict: Verdict) -> None:
         now = self._clock()
         self._held = isinstance(verdict, Hold)
+        self._in_trouble = isinstance(verdict, (Retry, Hold))
         match verdict:
             case Delivered():
                 self._failures, self._paused_until = 0, 0.0
                 self._outbox.acknowledge(record)
             case Rejected(reason):
+                self._failures, self._paused_until = 0, 0.0
                 self._outbox.bury(record, reason)
             case Retry(reason, after):
                 # The server is in trouble, not the record: all wait, and one will be the probe.
-                self._paused_until = now + retry_delay(self._failures, after, self._jitter)
-                self._failures += 1
+                # What other workers had on the way meanwhile is part of the same trouble.
+                failures = self._failures if now >= self._paused_until else 0
+                again = now + retry_delay(failures, after, self._jitter)
+                if now >= self._paused_until:
+                    self._failures += 1
+                self._paused_until = max(self._paused_until, again)
                 self._outbox.put_back(record, self._paused_until, reason)
             case Hold(reason):
                 self._paused_until = now + PROBE_EVERY

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
@@ -10,8 +12,6 @@ import orjson
 from .base import Delivered, Hold, Retry, Verdict
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..parser.records import Record
 
 
@@ -23,10 +23,16 @@ class JsonlSink:
     def __init__(self, target: Path | BinaryIO) -> None:
         """`target` is opened for appending if it is a path; OSError if that cannot be done."""
         self.name = "jsonl"
-        self._owned = not hasattr(target, "write")
-        # Without a buffer, so that a full disk leaves nothing behind that a later close trips over.
-        self._file: BinaryIO = target.open("ab", buffering=0) if self._owned else target  # type: ignore[union-attr,assignment]
+        self._owned = isinstance(target, Path)
         self._rest = b""
+        if isinstance(target, Path):
+            # Without a buffer, so that a full disk leaves nothing behind for close to trip over.
+            self._file: BinaryIO = target.open("ab", buffering=0)
+            if _ends_within_a_line(target):
+                # What a kill or a full disk cut off must not swallow the first new line.
+                self._rest = b"\n"
+        else:
+            self._file = target
 
     def send(self, record: Record) -> Verdict:
         line = encode(record.to_json()) + b"\n"
@@ -47,6 +53,17 @@ class JsonlSink:
     def close(self) -> None:
         if self._owned:
             self._file.close()
+
+
+def _ends_within_a_line(path: Path) -> bool:
+    try:
+        if not path.is_file() or path.stat().st_size == 0:
+            return False
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:  # it may be appended to and not read
+        return False
 
 
 def encode(value: dict[str, Any]) -> bytes:

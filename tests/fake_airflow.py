@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from airflow_faults import CRASH, Answer, Fault, detail, refusal
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable
 
 PASSWORDS = {"op": "op-password", "viewer": "viewer-password"}
@@ -43,6 +44,7 @@ class FakeAirflow:
         port: int = 0,
         version: str = "3.3.2",
         map_indexes: Iterable[int] = (-1,),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.version = version
         self.faults = deque(faults)
@@ -55,6 +57,12 @@ class FakeAirflow:
         self.connections: set[socket.socket] = set()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.airflow = self
+        self._scheme = "http"
+        if tls is not None:
+            self._scheme = "https"
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
@@ -63,7 +71,7 @@ class FakeAirflow:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> FakeAirflow:
         self._thread.start()
@@ -126,7 +134,10 @@ class _Handler(BaseHTTPRequestHandler):
     def finish(self) -> None:
         with self.airflow.lock:
             self.airflow.connections.discard(self.connection)
-        super().finish()
+        try:
+            super().finish()
+        finally:
+            self.rfile.close()  # skipped where the client was gone before it had the whole answer
 
     def log_message(self, *_: object) -> None:
         pass

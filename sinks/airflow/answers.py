@@ -20,7 +20,7 @@ _SHOWN: Final = 200
 _SUCCESS: Final = {"POST": 201, "PATCH": 200}
 _WRONG_PATH: Final = (
     "this is not Airflow's API. Set DBT_RELAY_AIRFLOW_URL to the address that the browser shows, "
-    "without /home, or ask whether a proxy stands in between"
+    "https:// or http:// as it has it, or ask whether a proxy stands in between"
 )
 _TOO_OLD: Final = "or Airflow is older than 3.0, which cannot write XComs over its API"
 
@@ -97,8 +97,12 @@ def read_answer(
         return Hold(f"the proxy to {where} wants a login: see --proxy and HTTPS_PROXY")
     if status == 413:
         return Rejected(f"{where}, or a proxy, finds it too large: see --max-message-bytes")
+    if not detail and status != 422:
+        # A proxy's answer, or a web server's to http:// on its https:// port: about the address,
+        # not about this record.
+        return Hold(f"{where} answered {status} without a word of Airflow's: {_WRONG_PATH}")
     return Rejected(
-        f"{where} refused the value: {detail or f'HTTP {status}'}. --sink jsonl:PATH keeps it"
+        f"{where} refused the value: {detail or 'HTTP 422'}. --sink jsonl:PATH keeps it"
     )
 
 
@@ -117,11 +121,11 @@ def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Verdict |
         return Hold(f"{where} has no DAG {to.dag_id!r}: see --dag-id and --airflow-url")
     if method == "PATCH" and "not found" not in detail.lower():
         return Hold(f"{where} does not know this address: {_WRONG_PATH}")
-    return Hold(f"{where} answered 404 {detail}: {_WRONG_PATH}, {_TOO_OLD}")
+    return Hold(f"{where} answered {f'404 {detail}'.rstrip()}: {_WRONG_PATH}, {_TOO_OLD}")
 
 
 def _trouble(answer: Answer, to: AirflowSettings) -> str:
-    if answer.status == 500 and "json" not in answer.content_type.lower():
+    if answer.status == 500 and "text/plain" in answer.content_type.lower():
         # Airflow 3 runs into its own foreign key where the task instance does not exist.
         return (
             f"Airflow at {to.url} answered 500: it does so too where task {to.task_id!r} has no "

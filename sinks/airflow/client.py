@@ -7,6 +7,8 @@ thread that delivers, when it has its first record.
 from __future__ import annotations
 
 import json
+import re
+import ssl
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,10 +21,13 @@ from ..base import Hold, Retry
 from .answers import Answer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .answers import Method
     from .settings import AirflowSettings
 
 _BODY_LIMIT: Final = 64 * 1024
+_SHOWN: Final = 200
 
 
 class Client:
@@ -157,14 +162,13 @@ class Client:
         if isinstance(error, http.MaxRetryError) and error.reason is not None:
             cause = error.reason
         if isinstance(cause, http.ProxyError):
+            if " 407 " in f"{cause.original_error} ":
+                return Hold(f"the proxy to {where} wants a login: see --proxy and HTTPS_PROXY")
             return Retry(f"the proxy to {where} cannot be reached: see --proxy and HTTPS_PROXY")
         if isinstance(cause, http.SSLError):
-            words = str(cause)
-            if "CERTIFICATE_VERIFY_FAILED" in words:
-                return Hold(f"{where} has a certificate that is not trusted here: see --ca-file")
-            if "WRONG_VERSION_NUMBER" in words:
-                return Hold(f"{where} does not speak TLS: should the address begin with http://?")
-            return Retry(f"TLS with {where} failed: is there a TLS server, and is --ca-file right?")
+            return self._insecure(str(cause), where)
+        if isinstance(cause, http.LocationValueError):
+            return Hold(f"{where} is no address that can be called: see DBT_RELAY_AIRFLOW_URL")
         if isinstance(cause, http.NameResolutionError):
             return Retry(f"{where} cannot be found: its host name does not resolve")
         if isinstance(cause, (http.NewConnectionError, http.ConnectTimeoutError)):
@@ -172,6 +176,29 @@ class Client:
         if isinstance(cause, http.ReadTimeoutError):
             return Retry(f"{where} did not answer within {self._to.read_timeout:g} s")
         return Retry(f"the connection to {where} broke off ({type(cause).__name__})")
+
+    def _insecure(self, words: str, where: str) -> Retry | Hold:
+        """What OpenSSL's words mean."""
+        refused = re.search(r"certificate verify failed: (.+?)\.? \(_ssl", words)
+        if refused is not None:
+            why = refused[1][:_SHOWN]
+            return Hold(
+                f"{where} has a certificate that is not trusted here ({why}): "
+                "see --ca-file, and --airflow-url for the host name"
+            )
+        if "WRONG_VERSION_NUMBER" in words:
+            return Hold(f"{where} does not speak TLS: should the address begin with http://?")
+        if self._to.ca_file is not None and _is_unreadable(self._to.ca_file):
+            return Hold(f"{self._to.ca_file} holds no certificates that can be read: see --ca-file")
+        return Retry(f"TLS with {where} failed: is there a TLS server, and is --ca-file right?")
+
+
+def _is_unreadable(ca_file: Path) -> bool:
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError:  # ssl.SSLError is one
+        return True
+    return False
 
 
 def http_timeout(timeouts: tuple[float, float]) -> Any:

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -36,21 +37,34 @@ class Token:
         self._exchange = exchange
         self._clock = clock
         self._token: str | None = None
+        self._renew_at = 0.0
+        self._renewing = threading.Lock()
 
     def get(self) -> str | Retry | Hold:
         """The token, fresh if it is about to expire."""
-        if self._token is not None and self._clock() < _expiry(self._token) - _RENEW_BEFORE:
-            return self._token
-        return self.renew()
+        with self._renewing:
+            if self._token is not None and self._clock() < self._renew_at:
+                return self._token
+            return self._renew()
 
-    def renew(self) -> str | Retry | Hold:
-        """A new token, or why there is none."""
+    def renew(self, refused: str | None = None) -> str | Retry | Hold:
+        """A token other than the `refused` one if another thread has got it already, else a new
+        one, or why there is none."""
+        with self._renewing:
+            if refused is not None and self._token is not None and self._token != refused:
+                return self._token
+            return self._renew()
+
+    def _renew(self) -> str | Retry | Hold:
         token = self._fetch()
         if isinstance(token, str):
             token = token.strip()
             if not _TOKEN.fullmatch(token):
                 what = "holds blanks or line breaks" if token else "is empty"
                 return Hold(f"the Airflow token {what}: see where DBT_RELAY_AIRFLOW_TOKEN… gets it")
+            expiry, now = _expiry(token), self._clock()
+            # A token that lives for a minute only must serve for more than one record.
+            self._renew_at = expiry - min(_RENEW_BEFORE, max(0.0, expiry - now) / 10)
             self._token = token
         return token
 

@@ -42,7 +42,10 @@ class AirflowSink:
         self._has_noted = False
 
     def send(self, record: Record) -> Verdict:
-        client, token = self._open()
+        opened = self._open()
+        if isinstance(opened, Hold):
+            return opened
+        client, token = opened
         if isinstance(record, RunRecord):
             key = self._to.key_prefix + record.key
         else:
@@ -59,10 +62,16 @@ class AirflowSink:
         if self._opened is not None:
             self._opened[0].close()
 
-    def _open(self) -> tuple[Client, Token]:
+    def _open(self) -> tuple[Client, Token] | Hold:
         with self._opening:
             if self._opened is None:
-                from .client import Client  # noqa: PLC0415 - takes a second and 67 MB
+                try:
+                    from .client import Client  # noqa: PLC0415 - takes a second and 67 MB
+                except ImportError as error:
+                    return Hold(
+                        f"apache-airflow-client cannot be imported ({error}): reinstall dbt-relay, "
+                        "best in an environment of its own"
+                    )
 
                 client = Client(self._to)
                 self._opened = client, Token(self._to.login, client.log_in)
@@ -90,7 +99,7 @@ class AirflowSink:
                             f"Airflow at {self._to.url} does not accept the token ({reason}): "
                             "renew it where DBT_RELAY_AIRFLOW_TOKEN… gets it from"
                         )
-                    bearer, renewed = token.renew(), True
+                    bearer, renewed = token.renew(bearer), True
                 case verdict:
                     return verdict
         return Retry("another writer of the same XCom is at work")

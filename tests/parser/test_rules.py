@@ -32,6 +32,13 @@ def test_microbatch_has_its_batches_and_the_real_error(key: str) -> None:
     assert node(key, "model.jaffle.mb_ok").batches == {"total": 5, "success": 5}
 
 
+def test_a_log_without_its_head_still_ends_a_microbatch_model_by_its_own_end() -> None:
+    stream = log("1.11.16/build_fail_debug")
+    head = stream.index(b'"Batch 2 of 5 START batch 2024-01-02 of main.mb_partial')
+    record = fold(stream[stream.rfind(b"\n", 0, head) + 1 :]).final["model.jaffle.mb_partial"]
+    assert record.status == "partial success"
+
+
 @pytest.mark.parametrize("key", FAILING)
 def test_a_skip_names_its_cause(key: str) -> None:
     skipped = [r for r in fold(log(key)).records if r.status == "skipped"]

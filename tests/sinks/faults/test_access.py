@@ -119,6 +119,15 @@ class TestPlace:
             assert version in made.notes[0]
             assert word in made.notes[0]
 
+    def test_an_older_airflow_that_is_down_at_first_is_named_too(self, relay: MakeRelay) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        made = relay(f"http://127.0.0.1:{port}", Login(token="op-0"))
+        made.send([success()], timeout=0.2)
+        with FakeAirflow(port=port, version="3.0.6") as server:
+            made.settle(server, success())
+            assert len(made.notes) == 1
+
     def test_a_current_airflow_needs_no_word(self, relay: MakeRelay) -> None:
         with FakeAirflow(version="3.10.0") as server:
             made = relay(server.url)

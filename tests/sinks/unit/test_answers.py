@@ -51,6 +51,10 @@ ANSWERS: list[tuple[Method, Answer, type[Meaning], str]] = [
     ("POST", Answer(302, b"", ""), Hold, "redirected"),
     ("PATCH", Answer(307, b"", ""), Hold, "redirected"),
     ("POST", said(400, "There was an error parsing the body"), Rejected, "error parsing"),
+    # nginx, to http:// on its https:// port
+    ("POST", Answer(400, PAGE, "text/html"), Hold, "https://"),
+    ("POST", Answer(451, PAGE, "text/html"), Hold, "DBT_RELAY_AIRFLOW_URL"),
+    ("POST", Answer(500, PAGE, "text/html"), Retry, "answered 500"),
     ("POST", said(401, "Token Expired"), Unauthenticated, "Token Expired"),
     ("POST", said(401, "Not authenticated"), Unauthenticated, "Not authenticated"),
     ("PATCH", Answer(401, PAGE, "text/html"), Unauthenticated, "HTTP 401"),
@@ -70,6 +74,7 @@ ANSWERS: list[tuple[Method, Answer, type[Meaning], str]] = [
     ("PATCH", said(404, XCOM + "doesn't exist."), Missing, ""),
     ("POST", Answer(404, b'{"error": "API route not found"}', "application/json"), Hold, "_URL"),
     ("PATCH", Answer(404, PAGE, "text/html"), Hold, "DBT_RELAY_AIRFLOW_URL"),
+    ("POST", Answer(404, PAGE, "text/html"), Hold, "answered 404: this is not Airflow's API"),
     ("POST", said(404, "Not Found"), Hold, "older than 3.0"),
     ("POST", said(405, "Method Not Allowed"), Hold, "older than 3.0"),
     ("POST", Answer(407, PAGE, "text/html"), Hold, "--proxy"),

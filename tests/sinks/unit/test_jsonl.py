@@ -108,6 +108,21 @@ def test_a_pipe_that_nobody_reads() -> None:
     assert isinstance(sink.send(record("a")), Hold), "a closed file"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", ""), ('{"old": 1}\n', '{"old": 1}\n'), ('{"cut of', '{"cut of\n'), ("\n", "\n")],
+)
+def test_a_line_that_was_cut_off_does_not_swallow_the_next(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text(before)
+    sink = JsonlSink(path)
+    assert sink.send(record("model.a")) == Delivered()
+    sink.close()
+    assert path.read_text() == after + encode(record("model.a").to_json()).decode() + "\n"
+
+
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         JsonlSink(tmp_path / "missing" / "records.jsonl")

@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from dbt_relay.sinks.airflow import base_url
+from dbt_relay.parser.records import RunRecord
+from dbt_relay.sinks import Hold
+from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, base_url
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,13 @@ def test_the_heavy_client_is_not_imported_with_the_sink() -> None:
     imported = {name.partition(".")[0] for name in done.stdout.split()}
     assert "dbt_relay" in imported
     assert not imported & {"airflow_client", "urllib3", "pydantic", "dateutil"}
+
+
+def test_a_client_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where dbt and its dependencies share the environment."""
+    monkeypatch.setitem(sys.modules, "dbt_relay.sinks.airflow.client", None)
+    sink = AirflowSink(AirflowSettings("http://localhost", "d", "r", "t", Login(token="t")))
+    verdict = sink.send(RunRecord(state="running"))
+    assert isinstance(verdict, Hold)
+    assert verdict.reason.startswith("apache-airflow-client cannot be imported (")
+    assert "reinstall dbt-relay" in verdict.reason
