@@ -22,7 +22,7 @@ class JsonlSink:
 
     def __init__(self, target: Path | BinaryIO) -> None:
         """`target` is opened for appending if it is a path; OSError if that cannot be done."""
-        self.name = "jsonl"
+        self.name = f"jsonl:{target if isinstance(target, Path) else '-'}"
         self._owned = isinstance(target, Path)
         self._rest = b""
         if isinstance(target, Path):

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from dbt_relay.cli.console import Console
 from dbt_relay.cli.relay import Relay
 from dbt_relay.parser import Secrets

@@ -9,6 +9,7 @@ import pytest
 from dbt_relay.cli.dbt import DbtCommand, prepare, secrets_of
 
 INJECTED = ["--log-format", "json", "--log-level", "debug", "--no-quiet"]
+ERROR = {"DBT_LOG_LEVEL": "error"}
 FILE = ["--log-format-file", "debug", "--log-level-file", "debug"]
 
 
@@ -22,18 +23,29 @@ def prepared(
     ("command", "argv"),
     [
         (["dbt", "build"], ["dbt", *INJECTED, *FILE, "build"]),
-        (["/opt/venv/bin/dbt", "run", "-s", "a"], ["/opt/venv/bin/dbt", *INJECTED, *FILE, "run", "-s", "a"]),
+        (["/opt/bin/dbt", "run", "-s", "a"], ["/opt/bin/dbt", *INJECTED, *FILE, "run", "-s", "a"]),
         (["dbt", "build", "--log-format", "debug"], ["dbt", *INJECTED, *FILE, "build"]),
-        (["dbt", "--log-format=json", "build"], ["dbt", *INJECTED, "--log-format-file", "json", *FILE[2:], "build"]),
-        (["dbt", "-q", "build", "--log-level", "warn"], ["dbt", *INJECTED, *FILE[:2], "--log-level-file", "warn", "build"]),
+        (
+            ["dbt", "--log-format=json", "build"],
+            ["dbt", *INJECTED, "--log-format-file", "json", *FILE[2:], "build"],
+        ),
+        (
+            ["dbt", "-q", "build", "--log-level", "warn"],
+            ["dbt", *INJECTED, *FILE[:2], "--log-level-file", "warn", "build"],
+        ),
         (["uv", "run", "dbt", "build", "--quiet"], ["uv", "run", "dbt", "build"]),
         (["python", "-m", "dbt.cli.main", "run"], ["python", "-m", "dbt.cli.main", "run"]),
         (["./nightly.sh", "--quiet"], ["./nightly.sh", "--quiet"]),
-        (["dbt", "build", "--log-format-file", "json"],
-         ["dbt", *INJECTED, "--log-level-file", "debug", "build", "--log-format-file", "json"]),
-        (["dbt", "run", "--no-use-colors", "--debug"], ["dbt", *INJECTED, *FILE, "run", "--no-use-colors", "--debug"]),
+        (
+            ["dbt", "build", "--log-format-file", "json"],
+            ["dbt", *INJECTED, *FILE[2:], "build", "--log-format-file", "json"],
+        ),
+        (
+            ["dbt", "run", "--no-use-colors", "--debug"],
+            ["dbt", *INJECTED, *FILE, "run", "--no-use-colors", "--debug"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_argv(command: list[str], argv: list[str]) -> None:
     assert list(prepared(*command).argv) == argv
 
@@ -72,8 +84,8 @@ def test_the_environment_carries_the_flags_under_both_names() -> None:
         (["dbt", "build", "--no-quiet"], {"DBT_QUIET": "1"}, ("info", False, "text")),
         (["dbt", "build"], {"DBT_QUIET": "true"}, ("info", True, "text")),
         (["dbt", "build"], {"DBT_LOG_LEVEL": "error"}, ("error", False, "text")),
-        (["dbt", "build", "--log-level", "warn"], {"DBT_LOG_LEVEL": "error"}, ("warn", False, "text")),
-        (["dbt", "build"], {"DBT_ENGINE_LOG_LEVEL": "warn", "DBT_LOG_LEVEL": "error"}, ("warn", False, "text")),
+        (["dbt", "run", "--log-level", "warn"], ERROR, ("warn", False, "text")),
+        (["dbt", "run"], {"DBT_ENGINE_LOG_LEVEL": "warn", **ERROR}, ("warn", False, "text")),
         (["dbt", "-d", "build"], {}, ("debug", False, "text")),
         (["dbt", "build"], {"DBT_DEBUG": "1", "DBT_LOG_LEVEL": "error"}, ("debug", False, "text")),
         (["dbt", "--log-format", "debug", "build"], {}, ("info", False, "debug")),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from dbt_relay.parser import Secrets
 from logs import Folded, fold, line, log
+
+from dbt_relay.parser import Secrets
 
 NODE = {
     "unique_id": "model.shop.orders",

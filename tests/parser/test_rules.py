@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
+from logs import SCENARIOS, artifact, fold, line, log
+
 from dbt_relay.parser import NodeRecord, read_lineage
 from dbt_relay.parser.exits import Exit
-from logs import SCENARIOS, artifact, fold, line, log
 
 FAILING = ["1.8/build_fail_debug", "1.10/build_fail_debug", "1.11.16/build_fail_debug"]
 FAILING += ["1.12.6/build_fail_debug"]

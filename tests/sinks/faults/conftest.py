@@ -8,16 +8,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from fake_airflow import PASSWORDS
+
 from dbt_relay.sinks import Delivery, Figures
 from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login
-from fake_airflow import PASSWORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from dbt_relay.parser.records import Record
     from fake_airflow import FakeAirflow
+
+    from dbt_relay.parser.records import Record
 
 LOGIN = Login(username="op", password=PASSWORDS["op"])
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import airflow_faults as fake
 import pytest
+from fake_airflow import PASSWORDS, FakeAirflow
+
 from dbt_relay.parser.records import NodeRecord
 from dbt_relay.sinks.airflow import Login
-from fake_airflow import PASSWORDS, FakeAirflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

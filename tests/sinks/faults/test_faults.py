@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import airflow_faults as fake
 import pytest
-from dbt_relay.parser.records import NodeRecord, RunRecord
 from fake_airflow import FakeAirflow
+
+from dbt_relay.parser.records import NodeRecord, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import airflow_faults as fake
 import pytest
+from fake_airflow import FakeAirflow
+
 from dbt_relay.parser.records import NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Delivery, Figures
-from fake_airflow import FakeAirflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

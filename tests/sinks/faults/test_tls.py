@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from dbt_relay.parser.records import NodeRecord
 from fake_airflow import FakeAirflow
+
+from dbt_relay.parser.records import NodeRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

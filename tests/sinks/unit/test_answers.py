@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+
 from dbt_relay.sinks import Delivered, Hold, Rejected, Retry, Verdict
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.answers import (

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import hypothesis.strategies as st
 import pytest
+from hypothesis import given
+
 from dbt_relay.parser.records import NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Delivered, Delivery, Hold, Rejected, Retry, Verdict
 from dbt_relay.sinks.delivery import (
@@ -17,7 +19,6 @@ from dbt_relay.sinks.delivery import (
     PROBE_EVERY,
     retry_delay,
 )
-from hypothesis import given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

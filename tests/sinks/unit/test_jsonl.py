@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+
 from dbt_relay.parser.records import NodeRecord, RunRecord
 from dbt_relay.sinks import Delivered, Hold, JsonlSink, Retry
 from dbt_relay.sinks.jsonl import encode

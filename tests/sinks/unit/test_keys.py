@@ -6,9 +6,10 @@ import re
 
 import hypothesis.strategies as st
 import pytest
+from hypothesis import example, given
+
 from dbt_relay.parser.records import RunRecord
 from dbt_relay.sinks.airflow import check_prefix, xcom_key
-from hypothesis import example, given
 
 ALPHABET = re.compile(r"[A-Za-z0-9_.:-]{1,512}")
 RESERVED = {"return_value", RunRecord.key, ".", ".."}

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
 from dbt_relay.sinks import Hold, Retry
 from dbt_relay.sinks.airflow import Login
 from dbt_relay.sinks.airflow import login as login_module

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hypothesis.strategies as st
-from dbt_relay.parser.records import NodeRecord
-from dbt_relay.sinks.outbox import Outbox
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from dbt_relay.parser.records import NodeRecord
+from dbt_relay.sinks.outbox import Outbox
 
 KEYS = st.sampled_from(["a", "b", "c", "d"])
 

@@ -9,8 +9,9 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from airflow_faults import RESERVED, refusal
-from dbt_relay.sinks.airflow.payload import cut, safe, xcom_value
 from hypothesis import example, given
+
+from dbt_relay.sinks.airflow.payload import cut, safe, xcom_value
 
 RESERVED_WORDS = st.sampled_from(sorted(RESERVED))
 TEXTS = (

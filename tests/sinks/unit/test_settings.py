@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from dbt_relay.parser.records import RunRecord
 from dbt_relay.sinks import Hold
 from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, base_url

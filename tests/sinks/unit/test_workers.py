@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from dbt_relay.parser.records import NodeRecord, Record
 from dbt_relay.sinks import Delivered, Delivery, Hold, Retry, Verdict
 from dbt_relay.sinks.airflow import Login
