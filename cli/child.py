@@ -42,9 +42,9 @@ class Child:
     """Runs `argv`; told to stop, it gives the child time to cancel its queries.
 
     dbt has no handler for SIGTERM: it would die at once and leave its queries running. So the
-    first stop signal becomes one SIGINT to the child's process group, `grace` seconds later comes
-    SIGKILL; a second stop signal is SIGKILL at once. Two SIGINTs in quick succession make dbt
-    abort, hence never more than one.
+    first stop signal becomes one SIGINT to dbt, `grace` seconds later comes SIGKILL to its process
+    group; a second stop signal is SIGKILL at once. Two SIGINTs in quick succession make dbt abort,
+    hence never more than one.
 
     To be created in the main thread before any other thread starts: the kernel's parent-death
     signal belongs to the thread that forked.
@@ -62,11 +62,14 @@ class Child:
     ) -> None:
         self.exit: Exit | None = None
         self.stopped_by: signal.Signals | None = None
+        self.told_twice = False
         self._signals = signals
         self._grace = grace
         self._drain = drain
         self._on_stderr = on_stderr or _to_own_stderr
         self._kill_at: float | None = None
+        self._dbt: int | None = None
+        self._told_all = False
         self._process = _start(argv, env)
         self._watchdog = Watchdog(self._process.pid)
 
@@ -128,6 +131,26 @@ class Child:
         if self.stopped_by is not None:
             self._signal_group(signal.SIGKILL)
 
+    def dbt_is(self, pid: int) -> None:
+        """Say which process dbt is, behind whatever wrapper: that one is interrupted.
+
+        A script that goes on to its next dbt after a stop signal has that one interrupted too.
+        """
+        if pid == self._dbt:
+            return
+        self._dbt = pid
+        if self._kill_at is not None and not self._told_all:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        # Not the group while dbt is known: `uv run` is in it, and forwards what it gets.
+        with contextlib.suppress(ProcessLookupError):
+            if self._dbt is not None and os.getpgid(self._dbt) == self._process.pid:
+                os.kill(self._dbt, signal.SIGINT)
+                return
+        self._told_all = True
+        self._signal_group(signal.SIGINT)
+
     def _obey(self, signums: list[int]) -> None:
         for signum in signums:
             if signum in STOP:
@@ -138,12 +161,13 @@ class Child:
 
     def _stop(self, signum: signal.Signals) -> None:
         if self.stopped_by is not None:
+            self.told_twice = True
             self._kill_at = None
             self._signal_group(signal.SIGKILL)
             return
         self.stopped_by = signum
         if self.exit is None:
-            self._signal_group(signal.SIGINT)
+            self._interrupt()
             self._kill_at = time.monotonic() + self._grace
 
     def _reap(self) -> None:
@@ -166,8 +190,6 @@ def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[byte
             prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(128 + signal.SIGKILL)
-        # Background processes of a shell inherit SIGINT as ignored, and Python keeps it so.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     try:

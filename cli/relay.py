@@ -35,6 +35,7 @@ class Relay:
     ) -> None:
         self.run = Run(attempt=attempt)
         self.dbt_summary: str | None = None
+        self.dbt_pid: int | None = None
         self.faults = 0
         self._reader = EventReader(secrets, unread_too=console.shows_debug)
         self._console = console
@@ -76,6 +77,9 @@ class Relay:
         if records is None or isinstance(item, Text):
             self._console.text(item.line)
             return
+        pid = item.info.get("pid")
+        if isinstance(pid, int):
+            self.dbt_pid = pid
         self._console.event(item)
         if item.name == "StatsLine":
             self.dbt_summary = item.msg

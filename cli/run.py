@@ -42,7 +42,8 @@ NO_LOG: Final = (
     "set a --log-format or --quiet of its own, or hide dbt's output"
 )
 FLUSH_WHEN_STOPPED: Final = 10.0
-"""Seconds for the last deliveries of a relay that was told to stop."""
+FLUSH_WHEN_TOLD_TWICE: Final = 1.0
+"""Seconds for the last deliveries of a relay that was told to stop, once or twice."""
 
 
 @click.command(
@@ -99,11 +100,17 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             delivery.put(started)
             for chunk in child.output():
                 relay.feed(chunk)
+                if relay.dbt_pid is not None:
+                    child.dbt_is(relay.dbt_pid)
             ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
             relay.end(ended)
             if prepared.is_wrapped and not relay.run.invocations:
                 click.echo(f"relay: {NO_LOG}", err=True)
-            timeout = destination.flush_timeout
+            patience = destination.flush_timeout
+            if child.stopped_by is not None:
+                patience = min(
+                    patience, FLUSH_WHEN_TOLD_TWICE if child.told_twice else FLUSH_WHEN_STOPPED
+                )
             return end(
                 relay,
                 console,
@@ -111,9 +118,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                 delivery,
                 started,
                 ended=ended,
-                flush_timeout=timeout
-                if child.stopped_by is None
-                else min(timeout, FLUSH_WHEN_STOPPED),
+                flush_timeout=patience,
                 interrupted=lambda: any(signum in STOP for signum in signals.take()),
             )
 

@@ -36,7 +36,9 @@ def held() -> Generator[None, None, None]:
 class Signals:
     """While entered, a signal makes `fileno()` readable instead of ending the process.
 
-    For the main thread, which alone can have handlers. Under `nohup` SIGHUP stays ignored.
+    For the main thread, which alone can have handlers. Under `nohup` SIGHUP stays ignored. SIGINT
+    does not, as it would in the background of a shell: a signal with a handler has its default
+    back after exec, and dbt must hear SIGINT.
     """
 
     def __init__(self) -> None:

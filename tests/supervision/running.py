@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ECHO = (sys.executable, str(HERE / "signal_echo.py"))
+FORWARDER = (sys.executable, str(HERE / "forwarder.py"))
 ON_TERMINAL = (sys.executable, str(HERE / "on_terminal.py"))
 RELAY = (sys.executable, "-m", "dbt_relay", "run")
 PATIENCE_S = 15.0
@@ -37,7 +38,8 @@ def wait_for(what: str, is_so: Callable[[], Any], patience: float = PATIENCE_S) 
 
 def in_flight(*unique_ids: str) -> bytes:
     """A dbt log in which these nodes have started and none has ended."""
-    lines = [line("MainReportVersion", {"version": "=1.11.16", "log_version": 3}, code="A001")]
+    version = {"version": "=1.11.16", "log_version": 3}
+    lines = [line("MainReportVersion", version, level="info", msg="Running with dbt=1.11.16")]
     for unique_id in unique_ids:
         node = {
             "unique_id": unique_id,
@@ -75,7 +77,7 @@ class Running:
         return [*ECHO, str(self.journal), *options]
 
     def echo_of(self, log: bytes, *options: str) -> list[str]:
-        """The same, which writes `log` to its stdout first."""
+        """The same, which writes `log` to its stdout first, with its own pid in it."""
         path = self._folder / "log"
         path.write_bytes(log)
         return self.echo("--say", str(path), *options)
@@ -148,6 +150,12 @@ def cpu_time(pid: int) -> float:
     """Seconds of processor time that a live process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_read(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the relay has read, and printed, the first event of `in_flight`."""
+    assert process.stdout is not None
+    assert b"Running with dbt" in process.stdout.readline()
 
 
 def end_of(process: subprocess.Popen[bytes], patience: float = PATIENCE_S) -> tuple[int, str, str]:

@@ -24,11 +24,11 @@ LONGEST_S = 60.0
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("journal")
-    parser.add_argument("--say", type=Path, help="write this file to stdout first")
+    parser.add_argument("--say", type=Path, help="write this dbt log to stdout first, as one's own")
     parser.add_argument("--exit", type=int, default=0, help="the exit code")
     parser.add_argument("--until", help="the signal to end on; without it, ends when it is ready")
     parser.add_argument("--linger", type=float, default=0.0, help="seconds to listen after that")
-    parser.add_argument("--last-words", default="", help="to say on stdout before the end")
+    parser.add_argument("--last-words", default="", help="to say on both pipes before the end")
     parser.add_argument("--until-file", type=Path, help="end when this file exists")
     parser.add_argument("--close-output", action="store_true", help="close stdout and stderr")
     parser.add_argument("--heir", action="store_true", help="leave a process that holds the pipes")
@@ -51,7 +51,8 @@ def main() -> None:
     note(f"stdin {os.readlink('/proc/self/fd/0')}")
     note(f"inherited {'ignored' if inherited is signal.SIG_IGN else 'default'}")
     if options.say:
-        sys.stdout.buffer.write(options.say.read_bytes())
+        own_pid = f'"pid": {os.getpid()},'.encode()
+        sys.stdout.buffer.write(options.say.read_bytes().replace(b'"pid": 1,', own_pid))
         sys.stdout.flush()
     if options.heir:
         heir = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({LONGEST_S})"])
@@ -76,7 +77,8 @@ def main() -> None:
                 deadline = time.monotonic() + options.linger
     if options.last_words:
         try:
-            os.write(1, options.last_words.encode() + b"\n")
+            for fd in (1, 2):
+                os.write(fd, options.last_words.encode() + b"\n")
         except OSError as error:
             note(f"unheard {error.strerror}")
     note("end")

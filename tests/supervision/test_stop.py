@@ -11,7 +11,15 @@ import time
 
 import pytest
 
-from supervision.running import ON_TERMINAL, Running, end_of, in_flight, kill_group
+from supervision.running import (
+    FORWARDER,
+    ON_TERMINAL,
+    Running,
+    end_of,
+    in_flight,
+    kill_group,
+    wait_until_read,
+)
 
 NODES = ("model.shop.orders", "model.shop.customers")
 WRAPPED = ("bash", "-c", '"$@"; exit $?', "wrapper")
@@ -79,7 +87,8 @@ def test_nodes_in_flight_are_published_though_nobody_reads_any_more(
     running: Running, merged: bool
 ) -> None:
     """Airflow closes the pipe of a task that timed out 60 ms after its SIGTERM."""
-    child = as_dbt(running, "--last-words", "cancelled\n" * 1000)
+    words = "cancelled\n" * 1000
+    child = as_dbt(running, "--last-words", words)
     errors = subprocess.STDOUT if merged else subprocess.PIPE
     relay = running.start(running.command(child), stderr=errors)
     running.wait_for("ready")
@@ -87,7 +96,7 @@ def test_nodes_in_flight_are_published_though_nobody_reads_any_more(
     relay.stdout.close()
     relay.terminate()
     assert relay.wait(10) == 2
-    assert relay.stderr is None or relay.stderr.read() == b""
+    assert relay.stderr is None or relay.stderr.read().decode() == f"{words}\n"
     assert "unheard" not in " ".join(running.heard())
     assert_nodes_were_published_as_interrupted(running)
     assert running.last()["nodes"] == {"interrupted": 2}
@@ -126,18 +135,37 @@ def test_ctrl_c_in_a_terminal_reaches_the_child_once(running: Running) -> None:
     assert_nodes_were_published_as_interrupted(running)
 
 
-def test_a_wrapper_and_its_child_get_one_sigint_each(running: Running) -> None:
-    relay = running.start(running.command([*WRAPPED, *as_dbt(running)]))
+@pytest.mark.parametrize("wrapper", [WRAPPED, FORWARDER], ids=["shell", "forwarder"])
+def test_dbt_behind_a_wrapper_gets_one_sigint(running: Running, wrapper: tuple[str, ...]) -> None:
+    relay = running.start(running.command([*wrapper, *as_dbt(running)]))
     running.wait_for("ready")
+    wait_until_read(relay)
     relay.terminate()
     code, _, _ = end_of(relay)
     assert code == 2
     assert running.signals() == ["SIGINT"]
 
 
+def test_a_pid_that_is_anywhere_else_is_left_alone(running: Running) -> None:
+    """The log of a dbt in a container has the pid that it has in there."""
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        log = in_flight(*NODES).replace(b'"pid": 1,', b'"pid": %d,' % bystander.pid)
+        child = running.echo_of(log, "--until", "SIGINT", "--exit", "2")
+        relay = running.start(running.command(child))
+        running.wait_for("ready")
+        wait_until_read(relay)
+        relay.terminate()
+        assert end_of(relay)[0] == 2
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
 def test_a_wrapper_that_dies_of_sigint_does_not_shorten_grace(running: Running) -> None:
     """`dbt & wait` in a script: the shell is gone at once while dbt cancels its queries."""
-    child = running.echo_of(in_flight(*NODES), "--until", "SIGINT", "--linger", "3", "--exit", "2")
+    child = running.echo("--until", "SIGINT", "--linger", "3", "--exit", "2")
     script = 'trap "exit 2" INT; "$@" & wait'
     relay = running.start(running.command(["bash", "-c", script, "wrapper", *child]))
     running.wait_for("ready")
@@ -170,6 +198,19 @@ def test_under_nohup_a_terminal_that_hangs_up_stops_nothing(running: Running) ->
     relay.terminate()
     assert end_of(relay)[0] == 2
     assert running.signals() == ["SIGUSR1", "SIGUSR2", "SIGINT"]
+
+
+def test_the_next_dbt_of_a_stopped_script_is_interrupted_too(running: Running) -> None:
+    child = shlex.join(as_dbt(running))
+    relay = running.start(running.command(["bash", "-c", f"{child}; {child}"]))
+    running.wait_for("ready")
+    wait_until_read(relay)
+    relay.terminate()
+    code, _, _ = end_of(relay)
+    assert code == 2
+    pids = [entry for entry in running.heard() if entry.startswith("pid")]
+    assert len(set(pids)) == 2
+    assert running.signals() == ["SIGINT", "SIGINT"]
 
 
 @pytest.mark.parametrize("signum", ["SIGUSR1", "SIGUSR2"])
