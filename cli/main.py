@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+import traceback
 
 import click
 
@@ -50,4 +51,8 @@ def main() -> None:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = 130
+    except Exception:
+        traceback.print_exc()
+        click.echo("relay: this is a fault of dbt-relay: please report it with the above", err=True)
+        code = exit_codes.INTERNAL
     sys.exit(code)
