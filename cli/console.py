@@ -43,7 +43,11 @@ class Console:
 
     @property
     def shows_debug(self) -> bool:
-        return self._least == 0
+        return self._least == _RANKS["debug"]
+
+    @property
+    def shows_info(self) -> bool:
+        return self._least <= _RANKS["info"]
 
     def event(self, event: Event) -> None:
         """Print an event if the user asked for its kind."""

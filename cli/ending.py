@@ -76,13 +76,15 @@ def end(
             f"relay: {relay.faults} events ran into a fault of dbt-relay (please report the "
             "traceback above); records may be missing"
         )
-    for line in report.delivery(sum(run.outcomes().values()), figures):
-        console.say(line)
+    is_complete = all(f.is_complete for f in figures)
+    if console.shows_info or not is_complete:
+        for line in report.delivery(sum(run.outcomes().values()), figures):
+            console.say(line)
     if destination.in_airflow:
         console.say(report.summary(run.outcomes(), failed, figures))
     console.flush()
 
     code = ended.status if ended is not None else 0
-    if code == 0 and destination.is_strict and not all(f.is_complete for f in figures):
+    if code == 0 and destination.is_strict and not is_complete:
         return exit_codes.UNDELIVERED
     return code

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..parser.records import RunRecord
 from .base import Delivered, Hold, Rejected, Retry
-from .outbox import Outbox
+from .outbox import NOT_SENT, Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,7 +136,7 @@ class _Line:
         self._failures = 0
         self._paused_until = 0.0
         self._held = False
-        self._in_trouble = False
+        self._trouble: str | None = None
         self._closed = False
 
     def start(self, workers: int) -> None:
@@ -170,7 +170,10 @@ class _Line:
 
     def figures(self) -> Figures:
         with self._changed:
-            waiting, rejected = dict(self._outbox.waiting), dict(self._outbox.rejected)
+            # What was not sent yet waits for the same trouble to end as what was.
+            trouble = self._trouble or NOT_SENT
+            waiting = {k: trouble if r == NOT_SENT else r for k, r in self._outbox.waiting.items()}
+            rejected = dict(self._outbox.rejected)
             missing = (waiting.pop(RunRecord.key, None), rejected.pop(RunRecord.key, None))
             return Figures(
                 self._sink.name,
@@ -216,7 +219,7 @@ class _Line:
 
     def _ready_at(self) -> float | None:
         """When a record may be sent; None if not before something else comes to pass."""
-        if self._in_trouble and self._outbox.is_sending:
+        if self._trouble is not None and self._outbox.is_sending:
             return None  # one probe at a time, however many workers there are
         due = self._outbox.next_due()
         return None if due is None else max(due, self._paused_until)
@@ -224,7 +227,7 @@ class _Line:
     def _settle(self, record: Record, verdict: Verdict) -> None:
         now = self._clock()
         self._held = isinstance(verdict, Hold)
-        self._in_trouble = isinstance(verdict, (Retry, Hold))
+        self._trouble = verdict.reason if isinstance(verdict, (Retry, Hold)) else None
         match verdict:
             case Delivered():
                 self._failures, self._paused_until = 0, 0.0

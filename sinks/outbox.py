@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from ..parser.records import Record
+
+NOT_SENT: Final = "not sent yet"
 
 
 @dataclass(slots=True)
 class _Entry:
     record: Record
     due: float = 0.0
-    reason: str = "not sent yet"
+    reason: str = NOT_SENT
 
 
 class Outbox:

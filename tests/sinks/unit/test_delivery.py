@@ -383,7 +383,7 @@ class TestFigures:
             figures = delivery.figures()[0]
         assert (figures.sink, figures.records, figures.delivered) == ("scripted", 4, 1)
         assert figures.rejected == {"b": "422"}
-        assert figures.waiting == {"c": "reset", "d": "not sent yet"}
+        assert figures.waiting == {"c": "reset", "d": "reset"}
         assert figures.to_json() == {"records": 4, "delivered": 1, "waiting": 2, "rejected": 1}
         assert not figures.is_complete
 
