@@ -19,6 +19,8 @@ _PREFIXES: Final = ("DBT_ENGINE_", "DBT_")
 
 _VALUED: Final = ("--log-format", "--log-level")
 _SWITCHES: Final = ("--quiet", "-q", "--no-quiet")
+_FLAGS: Final = re.compile(r"^flags:[^\n]*\n(?:[ \t#][^\n]*\n|\n)*", re.MULTILINE)
+_SCALAR: Final = r"[ \t]*['\"]?([^'\"#\n]+)"
 _TRUE: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
 
 
@@ -64,10 +66,11 @@ def prepare(
     }
     # A console setting that was given also rules the log file unless the file has one of its own
     # (dbt-core `Flags._override_if_set`), so the file is told what it would have heard.
-    for flag, default in (("log_format", "debug"), ("log_level", "debug"), ("use_colors", "1")):
-        own = settings.value(f"{flag}_file")
-        if own is None:
-            flags[f"{flag}_file"] = settings.value(flag) or default
+    for flag in ("log_format", "log_level"):
+        if settings.value(f"{flag}_file") is None:
+            flags[f"{flag}_file"] = settings.value(flag) or "debug"
+    if settings.switch("use_colors_file") is None:
+        flags["use_colors_file"] = str(int(settings.switch("use_colors") is not False))
     env = dict(environ)
     for name, value in flags.items():
         for prefix in _PREFIXES:
@@ -105,18 +108,8 @@ class _Settings:
         self._project = project
 
     def value(self, name: str) -> str | None:
-        option = "--" + name.replace("_", "-")
-        found = _option(self._arguments, option)
-        if found is not None:
-            return found
-        for prefix in _PREFIXES:
-            if value := self._environ.get(prefix + name.upper()):
-                return value
-        # Top-level `target-path:` or an indented line of `flags:`; a full YAML reader would be a
-        # dependency of every worker for these few scalars.
-        key = name.replace("_", "[-_]")
-        line = re.search(rf"^\s*{key}:\s*['\"]?([^'\"#\n]+)", self._project, re.MULTILINE)
-        return line[1].strip() if line else None
+        """A setting with a value."""
+        return _option(self._arguments, "--" + name.replace("_", "-")) or self._lasting(name)
 
     def word(self, name: str, default: str) -> str:
         return (self.value(name) or default).lower()
@@ -130,8 +123,21 @@ class _Settings:
                 return True
             if argument == f"--no-{option}":
                 return False
-        value = self.value(name)
+        value = self._lasting(name)
         return None if value is None else value.lower() in _TRUE
+
+    def _lasting(self, name: str) -> str | None:
+        for prefix in _PREFIXES:
+            if value := self._environ.get(prefix + name.upper()):
+                return value
+        # `target-path:` or a line of `flags:`. A YAML reader would be one more dependency of every
+        # worker, for these few scalars.
+        flags = _FLAGS.search(self._project)
+        keys = rf"^{name.replace('_', '-')}:{_SCALAR}", rf"^\s+{name}:{_SCALAR}"
+        for key, text in zip(keys, (self._project, flags[0] if flags else ""), strict=True):
+            if line := re.search(key, text, re.MULTILINE):
+                return line[1].strip()
+        return None
 
 
 def _position_of_dbt(command: Sequence[str]) -> int | None:
@@ -181,7 +187,7 @@ def _project_dir(arguments: Sequence[str], environ: Mapping[str, str], cwd: Path
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace") + "\n"
     except OSError:
         return ""
 

@@ -83,14 +83,16 @@ class Destination:
 
 
 def _login(environ: Mapping[str, str]) -> Login:
-    get = {k.removeprefix("DBT_RELAY_AIRFLOW_"): v for k, v in environ.items() if v}.get
-    file = get("TOKEN_FILE")
+    def secret(name: str) -> str | None:
+        return environ.get(f"DBT_RELAY_AIRFLOW_{name}") or None
+
+    file = secret("TOKEN_FILE")
     return Login(
-        token=get("TOKEN"),
+        token=secret("TOKEN"),
         token_file=Path(file) if file else None,
-        token_command=get("TOKEN_COMMAND"),
-        username=get("USERNAME"),
-        password=get("PASSWORD"),
+        token_command=secret("TOKEN_COMMAND"),
+        username=secret("USERNAME"),
+        password=secret("PASSWORD"),
     )
 
 

@@ -96,6 +96,14 @@ def test_bad_input_gets_a_clear_error_before_dbt_starts(
     assert "Traceback" not in done.stderr
 
 
+def test_credentials_of_something_else_are_not_airflows() -> None:
+    others = {"TOKEN": "hush", "USERNAME": "me", "PASSWORD": "hush"}
+    arguments = ["run", "--sink", "airflow", "--", "true"]
+    done = relay(*arguments, DBT_RELAY_AIRFLOW_URL="http://x", **others, **CONTEXT)
+    assert done.returncode == 78
+    assert "needs DBT_RELAY_AIRFLOW_TOKEN" in done.stderr
+
+
 def test_a_log_without_events_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "dbt.log").write_text("12:00:00  Running with dbt=1.11.16\n")
     done = relay("replay", str(tmp_path / "dbt.log"))

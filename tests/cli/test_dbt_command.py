@@ -116,11 +116,30 @@ def test_colours(command: list[str], env: dict[str, str], is_terminal: bool, col
     assert got.env["DBT_USE_COLORS"] == str(int(colours))
 
 
+@pytest.mark.parametrize(
+    ("command", "colours", "in_file"),
+    [
+        (["dbt", "--use-colors", "build"], "1", "1"),
+        (["dbt", "--no-use-colors", "build"], "0", "0"),
+        (["dbt", "build"], "0", "1"),
+    ],
+)
+def test_colours_of_the_log_file_follow_only_the_user(
+    command: list[str], colours: str, in_file: str
+) -> None:
+    env = prepared(*command).env
+    assert (env["DBT_USE_COLORS"], env["DBT_USE_COLORS_FILE"]) == (colours, in_file)
+    assert "DBT_USE_COLORS_FILE" not in prepared("dbt", "--no-use-colors-file", "run").env
+
+
 def test_settings_of_the_project_file(tmp_path: Path) -> None:
-    text = "name: x\ntarget-path: out\nflags:\n  log_level: warn\n  log_format_file: json\n"
+    text = (
+        "name: x\ntarget-path: out\nvars:\n  debug: true\n  quiet: true\n"
+        "flags:\n  # for people\n  log_level: warn\n\n  log_format_file: json\nmodels:\n  x: {}\n"
+    )
     (tmp_path / "dbt_project.yml").write_text(text)
     got = prepared("dbt", "build", cwd=tmp_path)
-    assert got.level == "warn"
+    assert (got.level, got.quiet) == ("warn", False)
     assert got.target_dir == tmp_path / "out"
     assert "--log-format-file" not in got.argv
     assert "DBT_LOG_FORMAT_FILE" not in got.env
