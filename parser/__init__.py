@@ -1,7 +1,7 @@
 """The pure core: bytes or events of dbt's structured log in, one record per node out."""
 
 from .events import Event, EventReader, Text
-from .records import NodeRecord, Outcome, Record, RunRecord
+from .records import NodeRecord, Outcome, Record, RunRecord, is_older, read_record
 from .results import Lineage, RunResults, read_lineage, read_run_results
 from .run import Run
 from .runner import RecordCallback
@@ -20,6 +20,8 @@ __all__ = [
     "RunResults",
     "Secrets",
     "Text",
+    "is_older",
     "read_lineage",
+    "read_record",
     "read_run_results",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .handlers import HANDLERS, end_by_line, timing
-from .node import Node, instant
-from .records import outcome_of
+from .node import Node
+from .records import instant, outcome_of
 from .values import number, text
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ class Invocation:
     Where they are there, the result line before each NodeFinished only waits for it.
     """
 
-    def __init__(self, invocation_id: str) -> None:
+    def __init__(self, invocation_id: str, started_at: str | None = None) -> None:
         self.id = invocation_id
+        self.started_at = started_at
         self.version: str | None = None
         self.error: str | None = None
         self.artifacts: dict[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from .records import NodeRecord, outcome_of
+from .records import NodeRecord, instant, outcome_of
 from .values import is_object, number, text
 
 if TYPE_CHECKING:
@@ -202,9 +202,3 @@ def utc(timestamp: str | None) -> str | None:
     if timestamp is None or timestamp.endswith("Z"):
         return timestamp
     return f"{timestamp}Z" if "+" not in timestamp else timestamp
-
-
-def instant(timestamp: str) -> str:
-    """A timestamp in a form that sorts by time: dbt leaves trailing zeros of a fraction away."""
-    whole, _, fraction = timestamp.rstrip("Z").partition(".")
-    return f"{whole}.{fraction:0<9}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
+from .values import is_object, number, text
+
 Outcome = Literal["success", "warning", "failure", "skipped", "interrupted"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "warning", "failure", "skipped", "interrupted")
 
@@ -48,7 +50,8 @@ class NodeRecord(_Record):
 
     Times are RFC 3339 in UTC with `Z`; `execution_time` is in seconds. `status` is dbt's own word,
     `outcome` its fold into five. `sequence` starts at 1 and grows with each amendment;
-    `artificial` says that dbt never reported an end and the relay speaks for it.
+    `artificial` says that dbt never reported an end and the relay speaks for it. `resumed_from` is
+    the attempt that ran the node, where the present one only publishes its result again.
     """
 
     schema = "dbt-relay/node@1"
@@ -75,10 +78,12 @@ class NodeRecord(_Record):
     total: int | None = None
     thread: str | None = None
     invocation_id: str | None = None
+    invocation_started_at: str | None = None
     dbt_version: str | None = None
     attempt: int | None = None
     sequence: int = 1
     artificial: bool | None = None
+    resumed_from: int | None = None
 
     @property
     def key(self) -> str:
@@ -94,7 +99,8 @@ class RunRecord(_Record):
     """The state of a whole run; tells a consumer that a node was not part of it.
 
     `nodes` counts the nodes by outcome, `failed` names those that failed or were interrupted,
-    `delivery` says for each sink what became of the records.
+    `delivery` says for each sink what became of the records. `resumed_from` is the attempt whose
+    results were published again, and are among `nodes`.
     """
 
     schema = "dbt-relay/run@1"
@@ -113,8 +119,47 @@ class RunRecord(_Record):
     dbt_version: str | None = None
     attempt: int | None = None
     sequence: int = 1
+    resumed_from: int | None = None
 
     key = "dbt_relay_run"
 
 
 Record = NodeRecord | RunRecord
+
+
+def read_record(value: Any) -> Record | None:
+    """The record whose JSON form this is; None if it is not one. Unknown fields are left out."""
+    if not is_object(value):
+        return None
+    for kind in (NodeRecord, RunRecord):
+        if value.get("schema") == kind.schema:
+            known = {f.name: value[f.name] for f in fields(kind) if f.name in value}
+            try:
+                return kind(**known)
+            except TypeError:  # a field that must be there is not
+                return None
+    return None
+
+
+def is_older(record: Record, than: Record) -> bool:
+    """Whether `record` must not replace `than`, the record of the same key that is there.
+
+    The attempt decides, then the start of dbt's invocation (for a run record the start of the
+    run), then the sequence. What one of the two does not say decides nothing.
+    """
+    for mine, theirs in zip(_age(record), _age(than), strict=True):
+        if mine is not None and theirs is not None and mine != theirs:
+            return mine < theirs
+    return False
+
+
+def _age(record: Record) -> tuple[Any, ...]:
+    started = record.invocation_started_at if isinstance(record, NodeRecord) else record.started_at
+    started = text(started)
+    return number(record.attempt), instant(started) if started else None, number(record.sequence)
+
+
+def instant(timestamp: str) -> str:
+    """A timestamp in a form that sorts by time: dbt leaves trailing zeros of a fraction away."""
+    whole, _, fraction = timestamp.rstrip("Z").partition(".")
+    return f"{whole}.{fraction:0<9}"

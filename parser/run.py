@@ -91,7 +91,7 @@ class Run:
             return invocation
         if self._invocations and event.name != "MainReportVersion":
             return None
-        invocation = self._invocations[invocation_id] = Invocation(invocation_id)
+        invocation = self._invocations[invocation_id] = Invocation(invocation_id, event.ts or None)
         return invocation
 
     def _latest(self) -> dict[str, NodeRecord]:
@@ -108,6 +108,7 @@ class Run:
             before = node.sent
             record = node.record(
                 invocation_id=invocation.id,
+                invocation_started_at=invocation.started_at,
                 dbt_version=invocation.version,
                 attempt=self._attempt,
                 sequence=before.sequence if before is not None else 1,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from airflow_faults import CRASH, Answer, Fault, detail, refusal
 
@@ -35,7 +35,8 @@ class Request:
 
 
 class FakeAirflow:
-    """Use as a context manager. `xcoms` holds what was committed, by key, for each map index."""
+    """Use as a context manager. `xcoms` holds what was committed to task `dbt`, by key, for each
+    map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`."""
 
     def __init__(
         self,
@@ -49,7 +50,11 @@ class FakeAirflow:
         self.version = version
         self.faults = deque(faults)
         self.requests: list[Request] = []
-        self.xcoms: dict[int, dict[str, Any]] = {index: {} for index in map_indexes}
+        self.tasks: dict[str, dict[int, dict[str, Any]]] = {
+            task: {index: {} for index in map_indexes} for task in ("dbt", "results")
+        }
+        self.xcoms = self.tasks["dbt"]
+        self.try_number = 1
         self.valid: dict[str, str] = {"op-0": "op", "viewer-0": "viewer"}
         self.expired: set[str] = set()
         self.lock = threading.Lock()
@@ -87,6 +92,13 @@ class FakeAirflow:
                     connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
         self._thread.join()
+
+    def retry(self) -> None:
+        """Begin the next try of `dbt`: Airflow deletes what the last one left."""
+        with self.lock:
+            self.try_number += 1
+            for values in self.xcoms.values():
+                values.clear()
 
     def expire_tokens(self) -> None:
         with self.lock:
@@ -156,12 +168,46 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, self.path)
         if self.is_doomed:
             self._reset(request)
-        elif "/xcomEntries" not in self.path:
-            answer = self._plain(body)
+        elif self.command == "GET" or "/xcomEntries" not in self.path:
+            answer = self._read() if "/dags/" in self.path else self._plain(body)
             self._record(replace(request, status=answer.status))
             self._send(answer)
         else:
             self._write(request, body)
+
+    def _read(self) -> Answer:
+        """A DAG run, a task instance, its XComs or one of them."""
+        airflow = self.airflow
+        path, _, query = self.path.partition("?")
+        options = dict(parse_qsl(query))
+        parts = [unquote(part) for part in path.removeprefix("/api/v2/dags/").split("/")]
+        with airflow.lock:
+            refusal = self._unauthorized() or self._absent(*[*parts, *[""] * 4][0:5:2])
+            if refusal is not None:
+                return refusal
+            if len(parts) <= 3:
+                return Answer(200, {"state": "running"})
+            task, place = parts[4], airflow.tasks[parts[4]]
+            if "xcomEntries" not in parts:
+                index = int(parts[5]) if len(parts) > 5 else -1
+                if index not in place:
+                    return Answer(404, detail("Task instance is mapped, add the map_index value"))
+                known = {"state": "running", "try_number": airflow.try_number, "map_index": index}
+                return Answer(200, {"task_id": task, **known})
+            if len(parts) > 6:
+                values, key = place.get(int(options.get("map_index", -1)), {}), parts[6]
+                if key not in values:
+                    return Answer(404, detail(f"XCom entry with key: `{key}` not found"))
+                return Answer(200, {"key": key, "value": values[key]})
+            found = [
+                {"key": key, "map_index": index}
+                for index, values in place.items()
+                for key in sorted(values)
+                if index == int(options.get("map_index_filter", index))
+            ]
+            at = int(options.get("offset", 0))
+            page = found[at : at + min(100, int(options.get("limit", 50)))]
+            return Answer(200, {"xcom_entries": page, "total_entries": len(found)})
 
     def _plain(self, body: bytes) -> Answer:
         airflow = self.airflow
@@ -182,8 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
         airflow = self.airflow
         _, _, key = self.path.partition("/xcomEntries/")
         content = json.loads(body)
-        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-        request = replace(request, key=content.get("key", unquote(key)), token=token)
+        request = replace(request, key=content.get("key", unquote(key)), token=self._token())
         with airflow.lock:
             fault = airflow.faults.popleft() if airflow.faults else None
             answer, has_written = fault.answer if fault else Answer(500), False
@@ -206,30 +251,42 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refusal(self, request: Request, content: dict[str, Any]) -> Answer | None:
         """Why the request is refused before anything is written, in Airflow's order."""
-        user = self.airflow.valid.get(request.token or "")
-        if not request.token:
-            return Answer(401, detail("Not authenticated"))
-        if request.token in self.airflow.expired:
-            return Answer(401, detail("Token Expired"))
-        if user is None:
-            return Answer(403, detail("Invalid JWT token"))
-        if user == "viewer":
+        refused = self._unauthorized()
+        if refused is not None:
+            return refused
+        if self.airflow.valid[request.token or ""] == "viewer":
             return Answer(403, detail("Forbidden"))
         words = refusal(content.get("value"))
         if words is not None:
             error = {"loc": ["body", "value"], "msg": words, "input": content.get("value")}
             return Answer(422, detail([error]))
-        _, dag, _, run, _, task = (unquote(p) for p in self.path.split("/")[3:9])
+        return self._absent(*(unquote(p) for p in self.path.split("/")[4:9:2]))
+
+    def _token(self) -> str:
+        return (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+
+    def _unauthorized(self) -> Answer | None:
+        token = self._token()
+        if not token:
+            return Answer(401, detail("Not authenticated"))
+        if token in self.airflow.expired:
+            return Answer(401, detail("Token Expired"))
+        if token not in self.airflow.valid:
+            return Answer(403, detail("Invalid JWT token"))
+        return None
+
+    def _absent(self, dag: str, run: str, task: str) -> Answer | None:
         if dag != "shop":
             return Answer(404, detail(f"The Dag with ID: `{dag}` was not found"))
-        if run != "run+1":
+        if run and run != "run+1":
             return Answer(404, detail(f"Dag Run with ID: `{run}` not found for dag: `{dag}`"))
-        if task != "dbt":
+        if task and task not in self.airflow.tasks:
             return Answer(404, detail(f"Task with ID: `{task}` not found in dag: `{dag}`"))
         return None
 
     def _commit(self, request: Request, content: dict[str, Any]) -> Answer:
-        values = self.airflow.xcoms.get(content["map_index"])
+        task = unquote(self.path.split("/")[8])
+        values = self.airflow.tasks[task].get(content["map_index"])
         key = request.key or ""
         is_known = values is not None and key in values
         about = f"The XCom with key: `{key}` with mentioned task instance"

@@ -60,6 +60,7 @@ def test_the_record_of_one_node() -> None:
         "adapter_response": {"_message": "OK"},
         "thread": "Thread-1 (worker)",
         "invocation_id": "i-1",
+        "invocation_started_at": "2026-01-02T03:04:05.000006Z",
         "dbt_version": "1.11.16",
         "sequence": 1,
     }
