@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from ..sinks import Delivery, JsonlSink, Sink
+from ..sinks import Delivery, JournalRun, JsonlSink, RunInfo, Sink
 from ..sinks.airflow import AirflowSettings, AirflowSink, Login, base_url, check_prefix
 from . import exit_codes
+from .state import note
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+_CREDENTIALS = (
+    "DBT_RELAY_AIRFLOW_TOKEN (or …_TOKEN_FILE, …_TOKEN_COMMAND, …_USERNAME and …_PASSWORD)"
+)
 _CONTEXT = {"dag_id": "--dag-id", "run_id": "--run-id", "task_id": "--task-id"}
 
 
@@ -35,6 +39,7 @@ class Destination:
     sinks: list[Sink] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     attempt: int | None = None
+    task_instance: dict[str, Any] = field(default_factory=dict[str, Any])
     owns_stdout: bool = False
     in_airflow: bool = False
     workers: int = 1
@@ -49,6 +54,7 @@ class Destination:
         """
         chosen = cls(
             attempt=options["try_number"],
+            task_instance={name: options[name] for name in (*_CONTEXT, "map_index")},
             in_airflow="AIRFLOW_CTX_TASK_ID" in environ,
             workers=options["workers"],
             flush_timeout=options["flush_timeout"],
@@ -69,7 +75,7 @@ class Destination:
             if kind == "airflow" and not target:
                 if missing:
                     raise ConfigurationError(f"--sink airflow needs {' and '.join(missing)}")
-                chosen.sinks.append(AirflowSink(_airflow(options, login), _note))
+                chosen.sinks.append(AirflowSink(_airflow(options, login), note))
             elif kind == "jsonl" and target:
                 chosen.owns_stdout |= target == "-"
                 chosen.sinks.append(_jsonl(target))
@@ -77,9 +83,60 @@ class Destination:
                 raise ConfigurationError(f"there is no sink {sink!r}: use airflow or jsonl:PATH")
         return chosen
 
-    def open(self) -> Delivery:
+    def run_info(
+        self, command: Sequence[str], started_at: str, target_dir: Path | None = None
+    ) -> RunInfo:
+        """What the journal is to know of a run that goes here."""
+        return RunInfo(
+            command=tuple(command),
+            started_at=started_at,
+            cwd=_cwd(),
+            target_dir=str(target_dir) if target_dir else None,
+            attempt=self.attempt,
+            sinks={sink.name: sink.address for sink in self.sinks},
+            **self.task_instance,
+        )
+
+    def open(self, run: JournalRun) -> Delivery:
         """The delivery, with its threads running: not before the child has been forked."""
-        return Delivery(self.sinks, workers=self.workers)
+        return Delivery(run, self.sinks, workers=self.workers)
+
+
+def reopen(
+    name: str, address: Mapping[str, Any], options: Mapping[str, Any], environ: Mapping[str, str]
+) -> Sink:
+    """A sink that the journal names, with today's credentials.
+
+    Raises ConfigurationError where it cannot be opened here and now.
+    """
+    if name != "airflow":
+        if not address:
+            raise ConfigurationError(
+                f"{name} was the standard output of a process that has ended: "
+                "`dbt-relay show --json` prints the records"
+            )
+        return _jsonl(address["path"], name)
+    login = _login(environ)
+    if not login.is_given:
+        raise ConfigurationError(f"to deliver to Airflow, set {_CREDENTIALS}")
+    try:
+        given = {
+            "url": base_url(options["airflow_url"] or address["url"]),
+            "ca_file": options["ca_file"] or (address["ca_file"] and Path(address["ca_file"])),
+        }
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    settings = AirflowSettings(
+        **{**address, **given}, login=login, proxy=options["proxy"], force=options["force"]
+    )
+    return AirflowSink(settings, note)
+
+
+def _cwd() -> str | None:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:  # it was deleted under us
+        return None
 
 
 def _login(environ: Mapping[str, str]) -> Login:
@@ -101,9 +158,7 @@ def _missing(options: Mapping[str, Any], login: Login) -> list[str]:
     if not options["airflow_url"]:
         missing.append("DBT_RELAY_AIRFLOW_URL")
     if not login.is_given:
-        missing.append(
-            "DBT_RELAY_AIRFLOW_TOKEN (or …_TOKEN_FILE, …_TOKEN_COMMAND, …_USERNAME and …_PASSWORD)"
-        )
+        missing.append(_CREDENTIALS)
     return missing
 
 
@@ -126,13 +181,9 @@ def _airflow(options: Mapping[str, Any], login: Login) -> AirflowSettings:
         raise ConfigurationError(str(error)) from error
 
 
-def _jsonl(target: str) -> JsonlSink:
+def _jsonl(target: str, name: str | None = None) -> JsonlSink:
     out: Path | BinaryIO = sys.stdout.buffer if target == "-" else Path(target)
     try:
-        return JsonlSink(out)
+        return JsonlSink(out, name)
     except OSError as error:
         raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
-
-
-def _note(line: str) -> None:
-    click.echo(f"relay: {line}", err=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..parser.exits import Exit
     from ..parser.records import RunRecord
-    from ..sinks import Delivery
+    from ..sinks import Delivery, Journal
     from .console import Console
     from .destination import Destination
     from .relay import Relay
@@ -27,12 +27,13 @@ def now() -> str:
 
 
 def end(
+    *,
     relay: Relay,
     console: Console,
     destination: Destination,
+    journal: Journal,
     delivery: Delivery,
     started: RunRecord,
-    *,
     ended: Exit | None,
     flush_timeout: float,
     interrupted: Callable[[], bool],
@@ -80,6 +81,8 @@ def end(
     if console.shows_info or not is_complete:
         for line in report.delivery(sum(run.outcomes().values()), figures):
             console.say(line)
+    for line in report.kept(journal, delivery.run_id, figures):
+        console.say(line)
     if destination.in_airflow:
         console.say(report.summary(run.outcomes(), failed, figures))
     console.flush()

@@ -10,8 +10,10 @@ import click
 
 from .. import __version__
 from . import exit_codes
+from .deliver import deliver
 from .replay import replay
 from .run import run
+from .runs import runs, show
 
 HELP = """Run dbt once; every node's result is in Airflow the moment it is known.
 
@@ -20,6 +22,8 @@ Examples:
   dbt-relay run -- dbt build --select tag:daily
   dbt-relay run --sink jsonl:records.jsonl -- dbt run
   dbt-relay replay --sink jsonl:- logs/dbt.log
+  dbt-relay show                       the nodes of the latest run
+  dbt-relay deliver --all              what could not be sent before
 """
 
 
@@ -37,6 +41,9 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(replay)
+cli.add_command(runs)
+cli.add_command(show)
+cli.add_command(deliver)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Options that `run` and `replay` share: where the records go."""
+"""Options that commands share: where the records go, and where they are kept."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
 import click
+
+from ..sinks import KEEP_DAYS, KEEP_RUNS
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,7 +22,7 @@ def option(*names: str, context: str | None = None, **attributes: Any) -> Any:
     return click.option(*names, envvar=variables, show_envvar=True, **attributes)
 
 
-_DELIVERY: Final = (
+_SINK: Final = (
     option(
         "--sink",
         "sinks",
@@ -29,12 +31,37 @@ _DELIVERY: Final = (
         help="Where records go: 'airflow', or 'jsonl:PATH' ('jsonl:-' is stdout). Repeatable. "
         "Default: airflow inside an Airflow task, none elsewhere.",
     ),
+)
+_CONNECTION: Final = (
     option(
         "--airflow-url",
         context="AIRFLOW__API__BASE_URL",
         metavar="URL",
         help="Airflow's address, with or without /api/v2.",
     ),
+    option(
+        "--ca-file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="CA certificates for Airflow's TLS.",
+    ),
+    option("--proxy", metavar="URL", help="HTTP proxy to Airflow."),
+    option(
+        "--workers",
+        type=click.IntRange(1, 16),
+        default=1,
+        show_default=True,
+        help="Threads that send to Airflow. More than one takes an Airflow on SQLite down.",
+    ),
+    option(
+        "--flush-timeout",
+        type=click.FloatRange(min=0),
+        default=30.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to go on delivering after dbt has ended.",
+    ),
+)
+_PLACE: Final = (
     option("--dag-id", context="AIRFLOW_CTX_DAG_ID", metavar="ID", help="The DAG."),
     option("--run-id", context="AIRFLOW_CTX_DAG_RUN_ID", metavar="ID", help="The DAG run."),
     option("--task-id", context="AIRFLOW_CTX_TASK_ID", metavar="ID", help="The task."),
@@ -61,21 +88,6 @@ _DELIVERY: Final = (
     ),
     option("--key-prefix", default="", metavar="TEXT", help="Put before each XCom key."),
     option(
-        "--workers",
-        type=click.IntRange(1, 16),
-        default=1,
-        show_default=True,
-        help="Threads that send to Airflow. More than one takes an Airflow on SQLite down.",
-    ),
-    option(
-        "--flush-timeout",
-        type=click.FloatRange(min=0),
-        default=30.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long to go on delivering after dbt has ended.",
-    ),
-    option(
         "--max-message-bytes",
         type=click.IntRange(min=256),
         default=16_384,
@@ -84,22 +96,57 @@ _DELIVERY: Final = (
         help="Cut longer messages in the middle. Airflow's audit log keeps every value again.",
     ),
     option(
-        "--ca-file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="CA certificates for Airflow's TLS.",
-    ),
-    option("--proxy", metavar="URL", help="HTTP proxy to Airflow."),
-    option(
         "--strict-delivery/--no-strict-delivery",
         default=False,
         help="End with 75 if dbt ended with 0 and not every record was delivered.",
     ),
 )
+_STATE: Final = (
+    option(
+        "--state-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Folder of the journal. Default: $XDG_STATE_HOME/dbt-relay, which is "
+        "~/.local/state/dbt-relay.",
+    ),
+)
+_KEEPING: Final = (
+    option(
+        "--keep-runs",
+        type=click.IntRange(min=1),
+        default=KEEP_RUNS,
+        show_default=True,
+        metavar="N",
+        help="How many runs the journal keeps, besides those with records that still wait.",
+    ),
+    option(
+        "--keep-days",
+        type=click.FloatRange(min=0),
+        default=KEEP_DAYS,
+        show_default=True,
+        metavar="DAYS",
+        help="How long the journal keeps a run, even one with records that still wait.",
+    ),
+)
 
 
 def delivery_options(command: Any) -> Any:
-    """Add the options on where the records go."""
-    for decorate in reversed(_DELIVERY):
+    """Add the options on where the records go, and what is kept of them."""
+    return _decorate(command, *_SINK, *_CONNECTION, *_PLACE, *_STATE, *_KEEPING)
+
+
+def state_option(command: Any) -> Any:
+    """Add the option on where the journal is."""
+    return _decorate(command, *_STATE)
+
+
+def connection_options(command: Any) -> Any:
+    """Add the options on how to reach an Airflow that is named elsewhere."""
+    return _decorate(command, *_CONNECTION, *_STATE)
+
+
+def _decorate(command: Any, *decorators: Any) -> Any:
+    for decorate in reversed(decorators):
         command = decorate(command)
     return command
 

@@ -18,6 +18,7 @@ from .destination import Destination
 from .ending import end, now
 from .options import CREDENTIALS, delivery_options, option
 from .relay import Relay
+from .state import open_journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,16 +57,20 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
     for note in destination.notes:
         click.echo(f"relay: {note}", err=True)
     console = Console((sys.stderr if destination.owns_stdout else sys.stdout).buffer)
-    with destination.open() as delivery:
+    started = RunRecord(
+        state="running", command=f"replay {log}", started_at=now(), attempt=destination.attempt
+    )
+    info = destination.run_info(("replay", log), started.started_at or "", target_path.absolute())
+    with (
+        open_journal(options, os.environ) as journal,
+        destination.open(journal.begin(info)) as delivery,
+    ):
         relay = Relay(
             console,
             delivery.put,
             secrets=Secrets(dbt.secrets_of(os.environ)),
             target_dir=target_path,
             attempt=destination.attempt,
-        )
-        started = RunRecord(
-            state="running", command=f"replay {log}", started_at=now(), attempt=destination.attempt
         )
         try:
             for chunk in _chunks(log):
@@ -81,11 +86,12 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
             )
             return exit_codes.NO_EVENTS
         return end(
-            relay,
-            console,
-            destination,
-            delivery,
-            started,
+            relay=relay,
+            console=console,
+            destination=destination,
+            journal=journal,
+            delivery=delivery,
+            started=started,
             ended=None,
             flush_timeout=destination.flush_timeout,
             interrupted=lambda: False,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from ..parser.records import RunRecord
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..parser.records import NodeRecord
-    from ..sinks import Figures
+    from ..sinks import Figures, Journal
 
 _FAILED_IN_SUMMARY: Final = 100
 
@@ -39,15 +42,42 @@ def delivery(records: int, figures: Sequence[Figures]) -> Iterator[str]:
             line += f" to {of_sink.sink}"
         missing = (("waiting", of_sink.waiting), ("rejected", of_sink.rejected))
         yield line + "".join(f", {len(keys)} {word}" for word, keys in missing if keys)
-        for word, keys in missing:
-            by_reason: dict[str, list[str]] = {}
-            for key, reason in keys.items():
-                by_reason.setdefault(reason, []).append(key)
-            for reason, names in by_reason.items():
-                yield f"relay: {word}: {', '.join(names)}"
-                yield f"relay:   {reason}"
+        yield from _missing(of_sink)
         if of_sink.run_record is not None and not of_sink.waiting:
             yield f"relay: the record of the run itself is not delivered: {of_sink.run_record}"
+
+
+def redelivery(run: str, before: Mapping[str, str], after: Figures) -> Iterator[str]:
+    """What has become of the records that were waiting for one sink."""
+    still = {**after.waiting, **after.rejected}
+    if after.run_record is not None:
+        still[RunRecord.key] = after.run_record
+    line = f"relay: {run}: {_count(len(before.keys() - still.keys()), 'record')} delivered"
+    left = len(before.keys() & still.keys())
+    yield f"{line} to {after.sink}" + (f", {left} not" if left else "")
+    yield from _missing(after)
+    if after.run_record is not None:
+        yield f"relay: the record of the run itself: {after.run_record}"
+
+
+def _missing(figures: Figures) -> Iterator[str]:
+    for word, keys in (("waiting", figures.waiting), ("rejected", figures.rejected)):
+        by_reason: dict[str, list[str]] = {}
+        for key, reason in keys.items():
+            by_reason.setdefault(reason, []).append(key)
+        for reason, names in by_reason.items():
+            yield f"relay: {word}: {', '.join(names)}"
+            yield f"relay:   {reason}"
+
+
+def kept(journal: Journal, run_id: int, figures: Sequence[Figures]) -> Iterator[str]:
+    """What to do about what is left, and what no file has."""
+    is_waiting = any(f.waiting or f.run_record for f in figures)
+    if journal.file is not None and is_waiting:
+        command = ["dbt-relay", "deliver", str(run_id)]
+        yield f"relay: what waits is kept; to deliver it: {shlex.join(command)}"
+    elif journal.trouble is not None and journal.unkept:
+        yield f"relay: {_count(journal.unkept, 'record')} are in no journal: {journal.trouble}"
 
 
 def summary(

@@ -22,6 +22,7 @@ from .ending import end, now
 from .options import CREDENTIALS, delivery_options, option
 from .relay import Relay
 from .signals import STOP, Signals
+from .state import open_journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,18 +84,23 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
         except CannotStartError as error:
             click.echo(f"relay: {error}", err=True)
             return error.exit_code
-        with child, destination.open() as delivery:
+        started = RunRecord(
+            state="running",
+            command=shlex.join(command),
+            started_at=now(),
+            attempt=destination.attempt,
+        )
+        info = destination.run_info(command, started.started_at or "", prepared.target_dir)
+        with (
+            child,
+            open_journal(options, os.environ) as journal,
+            destination.open(journal.begin(info)) as delivery,
+        ):
             relay = Relay(
                 console,
                 delivery.put,
                 secrets=Secrets(dbt.secrets_of(os.environ)),
                 target_dir=prepared.target_dir,
-                attempt=destination.attempt,
-            )
-            started = RunRecord(
-                state="running",
-                command=shlex.join(command),
-                started_at=now(),
                 attempt=destination.attempt,
             )
             delivery.put(started)
@@ -112,11 +118,12 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                     patience, FLUSH_WHEN_TOLD_TWICE if child.told_twice else FLUSH_WHEN_STOPPED
                 )
             return end(
-                relay,
-                console,
-                destination,
-                delivery,
-                started,
+                relay=relay,
+                console=console,
+                destination=destination,
+                journal=journal,
+                delivery=delivery,
+                started=started,
                 ended=ended,
                 flush_timeout=patience,
                 interrupted=lambda: any(signum in STOP for signum in signals.take()),

@@ -2,16 +2,24 @@
 
 from .base import Delivered, Hold, Rejected, Retry, Sink, Verdict
 from .delivery import Delivery, Figures
+from .history import KEEP_DAYS, KEEP_RUNS
+from .journal import Journal
+from .journal_run import JournalRun, RunInfo
 from .jsonl import JsonlSink
 
 __all__ = [
+    "KEEP_DAYS",
+    "KEEP_RUNS",
     "Delivered",
     "Delivery",
     "Figures",
     "Hold",
+    "Journal",
+    "JournalRun",
     "JsonlSink",
     "Rejected",
     "Retry",
+    "RunInfo",
     "Sink",
     "Verdict",
 ]

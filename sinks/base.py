@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ..parser.records import Record
@@ -41,9 +41,11 @@ Verdict = Delivered | Retry | Hold | Rejected
 
 class Sink(Protocol):
     """A place where records land. `send` blocks; delivery threads call it, `most_workers` at once
-    and no two with the same key."""
+    and no two with the same key. `address` is what it takes, as JSON and without secrets, to open
+    it again from the journal."""
 
     name: str
+    address: dict[str, Any]
     most_workers: int
 
     def send(self, record: Record) -> Verdict:

@@ -1,7 +1,9 @@
-"""Workers between the outboxes and the sinks: retry, hold, one deadline at the end."""
+"""Workers between the journal and the sinks: retry, hold, one deadline at the end."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import random
 import threading
 import time
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..parser.records import RunRecord
 from .base import Delivered, Hold, Rejected, Retry
-from .outbox import NOT_SENT, Outbox
+from .journal_run import NOT_SENT, ClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..parser.records import Record
     from .base import Sink, Verdict
+    from .journal_run import JournalRun, Leased
 
 FIRST_DELAY: Final = 0.5
 LONGEST_DELAY: Final = 30.0
@@ -26,6 +29,8 @@ PROBE_EVERY: Final = 30.0
 """Seconds between tries while a person has to mend something."""
 
 _GLANCE: Final = 0.05
+_CHECKPOINT_EVERY: Final = 50
+"""Settled records between two checkpoints of the journal: a megabyte or two of its log."""
 
 
 def retry_delay(
@@ -65,17 +70,23 @@ class Figures:
 
 
 class Delivery:
-    """Hands every record to every sink, each in threads of its own. `put` never blocks."""
+    """Hands every record of a run to every sink, each in threads of its own.
+
+    `put` commits to the journal and waits for no sink. The names of the sinks are those that the
+    run in the journal knows.
+    """
 
     def __init__(
         self,
+        run: JournalRun,
         sinks: Sequence[Sink],
         *,
         workers: int = 1,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._lines = [_Line(sink, clock, jitter) for sink in sinks]
+        self._run = run
+        self._lines = [_Line(sink, run, clock, jitter) for sink in sinks]
         for line in self._lines:
             line.start(workers)
         self._clock = clock
@@ -91,9 +102,15 @@ class Delivery:
     ) -> None:
         self.close()
 
+    @property
+    def run_id(self) -> int:
+        """The run's number in the journal."""
+        return self._run.id
+
     def put(self, record: Record) -> None:
+        self._run.put(record, self._clock())
         for line in self._lines:
-            line.put(record)
+            line.wake()
 
     def flush(self, timeout: float, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Wait until every record is settled, `timeout` seconds have passed or `interrupted`.
@@ -120,18 +137,19 @@ class Delivery:
 
 
 class _Line:
-    """One sink with its outbox and workers."""
+    """One sink with its workers, and what waits for it."""
 
     def __init__(
         self,
         sink: Sink,
+        run: JournalRun,
         clock: Callable[[], float],
         jitter: Callable[[float, float], float],
     ) -> None:
         self._sink = sink
+        self._run = run
         self._clock = clock
         self._jitter = jitter
-        self._outbox = Outbox()
         self._changed = threading.Condition()
         self._failures = 0
         self._paused_until = 0.0
@@ -144,9 +162,9 @@ class _Line:
             name = f"relay-{self._sink.name}-{number}"
             threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    def put(self, record: Record) -> None:
+    def wake(self) -> None:
+        """Something waits."""
         with self._changed:
-            self._outbox.put(record, self._clock())
             self._changed.notify_all()
 
     def release(self) -> None:
@@ -159,7 +177,7 @@ class _Line:
     def is_settled(self, deadline: float) -> bool:
         """Whether nothing more can come to pass before the deadline."""
         with self._changed:
-            if self._outbox.is_sending:
+            if self._is_sending:
                 return False
             ready = self._ready_at()
             return self._held or ready is None or ready > deadline
@@ -172,13 +190,15 @@ class _Line:
         with self._changed:
             # What was not sent yet waits for the same trouble to end as what was.
             trouble = self._trouble or NOT_SENT
-            waiting = {k: trouble if r == NOT_SENT else r for k, r in self._outbox.waiting.items()}
-            rejected = dict(self._outbox.rejected)
+            account = self._run.account(self._sink.name)
+            waiting = {k: trouble if r == NOT_SENT else r for k, r in account.waiting.items()}
+            rejected = account.rejected
             missing = (waiting.pop(RunRecord.key, None), rejected.pop(RunRecord.key, None))
+            delivered = len(account.delivered - {RunRecord.key})
             return Figures(
                 self._sink.name,
-                len(self._outbox.keys - {RunRecord.key}),
-                len(self._outbox.delivered - {RunRecord.key}),
+                delivered + len(waiting) + len(rejected),
+                delivered,
                 waiting,
                 rejected,
                 missing[0] or missing[1],
@@ -188,53 +208,61 @@ class _Line:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            is_sending = self._outbox.is_sending
+            is_sending = self._is_sending
         if not is_sending:
             self._sink.close()
 
-    def _work(self) -> None:
-        while True:
-            record = self._next()
-            if record is None:
-                return
-            try:
-                verdict = self._sink.send(record)
-            except Exception as error:  # a sink's own fault must not end the delivery
-                verdict = Retry(f"{type(error).__name__} in the sink")
-            with self._changed:
-                self._settle(record, verdict)
-                self._changed.notify_all()
+    @property
+    def _is_sending(self) -> bool:
+        return self._run.is_sending(self._sink.name)
 
-    def _next(self) -> Record | None:
+    def _work(self) -> None:
+        # What is on its way when the journal closes was not acknowledged, and is sent again.
+        with contextlib.suppress(ClosedError):
+            for settled in itertools.count(1):
+                leased = self._next()
+                if leased is None:
+                    return
+                try:
+                    verdict = self._sink.send(leased.record)
+                except Exception as error:  # a sink's own fault must not end the delivery
+                    verdict = Retry(f"{type(error).__name__} in the sink")
+                with self._changed:
+                    self._settle(leased, verdict)
+                    self._changed.notify_all()
+                if settled % _CHECKPOINT_EVERY == 0:
+                    self._run.checkpoint()
+
+    def _next(self) -> Leased | None:
         with self._changed:
             while not self._closed:
                 now = self._clock()
                 ready = self._ready_at()
                 if ready is not None and ready <= now:
-                    record = self._outbox.lease(now)
-                    if record is not None:
-                        return record
+                    leased = self._run.lease(self._sink.name, now)
+                    if leased is not None:
+                        return leased
                 self._changed.wait(None if ready is None else max(0.0, ready - now))
             return None
 
     def _ready_at(self) -> float | None:
         """When a record may be sent; None if not before something else comes to pass."""
-        if self._trouble is not None and self._outbox.is_sending:
+        if self._trouble is not None and self._is_sending:
             return None  # one probe at a time, however many workers there are
-        due = self._outbox.next_due()
+        due = self._run.next_due(self._sink.name)
         return None if due is None else max(due, self._paused_until)
 
-    def _settle(self, record: Record, verdict: Verdict) -> None:
-        now = self._clock()
+    def _settle(self, leased: Leased, verdict: Verdict) -> None:
+        now, sink = self._clock(), self._sink.name
         self._held = isinstance(verdict, Hold)
         self._trouble = verdict.reason if isinstance(verdict, (Retry, Hold)) else None
         match verdict:
             case Delivered():
                 self._failures, self._paused_until = 0, 0.0
-                self._outbox.acknowledge(record)
+                self._run.acknowledge(sink, leased)
             case Rejected(reason):
                 self._failures, self._paused_until = 0, 0.0
-                self._outbox.bury(record, reason)
+                self._run.bury(sink, leased, reason)
             case Retry(reason, after):
                 # The server is in trouble, not the record: all wait, and one will be the probe.
                 # What other workers had on the way meanwhile is part of the same trouble.
@@ -243,7 +271,7 @@ class _Line:
                 if now >= self._paused_until:
                     self._failures += 1
                 self._paused_until = max(self._paused_until, again)
-                self._outbox.put_back(record, self._paused_until, reason)
+                self._run.put_back(sink, leased, self._paused_until, reason)
             case Hold(reason):
                 self._paused_until = now + PROBE_EVERY
-                self._outbox.put_back(record, now, reason)
+                self._run.put_back(sink, leased, now, reason)

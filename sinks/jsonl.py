@@ -20,9 +20,10 @@ class JsonlSink:
 
     most_workers = 1
 
-    def __init__(self, target: Path | BinaryIO) -> None:
+    def __init__(self, target: Path | BinaryIO, name: str | None = None) -> None:
         """`target` is opened for appending if it is a path; OSError if that cannot be done."""
-        self.name = f"jsonl:{target if isinstance(target, Path) else '-'}"
+        self.name = name or f"jsonl:{target if isinstance(target, Path) else '-'}"
+        self.address = {"path": str(target.absolute())} if isinstance(target, Path) else {}
         self._owned = isinstance(target, Path)
         self._rest = b""
         if isinstance(target, Path):

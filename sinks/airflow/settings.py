@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_PLACE = ("url", "dag_id", "run_id", "task_id", "map_index", "key_prefix", "max_message_bytes")
 _ADDRESS = re.compile(r"(?i:https?)://([^/\s?#:\[\]]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
 
 
@@ -52,6 +53,13 @@ class AirflowSettings:
     connect_timeout: float = 5.0
     read_timeout: float = 15.0
     answer_timeout: float = 30.0
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """What the journal keeps of it: the place, and neither credentials nor a proxy, whose
+        address may hold some."""
+        place = {name: getattr(self, name) for name in _PLACE}
+        return {**place, "ca_file": str(self.ca_file) if self.ca_file else None}
 
 
 def base_url(address: str) -> str:

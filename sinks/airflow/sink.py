@@ -33,6 +33,7 @@ class AirflowSink:
 
     def __init__(self, settings: AirflowSettings, warn: Callable[[str], object] = print) -> None:
         self.name = "airflow"
+        self.address = settings.address
         self.writes = 0
         self._to = settings
         self._warn = warn

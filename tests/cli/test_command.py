@@ -35,7 +35,7 @@ def relay(*arguments: str, stdin: bytes = b"", **env: str) -> subprocess.Complet
     return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 
 
-@pytest.mark.parametrize("command", ["", "run", "replay"])
+@pytest.mark.parametrize("command", ["", "run", "replay", "runs", "show", "deliver"])
 def test_help(command: str) -> None:
     """To renew: dbt-relay COMMAND --help, with COLUMNS=100, into tests/golden/help."""
     done = relay(*([command] if command else []), "--help")

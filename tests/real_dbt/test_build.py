@@ -139,6 +139,7 @@ callback.finish()
     done = project.run(sys.executable, "-c", script)
     assert done.returncode == 0, done.stderr
     varying = {"started_at", "finished_at", "execution_time", "timing", "invocation_id", "thread"}
+    varying |= {"invocation_started_at"}
     varying |= {"index", "caused_by"}  # there is no manifest to read in the callback
 
     def stable(nodes: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_airflow import PASSWORDS
+from journals import deliver
 
-from dbt_relay.sinks import Delivery, Figures
+from dbt_relay.sinks import Figures
 from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Relay:
         self.notes: list[str] = []
         self.pauses: list[float] = []
         self.sink = AirflowSink(replace(to, **settings), self.notes.append)
-        self.delivery = Delivery([self.sink], jitter=self._jitter)
+        self.delivery = deliver([self.sink], jitter=self._jitter)
 
     def _jitter(self, low: float, high: float) -> float:
         self.pauses.append(high)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import airflow_faults as fake
 import pytest
 from fake_airflow import FakeAirflow
+from journals import deliver
 
 from dbt_relay.parser.records import NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Delivery, Figures
@@ -76,7 +77,7 @@ def test_two_workers_never_write_one_key_at_once_and_end_with_the_truth(
     truth: dict[str, Record] = {}
     with FakeAirflow(chance.choices(PASSING, k=30)) as server:
         made = relay(server.url)
-        with Delivery([made.sink], workers=4, jitter=lambda *_: 0.0) as delivery:
+        with deliver([made.sink], workers=4, jitter=lambda *_: 0.0) as delivery:
             for sequence in range(1, 60):
                 key = f"model.shop.n{chance.randrange(6)}"
                 truth[key] = NodeRecord(

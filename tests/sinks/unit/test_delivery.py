@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
+from journals import deliver
 
 from dbt_relay.parser.records import NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Delivered, Delivery, Hold, Rejected, Retry, Verdict
@@ -159,7 +160,7 @@ class TestRetryDelay:
 class TestRetry:
     def test_waits_longer_each_time_and_starts_over_after_a_success(self, clock: Clock) -> None:
         sink = Scripted(*[Retry("down")] * 3, clock=clock)
-        with Delivery([sink], clock=clock, jitter=longest) as delivery:
+        with deliver([sink], clock=clock, jitter=longest) as delivery:
             delivery.put(record("a"))
             for sends, pause in enumerate((0.5, 1.0, 2.0), start=1):
                 wait_until(lambda sends=sends: len(sink.sent) == sends)
@@ -180,7 +181,7 @@ class TestRetry:
 
     def test_retry_after_holds_back_all_records(self, clock: Clock) -> None:
         sink = Scripted(Retry("slow down", after=7), clock=clock)
-        with Delivery([sink], clock=clock, jitter=longest) as delivery:
+        with deliver([sink], clock=clock, jitter=longest) as delivery:
             delivery.put(record("a"))
             wait_until(lambda: len(sink.sent) == 1)
             for key in "bcd":
@@ -195,7 +196,7 @@ class TestRetry:
 
     def test_the_newest_record_is_sent_after_an_outage(self, clock: Clock) -> None:
         sink = Scripted(Retry("down"), clock=clock)
-        with Delivery([sink], clock=clock, jitter=longest) as delivery:
+        with deliver([sink], clock=clock, jitter=longest) as delivery:
             delivery.put(record("a", 1))
             wait_until(lambda: len(sink.sent) == 1)
             for sequence in (2, 3, 4):
@@ -209,7 +210,7 @@ class TestRetry:
         self, clock: Clock
     ) -> None:
         sink = Scripted(ValueError("token=hunter2"), clock=clock)
-        with Delivery([sink], clock=clock, jitter=longest) as delivery:
+        with deliver([sink], clock=clock, jitter=longest) as delivery:
             delivery.put(record("a"))
             wait_until(lambda: delivery.figures()[0].waiting["a"] != "not sent yet")
             assert delivery.figures()[0].waiting == {"a": "ValueError in the sink"}
@@ -222,7 +223,7 @@ class TestRetry:
 class TestHold:
     def test_a_held_sink_is_probed_seldom(self, clock: Clock) -> None:
         sink = Scripted(Hold("403"), Hold("still 403"), clock=clock)
-        with Delivery([sink], clock=clock) as delivery:
+        with deliver([sink], clock=clock) as delivery:
             delivery.put(record("a"))
             wait_until(lambda: "403" in delivery.figures()[0].waiting.values())
             for second in range(1, 2 * int(PROBE_EVERY) + 1):
@@ -237,7 +238,7 @@ class TestHold:
 
     def test_it_is_tried_once_more_at_the_end(self, clock: Clock) -> None:
         sink = Scripted(Hold("no such run"), clock=clock)
-        with Delivery([sink], clock=clock) as delivery:
+        with deliver([sink], clock=clock) as delivery:
             delivery.put(record("a"))
             wait_until(lambda: delivery.figures()[0].waiting == {"a": "no such run"})
             delivery.flush(PATIENCE)
@@ -245,7 +246,7 @@ class TestHold:
 
     def test_if_it_still_does_not_work_nobody_waits(self, clock: Clock) -> None:
         sink = Scripted(*[Hold("403")] * 9, clock=clock)
-        with Delivery([sink], clock=clock) as delivery:
+        with deliver([sink], clock=clock) as delivery:
             delivery.put(record("a"))
             delivery.put(record("b"))
             wait_until(lambda: "403" in delivery.figures()[0].waiting.values())
@@ -260,7 +261,7 @@ class TestHold:
     def test_a_record_that_alone_was_held_is_tried_once_more_at_the_end(self, clock: Clock) -> None:
         """Of two workers, one is told Hold and then the other delivers."""
         sink = Hanging(hold_once={"a"})
-        with Delivery([sink], clock=clock, workers=2) as delivery:
+        with deliver([sink], clock=clock, workers=2) as delivery:
             delivery.put(record("b"))
             assert sink.entered.acquire(timeout=PATIENCE)
             delivery.put(record("a"))
@@ -274,7 +275,7 @@ class TestHold:
 class TestFlush:
     def test_gives_up_early_where_the_next_try_comes_too_late(self, clock: Clock) -> None:
         sink = Scripted(Retry("slow down", after=31), clock=clock)
-        with Delivery([sink], clock=clock, jitter=longest) as delivery:
+        with deliver([sink], clock=clock, jitter=longest) as delivery:
             delivery.put(record("a"))
             started = time.monotonic()
             delivery.flush(30)
@@ -284,7 +285,7 @@ class TestFlush:
 
     def test_waits_for_a_try_that_comes_in_time(self, clock: Clock) -> None:
         sink = Scripted(Retry("slow down", after=29), clock=clock)
-        with Delivery([sink], clock=clock, jitter=longest) as delivery:
+        with deliver([sink], clock=clock, jitter=longest) as delivery:
             delivery.put(record("a"))
             flush = threading.Thread(target=delivery.flush, args=(30,))
             flush.start()
@@ -299,7 +300,7 @@ class TestFlush:
     @pytest.mark.parametrize("workers", [1, 3])
     def test_a_hanging_sink_delays_it_by_no_more_than_its_timeout(self, workers: int) -> None:
         sink = Hanging()
-        delivery = Delivery([sink], workers=workers)
+        delivery = deliver([sink], workers=workers)
         for key in "abcde":
             delivery.put(record(key))
         for _ in range(workers):
@@ -318,7 +319,7 @@ class TestFlush:
     def test_a_second_signal_ends_it(self, clock: Clock) -> None:
         sink = Scripted(Retry("down", after=10), clock=clock)
         answers = deque([False, False, True])
-        with Delivery([sink], clock=clock, jitter=longest) as delivery:
+        with deliver([sink], clock=clock, jitter=longest) as delivery:
             delivery.put(record("a"))
             delivery.flush(1000, answers.popleft)
             assert not answers
@@ -326,7 +327,7 @@ class TestFlush:
 
     def test_one_sink_in_trouble_takes_nothing_from_another(self, clock: Clock) -> None:
         hanging, good = Hanging(), Scripted(clock=clock)
-        with Delivery([hanging, good], clock=clock) as delivery:
+        with deliver([hanging, good], clock=clock) as delivery:
             for key in "abc":
                 delivery.put(record(key))
             wait_until(lambda: delivery.figures()[1].delivered == 3)
@@ -338,7 +339,7 @@ class TestPut:
     def test_never_waits_for_a_sink(self) -> None:
         """While the sink hangs in its first request, thousands of records are taken."""
         sink = Hanging()
-        with Delivery([sink]) as delivery:
+        with deliver([sink]) as delivery:
             delivery.put(record("first"))
             assert sink.entered.acquire(timeout=PATIENCE)
             for number in range(5000):
@@ -355,7 +356,7 @@ class TestPut:
         self,
     ) -> None:
         sink = Hanging()
-        with Delivery([sink], workers=2) as delivery:
+        with deliver([sink], workers=2) as delivery:
             delivery.put(record("a", 1))
             assert sink.entered.acquire(timeout=PATIENCE)
             delivery.put(record("a", 2))
@@ -368,14 +369,14 @@ class TestPut:
 
     def test_no_more_workers_than_the_sink_bears(self, clock: Clock) -> None:
         before = threading.active_count()
-        with Delivery([Scripted(clock=clock, workers=2)], workers=8):
+        with deliver([Scripted(clock=clock, workers=2)], workers=8):
             assert threading.active_count() == before + 2
 
 
 class TestFigures:
     def test_every_loss_has_a_reason(self, clock: Clock) -> None:
         sink = Scripted(Delivered(), Rejected("422"), Retry("reset"), clock=clock)
-        with Delivery([sink], clock=clock, jitter=longest) as delivery:
+        with deliver([sink], clock=clock, jitter=longest) as delivery:
             for key in "abcd":
                 delivery.put(record(key))
             delivery.flush(0.1)
@@ -389,7 +390,7 @@ class TestFigures:
 
     def test_the_runs_own_record_is_not_counted_but_missed(self, clock: Clock) -> None:
         sink = Scripted(Delivered(), Rejected("422"), clock=clock)
-        with Delivery([sink], clock=clock) as delivery:
+        with deliver([sink], clock=clock) as delivery:
             delivery.put(record("a"))
             delivery.flush(PATIENCE)
             assert delivery.figures()[0].is_complete
@@ -401,7 +402,7 @@ class TestFigures:
 
     def test_what_is_put_after_the_end_is_not_forgotten(self, clock: Clock) -> None:
         sink = Scripted(clock=clock)
-        delivery = Delivery([sink], clock=clock)
+        delivery = deliver([sink], clock=clock)
         delivery.close()
         delivery.put(record("a"))
         assert delivery.figures()[0].waiting == {"a": "not sent yet"}
@@ -409,7 +410,7 @@ class TestFigures:
 
     def test_a_sink_with_records_waiting_is_closed_too(self, clock: Clock) -> None:
         sink = Scripted(Retry("full", after=99), clock=clock)
-        with Delivery([sink], clock=clock) as delivery:
+        with deliver([sink], clock=clock) as delivery:
             delivery.put(record("a"))
             wait_until(lambda: delivery.figures()[0].waiting == {"a": "full"})
         assert sink.is_closed

@@ -9,9 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from journals import deliver
 
 from dbt_relay.parser.records import NodeRecord, Record
-from dbt_relay.sinks import Delivered, Delivery, Hold, Retry, Verdict
+from dbt_relay.sinks import Delivered, Hold, Retry, Verdict
 from dbt_relay.sinks.airflow import Login
 from dbt_relay.sinks.airflow.login import Token
 
@@ -82,7 +83,7 @@ def longest(_: float, most: float) -> float:
 @pytest.mark.parametrize("trouble", [Retry("down"), Hold("forbidden")], ids=["retry", "hold"])
 def test_a_server_in_trouble_gets_one_probe_at_a_time(trouble: Verdict) -> None:
     clock, sink = Clock(), Gated()
-    with Delivery([sink], workers=WORKERS, clock=clock, jitter=longest) as delivery:
+    with deliver([sink], workers=WORKERS, clock=clock, jitter=longest) as delivery:
         for number in range(20):
             delivery.put(record(str(number)))
         wait_until(lambda: sink.waiting == WORKERS)
@@ -112,7 +113,7 @@ def test_what_was_on_the_way_together_fails_as_one() -> None:
         return most
 
     clock, sink = Clock(), Gated()
-    with Delivery([sink], workers=WORKERS, clock=clock, jitter=noted) as delivery:
+    with deliver([sink], workers=WORKERS, clock=clock, jitter=noted) as delivery:
         for number in range(20):
             delivery.put(record(str(number)))
         wait_until(lambda: sink.waiting == WORKERS)
@@ -128,7 +129,7 @@ def test_what_was_on_the_way_together_fails_as_one() -> None:
 
 def test_workers_that_wait_for_a_probe_do_not_spin() -> None:
     clock, sink = Clock(), Gated()
-    with Delivery([sink], workers=WORKERS, clock=clock, jitter=longest) as delivery:
+    with deliver([sink], workers=WORKERS, clock=clock, jitter=longest) as delivery:
         for number in range(20):
             delivery.put(record(str(number)))
         wait_until(lambda: sink.waiting == WORKERS)

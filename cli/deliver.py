@@ -1,0 +1,123 @@
+"""`dbt-relay deliver`: send what is waiting in the journal."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.core import ParameterSource
+
+from ..parser.records import RunRecord
+from ..sinks import Delivery, history
+from . import exit_codes, report
+from .destination import ConfigurationError, reopen
+from .ending import now
+from .options import CREDENTIALS, connection_options, option
+from .state import no_run, note, open_journal
+
+if TYPE_CHECKING:
+    from ..sinks import Journal
+    from ..sinks.history import PastRun
+
+HELP: Final = """Send the records that wait in the journal: those of RUN, or all with --all.
+
+Safe at any time, twice, and beside a running relay, which delivers its own records. A run whose
+relay was killed is published as died. What belongs to an attempt that is over in Airflow, or is
+older than what is there, is refused.
+
+\b
+Examples:
+  dbt-relay deliver 17
+  dbt-relay deliver --all
+  dbt-relay deliver 17 --force         also what was rejected, and over newer records
+"""
+DIED: Final = "the relay was killed, or its host went down, before dbt had ended"
+
+
+@click.command(help=HELP, epilog=CREDENTIALS, short_help="Send what is waiting.")
+@option("--all/--no-all", "everything", default=False, help="Every run with records that wait.")
+@option(
+    "--force/--no-force",
+    default=False,
+    help="Send again what was rejected, and replace newer records.",
+)
+@connection_options
+@click.argument("run", type=int, required=False)
+def deliver(run: int | None, everything: bool, force: bool, **options: Any) -> int:
+    if (run is None) != everything:
+        raise click.UsageError("name a RUN, as `dbt-relay runs` lists them, or say --all")
+    options["force"] = force
+    source = click.get_current_context().get_parameter_source("airflow_url")
+    if source is not ParameterSource.COMMANDLINE:
+        options["airflow_url"] = None  # a record belongs to the Airflow that it was meant for
+    with open_journal(options, os.environ) as journal:
+        try:
+            runs = [history.past_run(journal, run)] if run is not None else history.runs(journal)
+        except LookupError:
+            return no_run(run, journal)
+        waiting = [
+            past
+            for past in reversed(runs)
+            if past.is_waiting or past.died_unnoticed or (force and past.count("rejected"))
+        ]
+        codes = [_deliver(journal, past, options) for past in waiting]
+        if not waiting:
+            click.echo("relay: nothing is waiting")
+        return max(codes, default=0)
+
+
+def _deliver(journal: Journal, past: PastRun, options: dict[str, Any]) -> int:
+    name = f"run {past.id}"
+    run = journal.adopt(past.id)
+    if run is None:
+        click.echo(f"relay: {name} is in the hands of another process, which delivers it")
+        return 0
+    try:
+        if run.lost:
+            note(f"{name}: {run.lost} records that were kept are lost: the journal was damaged")
+        if past.died_unnoticed:
+            run.put(_died(past), time.monotonic())
+        if options["force"]:
+            run.reconsider()
+        code = 0
+        for sink, address in run.info.sinks.items():
+            before = run.account(sink)
+            if not before.waiting:
+                continue
+            try:
+                opened = reopen(sink, address, options, os.environ)
+            except ConfigurationError as error:
+                note(f"{name}, {len(before.waiting)} waiting for {sink}: {error.message}")
+                code = error.exit_code
+                continue
+            with Delivery(run, [opened], workers=options["workers"]) as delivery:
+                delivery.flush(options["flush_timeout"])
+                (after,) = delivery.figures()
+            for line in report.redelivery(name, before.waiting, after):
+                click.echo(line)
+            if not after.is_complete:
+                code = code or exit_codes.UNDELIVERED
+        return code
+    finally:
+        run.close()
+
+
+def _died(past: PastRun) -> RunRecord:
+    """What the relay of a run can no longer say itself.
+
+    Its sequence is that of the record that it amends: a relay that did end in time, and could only
+    not write so into the journal, has said more.
+    """
+    last = past.record or RunRecord(
+        state="running",
+        command=shlex.join(past.info.command),
+        started_at=past.info.started_at,
+        attempt=past.info.attempt,
+    )
+    return replace(
+        last, state="died", message=DIED, nodes=dict(past.nodes) or None, finished_at=now()
+    )

@@ -1,0 +1,179 @@
+"""`dbt-relay runs` and `dbt-relay show`: what the journal knows."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ..parser.records import OUTCOMES, NodeRecord
+from ..sinks import history
+from ..sinks.jsonl import encode
+from .options import option, state_option
+from .state import no_run, open_journal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ..parser.records import Record
+    from ..sinks.history import PastRun
+
+_RUNS_HELP: Final = """List the latest runs: when, what, with which result, and what was delivered.
+
+\b
+Examples:
+  dbt-relay runs
+  dbt-relay runs --json --limit 1
+"""
+_SHOW_HELP: Final = """Show the nodes of RUN, its number in `dbt-relay runs`; by default the latest.
+
+Failures are followed by their texts. With --json its records, one a line, as a sink gets them.
+
+\b
+Examples:
+  dbt-relay show
+  dbt-relay show 17 --json
+"""
+_STATES: Final = ("delivered", "waiting", "rejected")
+_as_json = option(
+    "--json/--no-json", "as_json", default=False, help="Print JSON, one object a line."
+)
+
+
+@click.command(help=_RUNS_HELP, short_help="List the latest runs.")
+@option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="How many at most.",
+)
+@_as_json
+@state_option
+def runs(limit: int, as_json: bool, **options: Any) -> int:
+    with open_journal(options, os.environ) as journal:
+        found = history.runs(journal, limit)
+        if as_json:
+            for run in found:
+                click.echo(encode(_described(run)))
+            return 0
+        if not found:
+            click.echo(f"no runs in {journal.state_dir}")
+            return 0
+        header = ("RUN", "STARTED (UTC)", "RESULT", "NODES", "RECORDS", "COMMAND")
+        for line in _table([header, *map(_row, found)]):
+            click.echo(line)
+        if journal.file is not None:
+            kept = len(history.runs(journal))
+            size = history.size(journal.file.parent) / 1e6
+            click.echo(f"\n{journal.file}: {kept} run{'' if kept == 1 else 's'}, {size:.1f} MB")
+        return 0
+
+
+@click.command(help=_SHOW_HELP, short_help="Show the nodes of a run.")
+@_as_json
+@state_option
+@click.argument("run", type=int, required=False)
+def show(run: int | None, as_json: bool, **options: Any) -> int:
+    with open_journal(options, os.environ) as journal:
+        try:
+            past = history.past_run(journal, run) if run else next(iter(history.runs(journal, 1)))
+        except (LookupError, StopIteration):
+            return no_run(run, journal)
+        records = history.records(journal, past.id)
+        if as_json:
+            for record in records.values():
+                click.echo(encode(record.to_json()))
+            return 0
+        for line in (*_heading(past), "", *_nodes(records.values())):
+            click.echo(line)
+        for sink, state, key, reason in history.reasons(journal, past.id):
+            click.echo(f"{state} for {sink}: {key}: {reason}")
+        return 0
+
+
+def _row(run: PastRun) -> tuple[str, ...]:
+    return (
+        str(run.id),
+        run.info.started_at[:19].replace("T", " "),
+        _result(run),
+        ", ".join(f"{run.nodes[o]} {o}" for o in OUTCOMES if run.nodes.get(o)) or "none",
+        ", ".join(f"{run.count(s)} {s}" for s in _STATES if run.count(s)) or "-",
+        shlex.join(run.info.command),
+    )
+
+
+def _result(run: PastRun) -> str:
+    if run.state != "finished" or run.record is None:
+        return run.state
+    return "-" if run.record.exit_code is None else f"exit {run.record.exit_code}"
+
+
+def _heading(run: PastRun) -> Iterator[str]:
+    info, record = run.info, run.record
+    yield f"run {run.id}: {shlex.join(info.command)}"
+    until = f" to {record.finished_at}" if record is not None and record.finished_at else ""
+    yield f"{run.state}: {info.started_at}{until}, {_result(run)}"
+    if info.dag_id:
+        place = f"{info.dag_id} / {info.run_id} / {info.task_id}"
+        index = f" [{info.map_index}]" if info.map_index >= 0 else ""
+        yield f"Airflow: {place}{index}, attempt {info.attempt or '-'}"
+    if record is not None and record.invocation_id:
+        yield f"dbt {record.dbt_version or '?'}, invocation {record.invocation_id}"
+    if record is not None and record.message:
+        yield record.message
+
+
+def _nodes(records: Iterable[Record]) -> Iterator[str]:
+    nodes = [record for record in records if isinstance(record, NodeRecord)]
+    if not nodes:
+        yield "no node has a record"
+        return
+    header = ("NODE", "OUTCOME", "STATUS", "SECONDS")
+    rows = [
+        (
+            node.unique_id,
+            node.outcome,
+            node.status,
+            f"{node.execution_time:.2f}" if node.execution_time is not None else "",
+        )
+        for node in nodes
+    ]
+    yield from _table([header, *rows])
+    for node in nodes:
+        if node.outcome in ("failure", "interrupted"):
+            yield ""
+            yield f"{node.unique_id} [{node.status}]"
+            for line in (node.message or "no error text").splitlines():
+                yield f"  {line}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _described(run: PastRun) -> dict[str, Any]:
+    info = run.info
+    return {
+        "run": run.id,
+        "state": run.state,
+        "exit_code": run.record.exit_code if run.record else None,
+        "command": info.command,
+        "dag_id": info.dag_id,
+        "run_id": info.run_id,
+        "task_id": info.task_id,
+        "map_index": info.map_index,
+        "attempt": info.attempt,
+        "invocation_id": run.record.invocation_id if run.record else None,
+        "started_at": info.started_at,
+        "finished_at": run.record.finished_at if run.record else None,
+        "nodes": run.nodes,
+        "delivery": run.delivery,
+        "bytes": run.bytes,
+    }

@@ -1,0 +1,177 @@
+"""What the journal knows of past runs, and how long it keeps them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from ..parser.records import RunRecord, read_record
+from .journal_run import NOT_SENT, JournalRun, RunInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from ..parser.records import Record
+    from .journal import Journal
+
+KEEP_RUNS: Final = 50
+KEEP_DAYS: Final = 14.0
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run in the journal.
+
+    `record` is its own record, None if it was killed before it had one; `has_owner` says that a
+    living process is at work on it. `nodes` counts nodes by outcome; `delivery` counts them by
+    state (`delivered`, `waiting`, `rejected`) for each sink. `is_waiting` looks at the run's own
+    record too.
+    """
+
+    id: int
+    info: RunInfo
+    record: RunRecord | None
+    has_owner: bool
+    nodes: Mapping[str, int]
+    delivery: Mapping[str, Mapping[str, int]]
+    is_waiting: bool
+    bytes: int
+
+    @property
+    def state(self) -> str:
+        """`running`, `finished` or `died`."""
+        if self.record is not None and self.record.state != "running":
+            return self.record.state
+        return "running" if self.has_owner else "died"
+
+    @property
+    def died_unnoticed(self) -> bool:
+        """Whether nobody has said yet how it ended."""
+        return not self.has_owner and (self.record is None or self.record.state == "running")
+
+    def count(self, state: str) -> int:
+        return sum(counts.get(state, 0) for counts in self.delivery.values())
+
+
+def runs(journal: Journal, limit: int = -1) -> list[PastRun]:
+    """The latest runs, the newest first."""
+    rows = journal.fetch("select id from run order by id desc limit ?", (limit,))
+    return [past_run(journal, number) for (number,) in rows]
+
+
+def past_run(journal: Journal, number: int) -> PastRun:
+    """LookupError if there is no such run."""
+    run = JournalRun.find(journal, number)
+    own = journal.fetch(
+        "select body from record where run = ? and key = ?", (number, RunRecord.key)
+    )
+    record = read_record(json.loads(own[0][0])) if own else None
+    nodes = journal.fetch(
+        "select outcome, count(*) from record where run = ? and outcome is not null group by 1",
+        (number,),
+    )
+    delivery: dict[str, Counter[str]] = {sink: Counter() for sink in run.info.sinks}
+    is_waiting = False
+    for sink, state, nodes_only, count in journal.fetch(
+        "select sink, state, key != ?, count(*) from delivery where run = ? group by 1, 2, 3",
+        (RunRecord.key, number),
+    ):
+        is_waiting |= state == "waiting"
+        if nodes_only:
+            delivery[sink][state] = count
+    (size,) = journal.fetch(
+        "select coalesce(sum(length(body)), 0) from record where run = ?", (number,)
+    )[0]
+    return PastRun(
+        number,
+        run.info,
+        record if isinstance(record, RunRecord) else None,
+        run.has_owner,
+        dict(nodes),
+        delivery,
+        is_waiting,
+        size,
+    )
+
+
+def records(journal: Journal, number: int) -> dict[str, Record]:
+    """The newest record of each key of a run, in the order in which the keys came."""
+    rows = journal.fetch("select key, body from record where run = ? order by id", (number,))
+    found = ((key, read_record(json.loads(body))) for key, body in rows)
+    return {key: record for key, record in found if record is not None}
+
+
+def reasons(journal: Journal, number: int) -> list[tuple[str, str, str, str]]:
+    """What a run's sinks have not: sink, state, key and reason."""
+    return [
+        (sink, state, key, reason or NOT_SENT)
+        for sink, state, key, reason in journal.fetch(
+            "select sink, state, key, reason from delivery where run = ? and state != 'delivered'"
+            " order by sink, state, id",
+            (number,),
+        )
+    ]
+
+
+def earlier_attempt(journal: Journal, info: RunInfo) -> PastRun | None:
+    """The latest attempt before this one of the same task instance that knows of any node."""
+    rows = journal.fetch(
+        "select id from run where dag_id = ? and run_id = ? and task_id = ? and map_index = ?"
+        " and attempt < ? and exists (select 1 from record"
+        " where record.run = run.id and outcome is not null)"
+        " order by attempt desc, id desc limit 1",
+        (info.dag_id, info.run_id, info.task_id, info.map_index, info.attempt),
+    )
+    return past_run(journal, rows[0][0]) if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many runs were deleted, and how many records of them no sink had ever got."""
+
+    runs: int
+    undelivered: int
+
+
+def prune(journal: Journal, now: datetime, keep_runs: int, keep_days: float) -> Pruned:
+    """Delete what is too old or too much. A run that somebody is at work on is kept.
+
+    A run with records that still wait goes by its age alone: to make room is no reason to lose one.
+    """
+    oldest = (now - timedelta(days=keep_days)).isoformat()
+    rows = journal.fetch(
+        "select id, started_at < ?, exists (select 1 from delivery"
+        " where delivery.run = run.id and state = 'waiting') from run order by id desc",
+        (oldest,),
+    )
+    deleted = undelivered = 0
+    for place, (number, is_old, is_waiting) in enumerate(rows):
+        if not is_old and (is_waiting or place < keep_runs):
+            continue
+        run = JournalRun.find(journal, number)
+        if run.has_owner:
+            continue
+        (lost,) = journal.fetch(
+            "select count(*) from delivery where run = ? and state = 'waiting'", (number,)
+        )[0]
+        run.delete()
+        deleted += 1
+        undelivered += lost
+    if deleted:
+        journal.fetch("pragma incremental_vacuum")
+    return Pruned(deleted, undelivered)
+
+
+def size(state_dir: Path) -> int:
+    """Bytes of the journal on disk, what was set aside included."""
+    total = 0
+    for path in state_dir.glob("journal.db*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total

@@ -1,0 +1,304 @@
+"""One run in the journal: its records wait for each sink until that has, or refuses, them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from ..parser.records import read_record
+from .claim import Claim
+from .jsonl import encode
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from ..parser.records import Record
+    from .journal import Journal
+
+NOT_SENT: Final = "not sent yet"
+
+_COLUMNS: Final = (
+    "command", "started_at", "cwd", "target_dir", "dag_id", "run_id", "task_id", "map_index",
+    "attempt",
+)  # fmt: skip
+
+
+class ClosedError(Exception):
+    """The journal was closed, as a worker notices that was busy sending."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """What a run is known by from its start on.
+
+    `command` is an argv, `started_at` RFC 3339. `sinks` has for each sink by name what it takes to
+    open it again, and no secrets.
+    """
+
+    command: tuple[str, ...]
+    started_at: str
+    cwd: str | None = None
+    target_dir: str | None = None
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    map_index: int = -1
+    attempt: int | None = None
+    sinks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A record on its way to a sink; `version` tells it from a newer one of its key."""
+
+    record: Record
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Keys by what became of them in one sink; where it has them not, with the reason."""
+
+    delivered: set[str]
+    waiting: dict[str, str]
+    rejected: dict[str, str]
+
+
+class JournalRun:
+    """The records of a run that this process has claimed: put, lease, settle.
+
+    The newest record of a key replaces an older one. A leased record is settled in one of three
+    ways, and nothing else takes it out of what waits; the lease itself ends with the process.
+    Holds no clock: the caller gives the time in seconds.
+    """
+
+    def __init__(self, journal: Journal, info: RunInfo, token: str, number: int = 0) -> None:
+        self.id = number
+        self.info = info
+        self.lost = 0
+        """Records that an owner before had committed and that are in the journal no more."""
+        self._journal = journal
+        self._token = token
+        self._claim: Claim | None = None
+        self._puts = 0
+        self._leased: dict[str, set[str]] = {name: set() for name in info.sinks}
+        self._unsettled: dict[str, tuple[Record, set[str]]] = {}
+        """What a journal that takes this one's place has to be told."""
+
+    @classmethod
+    def find(cls, journal: Journal, number: int) -> JournalRun:
+        """A run that is in the journal; LookupError if it is not. To be claimed."""
+        rows = journal.fetch(
+            f"select token, {', '.join(_COLUMNS)} from run where id = ?",  # noqa: S608
+            (number,),
+        )
+        if not rows:
+            raise LookupError(number)
+        token, *values = rows[0]
+        sinks = journal.fetch("select name, address from sink where run = ? order by id", (number,))
+        known = dict(zip(_COLUMNS, values, strict=True))
+        known["command"] = tuple(json.loads(known["command"]))
+        info = RunInfo(**known, sinks={name: json.loads(address) for name, address in sinks})
+        return cls(journal, info, token, number)
+
+    def enter(self, db: sqlite3.Connection) -> None:
+        """Write down that there is this run; in a transaction, since nobody may see the run
+        before it is claimed."""
+        values = (json.dumps(self.info.command), *(getattr(self.info, c) for c in _COLUMNS[1:]))
+        done = db.execute(
+            f"insert into run (token, {', '.join(_COLUMNS)})"  # noqa: S608
+            f" values ({', '.join('?' * (len(_COLUMNS) + 1))})",
+            (self._token, *values),
+        )
+        self.id = done.lastrowid or 0
+        for name, address in self.info.sinks.items():
+            db.execute(
+                "insert into sink (run, name, address) values (?, ?, ?)",
+                (self.id, name, json.dumps(address)),
+            )
+        path = self._journal.claim_path(self._token)
+        if self._claim is None and path is not None:
+            self._claim = Claim.take(path)
+
+    def claim(self) -> bool:
+        """Whether this process has the run now, and nobody else."""
+        path = self._journal.claim_path(self._token)
+        if path is not None:
+            self._claim = Claim.take(path)
+            if self._claim is None:
+                return False
+            self._puts = self._journal.fetch(
+                "select coalesce(sum(version), 0) from record where run = ?", (self.id,)
+            )[0][0]
+            self.lost = max(0, self._claim.noted() - self._puts)
+        # What the time was when it was due is another process's notion.
+        self._journal.fetch("update delivery set due = 0 where run = ?", (self.id,))
+        return True
+
+    def put(self, record: Record, now: float) -> None:
+        """Take a record that is new, or newer than the one of its key that was put before.
+
+        When this returns, the death of this process cannot lose it.
+        """
+        sinks = set(self.info.sinks)
+
+        def insert(db: sqlite3.Connection) -> None:
+            if sinks:
+                self._unsettled[record.key] = (record, sinks)
+            self._insert(db, record, sinks, now)
+
+        self._journal.transact(insert)
+        if self._journal.file is None:
+            self._journal.unkept += 1
+        elif self._claim is not None:
+            self._puts += 1
+            self._claim.note(self._puts)
+
+    def lease(self, sink: str, now: float) -> Leased | None:
+        """The record that is due and has waited longest, if any. It has to be settled."""
+        taken = self._leased[sink]
+        rows = self._journal.fetch(
+            "select key, version, body from delivery join record using (run, key)"
+            " where run = ? and sink = ? and state = 'waiting' and due <= ?"
+            " order by due, delivery.id limit ?",
+            (self.id, sink, now, len(taken) + 1),
+        )
+        for key, version, body in rows:
+            record = None if key in taken else read_record(json.loads(body))
+            if record is not None:
+                taken.add(key)
+                return Leased(record, version)
+        return None
+
+    def acknowledge(self, sink: str, leased: Leased) -> None:
+        """The sink has it."""
+        self._settle(sink, leased, "delivered", None)
+
+    def bury(self, sink: str, leased: Leased, reason: str) -> None:
+        """The sink will never take it."""
+        self._settle(sink, leased, "rejected", reason)
+
+    def put_back(self, sink: str, leased: Leased, due: float, reason: str) -> None:
+        """Try it again at `due`, or the newer one of its key if that came meanwhile."""
+        key = leased.record.key
+        self._leased[sink].discard(key)
+        self._journal.fetch(
+            "update delivery set due = ?, reason = ? where run = ? and sink = ? and key = ?",
+            (due, reason, self.id, sink, key),
+        )
+
+    def next_due(self, sink: str) -> float | None:
+        """When the next record may be leased; None if none can be before another is settled."""
+        taken = self._leased[sink]
+        rows = self._journal.fetch(
+            "select key, due from delivery where run = ? and sink = ? and state = 'waiting'"
+            " order by due, id limit ?",
+            (self.id, sink, len(taken) + 1),
+        )
+        return next((due for key, due in rows if key not in taken), None)
+
+    def is_sending(self, sink: str) -> bool:
+        return bool(self._leased[sink])
+
+    def account(self, sink: str) -> Account:
+        """What has become of every record that was put."""
+        rows = self._journal.fetch(
+            "select key, state, reason from delivery where run = ? and sink = ? order by id",
+            (self.id, sink),
+        )
+        return Account(
+            {key for key, state, _ in rows if state == "delivered"},
+            {key: reason or NOT_SENT for key, state, reason in rows if state == "waiting"},
+            {key: reason for key, state, reason in rows if state == "rejected"},
+        )
+
+    def reconsider(self) -> None:
+        """What was rejected waits again."""
+        self._journal.fetch(
+            "update delivery set state = 'waiting', due = 0 where run = ? and state = 'rejected'",
+            (self.id,),
+        )
+
+    @property
+    def has_owner(self) -> bool:
+        """Whether a living process has claimed it."""
+        path = self._journal.claim_path(self._token)
+        return path is not None and Claim.is_taken(path)
+
+    def delete(self) -> None:
+        """Forget the run and its records."""
+
+        def delete(db: sqlite3.Connection) -> None:
+            for table in ("delivery", "record", "sink"):
+                db.execute(f"delete from {table} where run = ?", (self.id,))  # noqa: S608
+            db.execute("delete from run where id = ?", (self.id,))
+
+        self._journal.transact(delete)
+        path = self._journal.claim_path(self._token)
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Leave what waits to whoever adopts the run."""
+        self._journal.release(self)
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+
+    def checkpoint(self) -> None:
+        """See `Journal.checkpoint`."""
+        self._journal.checkpoint()
+
+    def move(self, db: sqlite3.Connection) -> None:
+        """Go on in a journal that takes the place of another, and may hold what was legible of it.
+
+        By the token, since ids begin anew.
+        """
+        db.execute("begin immediate")
+        row = db.execute("select id from run where token = ?", (self._token,)).fetchone()
+        if row is None:
+            self.enter(db)
+        else:
+            self.id = row[0]
+        for key, (record, sinks) in self._unsettled.items():
+            row = db.execute(
+                "select body from record where run = ? and key = ?", (self.id, key)
+            ).fetchone()
+            if row is None or row[0] != encode(record.to_json()):
+                self._insert(db, record, sinks, 0.0)
+        db.execute("commit")
+
+    def _insert(self, db: sqlite3.Connection, record: Record, sinks: set[str], now: float) -> None:
+        db.execute(
+            "insert into record (run, key, outcome, body) values (?, ?, ?, ?)"
+            " on conflict (run, key) do update set version = version + 1,"
+            " outcome = excluded.outcome, body = excluded.body",
+            (self.id, record.key, getattr(record, "outcome", None), encode(record.to_json())),
+        )
+        for sink in sinks:
+            db.execute(
+                "insert into delivery (run, sink, key, due) values (?, ?, ?, ?)"
+                " on conflict (run, sink, key) do update set state = 'waiting',"
+                " due = case state when 'waiting' then due else excluded.due end,"
+                " reason = case state when 'waiting' then reason end",
+                (self.id, sink, record.key, now),
+            )
+
+    def _settle(self, sink: str, leased: Leased, state: str, reason: str | None) -> None:
+        key = leased.record.key
+
+        def settle(db: sqlite3.Connection) -> None:
+            done = db.execute(
+                "update delivery set state = ?, reason = ? where run = ? and sink = ? and key = ?"
+                " and (select version from record where run = ? and key = ?) = ?",
+                (state, reason, self.id, sink, key, self.id, key, leased.version),
+            )
+            if done.rowcount and key in self._unsettled:
+                self._unsettled[key][1].discard(sink)
+                if not self._unsettled[key][1]:
+                    del self._unsettled[key]
+
+        self._journal.transact(settle)
+        self._leased[sink].discard(key)

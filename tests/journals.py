@@ -1,0 +1,32 @@
+"""A delivery with a journal behind it, as tests need one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dbt_relay.sinks import Delivery, Journal, JournalRun, RunInfo, Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+OPEN: list[Journal] = []
+"""Closed at the end of the test."""
+
+STARTED = "2026-01-02T03:04:05.000006Z"
+
+
+def info(sinks: Iterable[str] = ("airflow",), **fields: Any) -> RunInfo:
+    known: dict[str, Any] = {"command": ("dbt", "build"), "started_at": STARTED, **fields}
+    return RunInfo(sinks={name: {"path": f"/{name}"} for name in sinks}, **known)
+
+
+def begin(folder: Path | None, *sinks: str, **fields: Any) -> JournalRun:
+    """A new run in the journal of a folder, or in memory."""
+    OPEN.append(Journal(folder))
+    return OPEN[-1].begin(info(sinks, **fields))
+
+
+def deliver(sinks: list[Sink], folder: Path | None = None, **options: Any) -> Delivery:
+    """A delivery to these sinks."""
+    return Delivery(begin(folder, *(sink.name for sink in sinks)), sinks, **options)
