@@ -47,6 +47,7 @@ def end(
 
     delivery.flush(flush_timeout, interrupted)
     figures = delivery.figures()
+    outcomes = delivery.run.outcomes()
     last = run.invocations[-1] if run.invocations else None
     error = last.error if last is not None else None
     state = "died" if ended is not None and ended.signal is not None else "finished"
@@ -56,7 +57,7 @@ def end(
         exit_code=ended.status if ended is not None else None,
         signal=ended.signal_name if ended is not None else None,
         message=error or (f"dbt {ended.describe()}" if state == "died" and ended else None),
-        nodes=run.outcomes(),
+        nodes=outcomes,
         failed=[record.unique_id for record in failed],
         delivery={f.sink: f.to_json() for f in figures} or None,
         finished_at=now(),
@@ -79,12 +80,12 @@ def end(
         )
     is_complete = all(f.is_complete for f in figures)
     if console.shows_info or not is_complete:
-        for line in report.delivery(sum(run.outcomes().values()), figures):
+        for line in report.delivery(sum(outcomes.values()), figures):
             console.say(line)
-    for line in report.kept(journal, delivery.run_id, figures):
+    for line in report.kept(journal, delivery.run.id, figures):
         console.say(line)
     if destination.in_airflow:
-        console.say(report.summary(run.outcomes(), failed, figures))
+        console.say(report.summary(outcomes, failed, figures))
     console.flush()
 
     code = ended.status if ended is not None else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ..parser.records import OUTCOMES, NodeRecord
+from ..parser.records import NodeRecord
 from ..sinks import history
 from ..sinks.jsonl import encode
 from .options import option, state_option
@@ -100,7 +100,7 @@ def _row(run: PastRun) -> tuple[str, ...]:
         str(run.id),
         run.info.started_at[:19].replace("T", " "),
         _result(run),
-        ", ".join(f"{run.nodes[o]} {o}" for o in OUTCOMES if run.nodes.get(o)) or "none",
+        ", ".join(f"{count} {outcome}" for outcome, count in run.nodes.items()) or "none",
         ", ".join(f"{run.count(s)} {s}" for s in _STATES if run.count(s)) or "-",
         shlex.join(run.info.command),
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .invocation import Invocation
-from .records import OUTCOMES, NodeRecord
 
 if TYPE_CHECKING:
     from .events import Event
     from .exits import Exit
     from .node import Node
+    from .records import NodeRecord
     from .results import Lineage, RunResults
 
 
@@ -74,14 +73,18 @@ class Run:
             records += self._publish(invocation, *invocation.finish(how))
         return records
 
-    def outcomes(self) -> dict[str, int]:
-        """Nodes by outcome, a node of several invocations counted once, by its latest end."""
-        counts = Counter(r.outcome for r in self._latest().values())
-        return {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
-
     def failed(self) -> list[NodeRecord]:
-        """The records of the nodes that failed or were interrupted, in the order they ended."""
-        bad = (r for r in self._latest().values() if r.outcome in ("failure", "interrupted"))
+        """The records of the nodes that failed or were interrupted, in the order they ended.
+
+        A node of several invocations goes by its latest end.
+        """
+        latest = {
+            node.unique_id: node.sent
+            for invocation in self._invocations.values()
+            for node in invocation.nodes.values()
+            if node.sent is not None
+        }
+        bad = (r for r in latest.values() if r.outcome in ("failure", "interrupted"))
         return sorted(bad, key=lambda r: r.finished_at or "")
 
     def _invocation_of(self, event: Event) -> Invocation | None:
@@ -93,14 +96,6 @@ class Run:
             return None
         invocation = self._invocations[invocation_id] = Invocation(invocation_id, event.ts or None)
         return invocation
-
-    def _latest(self) -> dict[str, NodeRecord]:
-        return {
-            node.unique_id: node.sent
-            for invocation in self._invocations.values()
-            for node in invocation.nodes.values()
-            if node.sent is not None
-        }
 
     def _publish(self, invocation: Invocation, *nodes: Node) -> list[NodeRecord]:
         records: list[NodeRecord] = []

@@ -85,7 +85,7 @@ class Delivery:
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._run = run
+        self.run = run
         self._lines = [_Line(sink, run, clock, jitter) for sink in sinks]
         for line in self._lines:
             line.start(workers)
@@ -102,13 +102,8 @@ class Delivery:
     ) -> None:
         self.close()
 
-    @property
-    def run_id(self) -> int:
-        """The run's number in the journal."""
-        return self._run.id
-
     def put(self, record: Record) -> None:
-        self._run.put(record, self._clock())
+        self.run.put(record, self._clock())
         for line in self._lines:
             line.wake()
 

@@ -72,10 +72,6 @@ def past_run(journal: Journal, number: int) -> PastRun:
         "select body from record where run = ? and key = ?", (number, RunRecord.key)
     )
     record = read_record(json.loads(own[0][0])) if own else None
-    nodes = journal.fetch(
-        "select outcome, count(*) from record where run = ? and outcome is not null group by 1",
-        (number,),
-    )
     delivery: dict[str, Counter[str]] = {sink: Counter() for sink in run.info.sinks}
     is_waiting = False
     for sink, state, nodes_only, count in journal.fetch(
@@ -93,7 +89,7 @@ def past_run(journal: Journal, number: int) -> PastRun:
         run.info,
         record if isinstance(record, RunRecord) else None,
         run.has_owner,
-        dict(nodes),
+        run.outcomes(),
         delivery,
         is_waiting,
         size,

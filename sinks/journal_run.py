@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from ..parser.records import read_record
+from ..parser.records import OUTCOMES, read_record
 from .claim import Claim
 from .jsonl import encode
 
@@ -213,6 +213,15 @@ class JournalRun:
             {key: reason or NOT_SENT for key, state, reason in rows if state == "waiting"},
             {key: reason for key, state, reason in rows if state == "rejected"},
         )
+
+    def outcomes(self) -> dict[str, int]:
+        """Nodes by outcome."""
+        counts = dict(
+            self._journal.fetch(
+                "select outcome, count(*) from record where run = ? group by 1", (self.id,)
+            )
+        )
+        return {outcome: counts[outcome] for outcome in OUTCOMES if outcome in counts}
 
     def reconsider(self) -> None:
         """What was rejected waits again."""

@@ -201,7 +201,7 @@ def test_two_invocations_in_one_stream() -> None:
         ("i-1", "success"),
         ("i-2", "error"),
     ]
-    assert folded.run.outcomes() == {"failure": 1}
+    assert [r.invocation_id for r in folded.run.failed()] == ["i-2"]
 
 
 class TestSecrets:
