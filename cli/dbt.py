@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
+
+from .arguments import position_of_dbt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-_PREFIXES: Final = ("DBT_ENGINE_", "DBT_")
+PREFIXES: Final = ("DBT_ENGINE_", "DBT_")
 """dbt 1.11 renamed its variables to `DBT_ENGINE_…`, and prefers those."""
 
 _VALUED: Final = ("--log-format", "--log-level")
@@ -49,7 +51,7 @@ def prepare(
     command: Sequence[str], environ: Mapping[str, str], *, is_terminal: bool, cwd: Path
 ) -> DbtCommand:
     """The command to run for the user's `command` (dbt, or whatever ends in dbt)."""
-    at = _position_of_dbt(command)
+    at = position_of_dbt(command)
     arguments = list(command[at + 1 :]) if at is not None else []
     kept, removed = _without_console_flags(arguments)
     project_dir = _project_dir(arguments, environ, cwd)
@@ -73,7 +75,7 @@ def prepare(
         flags["use_colors_file"] = str(int(settings.switch("use_colors") is not False))
     env = dict(environ)
     for name, value in flags.items():
-        for prefix in _PREFIXES:
+        for prefix in PREFIXES:
             env[prefix + name.upper()] = value
 
     argv = [*command[: at + 1], *kept] if at is not None else list(command)
@@ -127,7 +129,7 @@ class _Settings:
         return None if value is None else value.lower() in _TRUE
 
     def _lasting(self, name: str) -> str | None:
-        for prefix in _PREFIXES:
+        for prefix in PREFIXES:
             if value := self._environ.get(prefix + name.upper()):
                 return value
         # `target-path:` or a line of `flags:`. A YAML reader would be one more dependency of every
@@ -138,14 +140,6 @@ class _Settings:
             if line := re.search(key, text, re.MULTILINE):
                 return line[1].strip()
         return None
-
-
-def _position_of_dbt(command: Sequence[str]) -> int | None:
-    """Where dbt's own arguments begin: 0 if the command is dbt, else behind a wrapper's words."""
-    for at, word in enumerate(command):
-        if PurePath(word).name.removesuffix(".exe") in ("dbt", "dbt.cli.main"):
-            return at
-    return None
 
 
 def _without_console_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -40,6 +40,8 @@ class Destination:
     notes: list[str] = field(default_factory=list)
     attempt: int | None = None
     task_instance: dict[str, Any] = field(default_factory=dict[str, Any])
+    lasting_airflow: AirflowSettings | None = None
+    """Where records outlive a retry of the task that runs dbt."""
     owns_stdout: bool = False
     in_airflow: bool = False
     workers: int = 1
@@ -75,7 +77,10 @@ class Destination:
             if kind == "airflow" and not target:
                 if missing:
                     raise ConfigurationError(f"--sink airflow needs {' and '.join(missing)}")
-                chosen.sinks.append(AirflowSink(_airflow(options, login), note))
+                settings = _airflow(options, login)
+                if options["xcom_task_id"]:
+                    chosen.lasting_airflow = settings
+                chosen.sinks.append(AirflowSink(settings, note))
             elif kind == "jsonl" and target:
                 chosen.owns_stdout |= target == "-"
                 chosen.sinks.append(_jsonl(target))

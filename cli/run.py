@@ -18,14 +18,17 @@ from . import dbt
 from .child import CannotStartError, Child
 from .console import Console
 from .destination import Destination
+from .earlier import StoppedError, resumption_of
 from .ending import end, now
 from .options import CREDENTIALS, delivery_options, option
 from .relay import Relay
 from .signals import STOP, Signals
-from .state import open_journal
+from .state import note, open_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
+
+    from ..parser.records import NodeRecord
 
 HELP: Final = """Run COMMAND, which is dbt or ends in dbt, and publish one record per node.
 
@@ -35,12 +38,17 @@ The output is what dbt itself would print. The exit code is dbt's.
 Examples:
   dbt-relay run -- dbt build --select tag:daily
   dbt-relay run --sink airflow --sink jsonl:records.jsonl -- dbt run
+  dbt-relay run --resume -- dbt build   in a task with retries
   dbt-relay run -- uv run dbt build
   dbt-relay run -- ./nightly.sh         a script that ends in dbt
 """
 NO_LOG: Final = (
     "no event of dbt's log came through, so there are no records. If the command runs dbt, it may "
     "set a --log-format or --quiet of its own, or hide dbt's output"
+)
+REMOVED: Final = (
+    "is not passed on to dbt, whose full log is needed; what is printed here follows it all the "
+    "same"
 )
 FLUSH_WHEN_STOPPED: Final = 10.0
 FLUSH_WHEN_TOLD_TWICE: Final = 1.0
@@ -62,28 +70,20 @@ FLUSH_WHEN_TOLD_TWICE: Final = 1.0
     metavar="SECONDS",
     help="How long dbt may cancel its queries when the relay is told to stop.",
 )
+@option(
+    "--resume/--no-resume",
+    default=False,
+    help="On a task's second try and later: run what had not succeeded before, and publish the "
+    "rest again.",
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
+def run(command: tuple[str, ...], grace: float, resume: bool, **options: Any) -> int:
     destination = Destination.choose(options, os.environ)
-    is_terminal = sys.stdout.isatty()
-    prepared = dbt.prepare(command, os.environ, is_terminal=is_terminal, cwd=Path.cwd())
-    console = Console(
-        (sys.stderr if destination.owns_stdout else sys.stdout).buffer,
-        level=prepared.level,
-        quiet=prepared.quiet,
-        style=prepared.style,
-        colours=prepared.colours,
-    )
-    for note in (*destination.notes, *_notes(prepared)):
-        click.echo(f"relay: {note}", err=True)
+    for line in destination.notes:
+        note(line)
     _let_go_of_stdin()
-
-    with Signals() as signals:
-        try:
-            child = Child(prepared.argv, env=prepared.env, grace=grace, signals=signals)
-        except CannotStartError as error:
-            click.echo(f"relay: {error}", err=True)
-            return error.exit_code
+    with Signals() as signals, open_journal(options, os.environ) as journal:
+        prepared = _prepare(command)
         started = RunRecord(
             state="running",
             command=shlex.join(command),
@@ -91,11 +91,32 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             attempt=destination.attempt,
         )
         info = destination.run_info(command, started.started_at or "", prepared.target_dir)
-        with (
-            child,
-            open_journal(options, os.environ) as journal,
-            destination.open(journal.begin(info)) as delivery,
-        ):
+        carried: tuple[NodeRecord, ...] = ()
+        if resume:
+            try:
+                resumption = resumption_of(
+                    command, journal, info, airflow=destination.lasting_airflow, signals=signals
+                )
+            except StoppedError as error:
+                note("told to stop before dbt was started")
+                return error.exit_code
+            note(resumption.note)
+            carried, prepared = resumption.carried, _prepare(resumption.command)
+        if prepared.removed:
+            note(f"{', '.join(prepared.removed)} {REMOVED}")
+        console = Console(
+            (sys.stderr if destination.owns_stdout else sys.stdout).buffer,
+            level=prepared.level,
+            quiet=prepared.quiet,
+            style=prepared.style,
+            colours=prepared.colours,
+        )
+        try:
+            child = Child(prepared.argv, env=prepared.env, grace=grace, signals=signals)
+        except CannotStartError as error:
+            note(str(error))
+            return error.exit_code
+        with child, destination.open(journal.begin(info)) as delivery:
             relay = Relay(
                 console,
                 delivery.put,
@@ -103,7 +124,11 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                 target_dir=prepared.target_dir,
                 attempt=destination.attempt,
             )
+            if carried:
+                started = replace(started, resumed_from=max(r.resumed_from or 0 for r in carried))
             delivery.put(started)
+            for record in carried:
+                delivery.put(record)
             for chunk in child.output():
                 relay.feed(chunk)
                 if relay.dbt_pid is not None:
@@ -111,7 +136,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
             relay.end(ended)
             if prepared.is_wrapped and not relay.run.invocations:
-                click.echo(f"relay: {NO_LOG}", err=True)
+                note(NO_LOG)
             patience = destination.flush_timeout
             if child.stopped_by is not None:
                 patience = min(
@@ -130,12 +155,8 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             )
 
 
-def _notes(prepared: dbt.DbtCommand) -> Iterator[str]:
-    if prepared.removed:
-        yield (
-            f"{', '.join(prepared.removed)} is not passed on to dbt, whose full log is needed; "
-            "what is printed here follows it all the same"
-        )
+def _prepare(command: Sequence[str]) -> dbt.DbtCommand:
+    return dbt.prepare(command, os.environ, is_terminal=sys.stdout.isatty(), cwd=Path.cwd())
 
 
 def _let_go_of_stdin() -> None:

@@ -24,6 +24,7 @@ with DAG("command_twice"):
         retries=1,
         retry_delay=timedelta(seconds=0),
     )
+    EmptyOperator(task_id="results")
 
 with DAG("command_timeout"):
     # Long enough for dbt to have started its queries on a loaded machine.
