@@ -100,6 +100,9 @@ class FakeAirflow:
             for values in self.xcoms.values():
                 values.clear()
 
+    def committed(self, task: str, map_index: int, key: str, value: Any) -> None:
+        """Called, with the lock held, before the answer to a write is sent."""
+
     def expire_tokens(self) -> None:
         with self.lock:
             self.expired |= self.valid.keys()
@@ -297,6 +300,7 @@ class _Handler(BaseHTTPRequestHandler):
         if request.method == "POST" and is_known:
             return Answer(409, detail(f"{about} already exists."))
         values[key] = content["value"]
+        self.airflow.committed(task, content["map_index"], key, content["value"])
         return Answer(201 if request.method == "POST" else 200, {"key": key, **content})
 
     def _record(self, request: Request) -> None:
