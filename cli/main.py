@@ -10,6 +10,7 @@ import click
 
 from .. import __version__
 from . import exit_codes
+from .doctor import doctor
 from .replay import replay
 from .run import run
 
@@ -37,6 +38,7 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(replay)
+cli.add_command(doctor)
 
 
 def main() -> None:

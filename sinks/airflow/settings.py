@@ -36,7 +36,9 @@ class Login:
 class AirflowSettings:
     """`url` is Airflow's root, see `base_url`; `map_index` is -1 for a task that is not mapped.
 
-    Timeouts are in seconds: for the connection, for each read, and for a whole answer.
+    `task_id` is the task that runs dbt, and holds the XComs unless `xcom_task_id` names another.
+    `force` lets a record replace a newer one. Timeouts are in seconds: for the connection, for
+    each read, and for a whole answer.
     """
 
     url: str
@@ -44,14 +46,21 @@ class AirflowSettings:
     run_id: str
     task_id: str
     login: Login
+    xcom_task_id: str | None = None
     map_index: int = -1
     key_prefix: str = ""
     max_message_bytes: int = 16_384
+    force: bool = False
     ca_file: Path | None = None
     proxy: str | None = None
     connect_timeout: float = 5.0
     read_timeout: float = 15.0
     answer_timeout: float = 30.0
+
+    @property
+    def xcom_task(self) -> str:
+        """The task whose XComs the records are."""
+        return self.xcom_task_id or self.task_id
 
 
 def base_url(address: str) -> str:
