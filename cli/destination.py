@@ -124,17 +124,11 @@ def reopen(
     login = _login(environ)
     if not login.is_given:
         raise ConfigurationError(f"to deliver to Airflow, set {_CREDENTIALS}")
-    try:
-        given = {
-            "url": base_url(options["airflow_url"] or address["url"]),
-            "ca_file": options["ca_file"] or (address["ca_file"] and Path(address["ca_file"])),
-        }
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from error
-    settings = AirflowSettings(
-        **{**address, **given}, login=login, proxy=options["proxy"], force=options["force"]
-    )
-    return AirflowSink(settings, note)
+    kept_ca_file = Path(address["ca_file"]) if address["ca_file"] else None
+    given = {name: options[name] for name in ("airflow_url", "ca_file") if options[name]}
+    kept = {"airflow_url": address["url"], "ca_file": kept_ca_file}
+    here = {"proxy": options["proxy"], "force": options["force"]}
+    return AirflowSink(_airflow({**address, **kept, **given, **here}, login), note)
 
 
 def _cwd() -> str | None:
@@ -174,16 +168,33 @@ def _airflow(options: Mapping[str, Any], login: Login) -> AirflowSettings:
             url=base_url(options["airflow_url"]),
             dag_id=options["dag_id"],
             run_id=options["run_id"],
-            task_id=options["xcom_task_id"] or options["task_id"],
+            task_id=options["task_id"],
+            xcom_task_id=options["xcom_task_id"],
             login=login,
             map_index=options["map_index"],
             key_prefix=options["key_prefix"],
             max_message_bytes=options["max_message_bytes"],
+            force=options.get("force", False),
             ca_file=options["ca_file"],
             proxy=options["proxy"],
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def airflow_of(
+    options: Mapping[str, Any], environ: Mapping[str, str]
+) -> tuple[AirflowSettings | None, list[str]]:
+    """The Airflow that is named, if an address is, and which settings are missing to deliver.
+
+    An id that is missing is empty. Raises ConfigurationError for settings that cannot work.
+    """
+    login = _login(environ)
+    missing = _missing(options, login)
+    if not options["airflow_url"]:
+        return None, missing
+    ids = {name: options[name] or "" for name in _CONTEXT}
+    return _airflow({**options, **ids}, login), missing
 
 
 def _jsonl(target: str, name: str | None = None) -> JsonlSink:

@@ -11,6 +11,7 @@ import click
 from .. import __version__
 from . import exit_codes
 from .deliver import deliver
+from .doctor import doctor
 from .replay import replay
 from .run import run
 from .runs import runs, show
@@ -44,6 +45,7 @@ cli.add_command(replay)
 cli.add_command(runs)
 cli.add_command(show)
 cli.add_command(deliver)
+cli.add_command(doctor)
 
 
 def main() -> None:

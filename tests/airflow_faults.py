@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Way = Literal["answer", "reset", "stall", "drip", "truncate"]
+
 RESERVED = {"__classname__", "__version__", "__data__", "__id__", "__cache__"}
 RESERVED |= {"__type", "__source", "__var"}
 
@@ -26,9 +28,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Fault:
-    """What becomes of one write. `drip` sends a body that never ends, `truncate` half of it."""
+    """What becomes of one request. `drip` sends a body that never ends, `truncate` half of it."""
 
-    way: Literal["answer", "reset", "stall", "drip", "truncate"]
+    way: Way
     commits: bool = False
     answer: Answer = Answer(500)
 
@@ -63,6 +65,9 @@ LOGIN_PAGE = answering(200, PAGE)
 REDIRECT = answering(302, "", Location="/auth/login")
 REFUSED = answering(422, detail([{"loc": ["body"], "msg": "Value error, no"}]))
 DATABASE_LOCK = answering(500, detail({"reason": "Database error", "statement": "hidden"}))
+NO_TASK = answering(404, detail("The Task Instance with dag_id: `shop` was not found"))
+NO_XCOM = answering(404, detail("XCom entry with key: `a` not found"))
+TRUNCATED_READ = Fault("truncate", answer=Answer(200, {"key": "model.shop.a", "value": None}))
 CRASHED = Fault("answer", answer=CRASH)
 
 

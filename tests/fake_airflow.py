@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, unquote
 
-from airflow_faults import CRASH, Answer, Fault, detail, refusal
+from airflow_faults import CRASH, Answer, Fault, Way, detail, refusal
 
 if TYPE_CHECKING:
     import ssl
@@ -36,7 +36,8 @@ class Request:
 
 class FakeAirflow:
     """Use as a context manager. `xcoms` holds what was committed to task `dbt`, by key, for each
-    map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`."""
+    map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`.
+    `faults` are of the writes in order, `read_faults` of the reads below a DAG run."""
 
     def __init__(
         self,
@@ -48,7 +49,11 @@ class FakeAirflow:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.version = version
+        self.version_answer: Answer | None = None
+        self.dags_answer = Answer(200, {"dags": [{"dag_id": "shop"}]})
+        self.date: str | None = None
         self.faults = deque(faults)
+        self.read_faults: deque[Fault | None] = deque()
         self.requests: list[Request] = []
         self.tasks: dict[str, dict[int, dict[str, Any]]] = {
             task: {index: {} for index in map_indexes} for task in ("dbt", "results")
@@ -157,6 +162,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return self.airflow.date or super().date_time_string(timestamp)
+
     def do_GET(self) -> None:
         self._serve()
 
@@ -171,8 +179,14 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, self.path)
         if self.is_doomed:
             self._reset(request)
+        elif self.command == "GET" and "/dags/" in self.path:
+            airflow = self.airflow
+            fault = airflow.read_faults.popleft() if airflow.read_faults else None
+            answer = fault.answer if fault else self._read()
+            self._record(replace(request, status=answer.status))
+            self._obey(fault.way if fault else "answer", answer)
         elif self.command == "GET" or "/xcomEntries" not in self.path:
-            answer = self._read() if "/dags/" in self.path else self._plain(body)
+            answer = self._plain(body)
             self._record(replace(request, status=answer.status))
             self._send(answer)
         else:
@@ -183,6 +197,8 @@ class _Handler(BaseHTTPRequestHandler):
         airflow = self.airflow
         path, _, query = self.path.partition("?")
         options = dict(parse_qsl(query))
+        if airflow.version.startswith("3.0."):
+            options.pop("map_index_filter", None)
         parts = [unquote(part) for part in path.removeprefix("/api/v2/dags/").split("/")]
         with airflow.lock:
             refusal = self._unauthorized() or self._absent(*[*parts, *[""] * 4][0:5:2])
@@ -215,7 +231,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _plain(self, body: bytes) -> Answer:
         airflow = self.airflow
         if self.path == "/api/v2/version":
-            return Answer(200, {"version": airflow.version, "git_version": None})
+            known = {"version": airflow.version, "git_version": None}
+            return airflow.version_answer or Answer(200, known)
+        if self.path.partition("?")[0] == "/api/v2/dags":
+            with airflow.lock:
+                return self._unauthorized() or airflow.dags_answer
         if self.path != "/auth/token" or self.command != "POST":
             return Answer(404, {"error": "API route not found"})
         login = json.loads(body)
@@ -241,13 +261,13 @@ class _Handler(BaseHTTPRequestHandler):
             is_answered = fault is None or fault.way not in ("reset", "stall")
             request = replace(request, has_written=has_written)
             airflow.requests.append(replace(request, status=answer.status * is_answered))
-        way = fault.way if fault else "answer"
-        if way == "answer":
-            self._send(answer)
-        elif way == "reset":
+        self._obey(fault.way if fault else "answer", answer)
+
+    def _obey(self, way: Way, answer: Answer) -> None:
+        if way == "reset":
             self._reset(None)
         elif way == "stall":
-            airflow.stopping.wait(30)
+            self.airflow.stopping.wait(30)
             self.close_connection = True
         else:
             self._send(answer, way)
@@ -259,6 +279,8 @@ class _Handler(BaseHTTPRequestHandler):
             return refused
         if self.airflow.valid[request.token or ""] == "viewer":
             return Answer(403, detail("Forbidden"))
+        if "value" not in content:
+            return Answer(422, detail([{"loc": ["body", "value"], "msg": "Field required"}]))
         words = refusal(content.get("value"))
         if words is not None:
             error = {"loc": ["body", "value"], "msg": words, "input": content.get("value")}

@@ -8,16 +8,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ...parser.values import is_array, is_object
+from ...parser.values import JsonObject, is_array, is_object
 from ..base import Delivered, Hold, Rejected, Retry, Verdict
 
 if TYPE_CHECKING:
     from .settings import AirflowSettings
 
-Method = Literal["POST", "PATCH"]
+Write = Literal["POST", "PATCH"]
+Method = Literal["GET"] | Write
+
+VALUE_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes that are read of a value: more than any record of ours can be."""
 
 _SHOWN: Final = 200
-_SUCCESS: Final = {"POST": 201, "PATCH": 200}
+_SUCCESS: Final = {"GET": 200, "POST": 201, "PATCH": 200}
 _WRONG_PATH: Final = (
     "this is not Airflow's API. Set DBT_RELAY_AIRFLOW_URL to the address that the browser shows, "
     "https:// or http:// as it has it, or ask whether a proxy stands in between"
@@ -27,12 +31,13 @@ _TOO_OLD: Final = "or Airflow is older than 3.0, which cannot write XComs over i
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: at most the first kilobytes of its body."""
+    """An HTTP answer: its body at most up to a limit. `date` is the server's clock."""
 
     status: int
     body: bytes = b""
     content_type: str = ""
     retry_after: str | None = None
+    date: str | None = None
 
     @property
     def detail(self) -> str:
@@ -48,6 +53,11 @@ class Answer:
             detail = detail.get("message") or detail.get("reason") or ""
         return " ".join(str(detail or "").split())[:_SHOWN]
 
+    @property
+    def is_unauthenticated(self) -> bool:
+        """Whether the token is not, or no longer, accepted."""
+        return self.status == 401 or (self.status == 403 and "Invalid JWT token" in self.detail)
+
 
 @dataclass(frozen=True, slots=True)
 class Exists:
@@ -56,20 +66,36 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """404 to a PATCH: there is no XCom of this key."""
+    """404 to a GET or PATCH: there is no XCom of this key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unauthenticated:
-    """The token is not, or no longer, accepted."""
+class Content:
+    """What a GET brought."""
 
-    reason: str
+    data: JsonObject
 
 
-def read_answer(
-    method: Method, answer: Answer, to: AirflowSettings
-) -> Verdict | Exists | Missing | Unauthenticated:
-    """What the answer to a write means. Only 201 to a POST and 200 to a PATCH are success."""
+def read_content(answer: Answer, to: AirflowSettings) -> Content | Missing | Retry | Hold:
+    """What the answer to a GET means."""
+    meaning = read_answer("GET", answer, to)
+    match meaning:
+        case Delivered():
+            if len(answer.body) >= VALUE_LIMIT:
+                return Content({})
+            try:
+                data: Any = json.loads(answer.body)
+            except (ValueError, RecursionError):
+                return Retry(f"Airflow at {to.url} broke off in the middle of its answer")
+            return Content(data if is_object(data) else {})
+        case Exists() | Rejected():  # said of writes only
+            return Retry(_trouble(answer, to))
+        case _:
+            return meaning
+
+
+def read_answer(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | Exists | Missing:
+    """What an answer means. Only 201 to a POST and 200 to a PATCH or GET are success."""
     status, detail = answer.status, answer.detail
     is_json = "json" in answer.content_type.lower()
     where = f"Airflow at {to.url}"
@@ -78,12 +104,17 @@ def read_answer(
     if 200 <= status < 400:
         what = "redirected" if status >= 300 else f"answered {status} with a page instead of JSON"
         return Hold(f"{where} {what}: {_WRONG_PATH}")
-    if status == 401 or (status == 403 and "Invalid JWT token" in detail):
-        return Unauthenticated(detail or f"HTTP {status}")
-    if status == 403:
+    if answer.is_unauthenticated:
         return Hold(
-            f"{where} forbids writing XComs ({detail or 'HTTP 403'}): give the user the role Op, "
-            "or a role that can create and edit XComs and edit this DAG"
+            f"{where} does not accept the token ({detail or f'HTTP {status}'}): "
+            "renew it where DBT_RELAY_AIRFLOW_TOKEN… gets it from"
+        )
+    if status == 403:
+        may = "read" if method == "GET" else "create and edit"
+        return Hold(
+            f"{where} forbids {'reading' if method == 'GET' else 'writing'} XComs "
+            f"({detail or 'HTTP 403'}): give the user the role Op, or a role that can {may} XComs "
+            f"and {'read' if method == 'GET' else 'edit'} this DAG"
         )
     if status == 404:
         return _not_found(method, answer, to)
@@ -95,6 +126,8 @@ def read_answer(
         return Retry(_trouble(answer, to), _seconds(answer.retry_after))
     if status == 407:
         return Hold(f"the proxy to {where} wants a login: see --proxy and HTTPS_PROXY")
+    if method == "GET":
+        return Hold(f"{where} answered {f'{status} {detail}'.rstrip()} to a GET: {_WRONG_PATH}")
     if status == 413:
         return Rejected(f"{where}, or a proxy, finds it too large: see --max-message-bytes")
     if not detail and status != 422:
@@ -106,15 +139,17 @@ def read_answer(
     )
 
 
-def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | Missing:
+def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Hold | Missing:
     detail = answer.detail
     where = f"Airflow at {to.url}"
-    if detail.startswith("The XCom with key"):
+    if detail.startswith(("The XCom with key", "XCom entry with key")):
         return Missing()
     if detail.startswith("Task instance is mapped"):
         return Hold(f"{where}: {detail}. Pass --map-index '{{{{ ti.map_index }}}}'")
     if detail.startswith("Task"):
-        return Hold(f"{where} has no task {to.task_id!r} in DAG {to.dag_id!r}: see --xcom-task-id")
+        return Hold(
+            f"{where} has no task {to.xcom_task!r} in DAG {to.dag_id!r}: see --xcom-task-id"
+        )
     if detail.lower().startswith("dag run"):
         return Hold(f"{where} has no run {to.run_id!r} of DAG {to.dag_id!r}: see --run-id")
     if detail.lower().startswith("the dag"):
@@ -128,7 +163,7 @@ def _trouble(answer: Answer, to: AirflowSettings) -> str:
     if answer.status == 500 and "text/plain" in answer.content_type.lower():
         # Airflow 3 runs into its own foreign key where the task instance does not exist.
         return (
-            f"Airflow at {to.url} answered 500: it does so too where task {to.task_id!r} has no "
+            f"Airflow at {to.url} answered 500: it does so too where task {to.xcom_task!r} has no "
             f"map index {to.map_index}; a mapped task needs --map-index '{{{{ ti.map_index }}}}'"
         )
     return f"Airflow at {to.url} answered {answer.status} {answer.detail}".rstrip()

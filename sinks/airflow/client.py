@@ -7,10 +7,9 @@ thread that delivers, when it has its first record.
 from __future__ import annotations
 
 import json
-import re
-import ssl
 import time
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
 
 import urllib3.exceptions as http
 from airflow_client.client import ApiClient, ApiException, Configuration, XComApi
@@ -18,16 +17,16 @@ from airflow_client.client.models.x_com_create_body import XComCreateBody
 from airflow_client.client.models.x_com_update_body import XComUpdateBody
 
 from ..base import Hold, Retry
-from .answers import Answer
+from .answers import VALUE_LIMIT, Answer
+from .unanswered import unanswered
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from .answers import Method
+    from .answers import Write
     from .settings import AirflowSettings
 
 _BODY_LIMIT: Final = 64 * 1024
-_SHOWN: Final = 200
+PAGE: Final = 100
+"""XComs in one page of a list: Airflow's own limit, unless its operator raised it."""
 
 
 class Client:
@@ -46,7 +45,7 @@ class Client:
         self._timeout = (settings.connect_timeout, settings.read_timeout)
 
     def write(
-        self, method: Method, key: str, value: dict[str, Any], token: str
+        self, method: Write, key: str, value: dict[str, Any], token: str
     ) -> Answer | Retry | Hold:
         """POST or PATCH one XCom; a failure to get any answer is a verdict."""
         to = self._to
@@ -54,7 +53,7 @@ class Client:
         place: dict[str, Any] = {
             "dag_id": to.dag_id,
             "dag_run_id": to.run_id,
-            "task_id": to.task_id,
+            "task_id": to.xcom_task,
         }
         try:
             if method == "POST":
@@ -71,14 +70,39 @@ class Client:
                 )
             return self._answer(response)
         except http.HTTPError as error:
-            return self._unanswered(error)
+            return unanswered(error, to)
         except ApiException as error:  # the client's wrapping of a TLS error
-            return self._unanswered(error.__context__ or error)
+            return unanswered(error.__context__ or error, to)
+
+    def xcom(self, key: str, token: str) -> Answer | Retry | Hold:
+        """One XCom with its value."""
+        return self._get(token, *self._entries(), key, map_index=self._to.map_index)
+
+    def xcoms(self, offset: int, token: str) -> Answer | Retry | Hold:
+        """A page of XComs; no list of Airflow has their values."""
+        query = {"limit": PAGE, "offset": offset, "map_index_filter": self._to.map_index}
+        return self._get(token, *self._entries(), **query)
+
+    def task_instance(self, task_id: str, token: str) -> Answer | Retry | Hold:
+        """The state of a task in this DAG run, at its newest try."""
+        index = self._to.map_index
+        return self._get(token, "taskInstances", task_id, *([str(index)] if index >= 0 else []))
+
+    def dag_run(self, token: str) -> Answer | Retry | Hold:
+        return self._get(token)
+
+    def dags(self, token: str) -> Answer | Retry | Hold:
+        """A first DAG: what every user may ask for."""
+        return self.ask("GET", "/api/v2/dags?limit=1", token=token)
+
+    def create_nothing(self, token: str) -> Answer | Retry | Hold:
+        """A POST without key and value, refused with 422 where a whole one would be allowed."""
+        return self.ask("POST", self._path(*self._entries()), token=token, body="{}")
 
     def log_in(self, username: str, password: str) -> str | Retry | Hold:
         """A token for a user name and password."""
         body = json.dumps({"username": username, "password": password})
-        answer = self._plain("POST", "/auth/token", body)
+        answer = self.ask("POST", "/auth/token", body=body)
         if not isinstance(answer, Answer):
             return answer
         if answer.status in (400, 401, 403):
@@ -99,7 +123,7 @@ class Client:
 
     def version(self) -> str | None:
         """Airflow's version, None if it does not tell."""
-        answer = self._plain("GET", "/api/v2/version")
+        answer = self.ask("GET", "/api/v2/version")
         try:
             return str(json.loads(answer.body)["version"]) if isinstance(answer, Answer) else None
         except (ValueError, TypeError, KeyError):
@@ -110,8 +134,13 @@ class Client:
         pool: Any = self._api.rest_client.pool_manager
         pool.clear()
 
-    def _plain(self, method: str, path: str, body: str | None = None) -> Answer | Retry | Hold:
+    def ask(
+        self, method: str, path: str, *, token: str | None = None, body: str | None = None
+    ) -> Answer | Retry | Hold:
+        """Any other request; `path` is quoted already."""
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         pool: Any = self._api.rest_client.pool_manager
         try:
             response = pool.request(
@@ -123,11 +152,23 @@ class Client:
                 preload_content=False,
                 redirect=False,
             )
-            return self._answer(response)
+            return self._answer(response, VALUE_LIMIT if method == "GET" else _BODY_LIMIT)
         except http.HTTPError as error:
-            return self._unanswered(error)
+            return unanswered(error, self._to)
 
-    def _answer(self, response: Any) -> Answer:
+    def _path(self, *parts: str) -> str:
+        """The address of what belongs to the DAG run. Run ids hold `+` and `:`."""
+        below = ("dags", self._to.dag_id, "dagRuns", self._to.run_id, *parts)
+        return "/api/v2/" + "/".join(quote(part, safe="") for part in below)
+
+    def _entries(self) -> tuple[str, ...]:
+        return "taskInstances", self._to.xcom_task, "xcomEntries"
+
+    def _get(self, token: str, *parts: str, **query: int) -> Answer | Retry | Hold:
+        question = f"?{urlencode(query)}" if query else ""
+        return self.ask("GET", self._path(*parts) + question, token=token)
+
+    def _answer(self, response: Any, limit: int = _BODY_LIMIT) -> Answer:
         """Read the answer, but no longer and no more than it is worth.
 
         An unread rest would be taken for the next answer: the connection goes with it.
@@ -136,7 +177,7 @@ class Client:
         body = bytearray()
         give_up_at = time.monotonic() + self._to.answer_timeout
         try:
-            while len(body) < _BODY_LIMIT and time.monotonic() < give_up_at:
+            while len(body) < limit and time.monotonic() < give_up_at:
                 chunk = response.read1(_BODY_LIMIT)
                 if not chunk:
                     break
@@ -154,51 +195,8 @@ class Client:
             bytes(body),
             headers.get("Content-Type", ""),
             headers.get("Retry-After"),
+            headers.get("Date"),
         )
-
-    def _unanswered(self, error: BaseException) -> Retry | Hold:
-        where = f"Airflow at {self._to.url}"
-        cause = error
-        if isinstance(error, http.MaxRetryError) and error.reason is not None:
-            cause = error.reason
-        if isinstance(cause, http.ProxyError):
-            if " 407 " in f"{cause.original_error} ":
-                return Hold(f"the proxy to {where} wants a login: see --proxy and HTTPS_PROXY")
-            return Retry(f"the proxy to {where} cannot be reached: see --proxy and HTTPS_PROXY")
-        if isinstance(cause, http.SSLError):
-            return self._insecure(str(cause), where)
-        if isinstance(cause, http.LocationValueError):
-            return Hold(f"{where} is no address that can be called: see DBT_RELAY_AIRFLOW_URL")
-        if isinstance(cause, http.NameResolutionError):
-            return Retry(f"{where} cannot be found: its host name does not resolve")
-        if isinstance(cause, (http.NewConnectionError, http.ConnectTimeoutError)):
-            return Retry(f"{where} cannot be reached: is the address right and the API server up?")
-        if isinstance(cause, http.ReadTimeoutError):
-            return Retry(f"{where} did not answer within {self._to.read_timeout:g} s")
-        return Retry(f"the connection to {where} broke off ({type(cause).__name__})")
-
-    def _insecure(self, words: str, where: str) -> Retry | Hold:
-        """What OpenSSL's words mean."""
-        refused = re.search(r"certificate verify failed: (.+?)\.? \(_ssl", words)
-        if refused is not None:
-            why = refused[1][:_SHOWN]
-            return Hold(
-                f"{where} has a certificate that is not trusted here ({why}): "
-                "see --ca-file, and --airflow-url for the host name"
-            )
-        if "WRONG_VERSION_NUMBER" in words:
-            return Hold(f"{where} does not speak TLS: should the address begin with http://?")
-        if self._to.ca_file is not None and _is_unreadable(self._to.ca_file):
-            return Hold(f"{self._to.ca_file} holds no certificates that can be read: see --ca-file")
-        return Retry(f"TLS with {where} failed: is there a TLS server, and is --ca-file right?")
-
-
-def _is_unreadable(ca_file: Path) -> bool:
-    try:
-        ssl.create_default_context(cafile=ca_file)
-    except OSError:  # ssl.SSLError is one
-        return True
-    return False
 
 
 def http_timeout(timeouts: tuple[float, float]) -> Any:

@@ -62,7 +62,7 @@ class Token:
             if not _TOKEN.fullmatch(token):
                 what = "holds blanks or line breaks" if token else "is empty"
                 return Hold(f"the Airflow token {what}: see where DBT_RELAY_AIRFLOW_TOKEN… gets it")
-            expiry, now = _expiry(token), self._clock()
+            expiry, now = expires_at(token), self._clock()
             # A token that lives for a minute only must serve for more than one record.
             self._renew_at = expiry - min(_RENEW_BEFORE, max(0.0, expiry - now) / 10)
             self._token = token
@@ -120,7 +120,7 @@ def _run(command: str) -> str | Hold:
     return done.stdout
 
 
-def _expiry(token: str) -> float:
+def expires_at(token: str) -> float:
     """The `exp` of a JWT in seconds since 1970; a token that is none never expires."""
     try:
         claims = token.split(".")[1]

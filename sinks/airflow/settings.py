@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PLACE = ("url", "dag_id", "run_id", "task_id", "map_index", "key_prefix", "max_message_bytes")
+_PLACE = (
+    "url", "dag_id", "run_id", "task_id", "xcom_task_id", "map_index", "key_prefix",
+    "max_message_bytes",
+)  # fmt: skip
 _ADDRESS = re.compile(r"(?i:https?)://([^/\s?#:\[\]]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
 
 
@@ -37,7 +40,9 @@ class Login:
 class AirflowSettings:
     """`url` is Airflow's root, see `base_url`; `map_index` is -1 for a task that is not mapped.
 
-    Timeouts are in seconds: for the connection, for each read, and for a whole answer.
+    `task_id` is the task that runs dbt, and holds the XComs unless `xcom_task_id` names another.
+    `force` lets a record replace a newer one. Timeouts are in seconds: for the connection, for
+    each read, and for a whole answer.
     """
 
     url: str
@@ -45,9 +50,11 @@ class AirflowSettings:
     run_id: str
     task_id: str
     login: Login
+    xcom_task_id: str | None = None
     map_index: int = -1
     key_prefix: str = ""
     max_message_bytes: int = 16_384
+    force: bool = False
     ca_file: Path | None = None
     proxy: str | None = None
     connect_timeout: float = 5.0
@@ -60,6 +67,11 @@ class AirflowSettings:
         address may hold some."""
         place = {name: getattr(self, name) for name in _PLACE}
         return {**place, "ca_file": str(self.ca_file) if self.ca_file else None}
+
+    @property
+    def xcom_task(self) -> str:
+        """The task whose XComs the records are."""
+        return self.xcom_task_id or self.task_id
 
 
 def base_url(address: str) -> str:

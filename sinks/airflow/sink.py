@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from ...parser.records import RunRecord
 from ..base import Delivered, Hold, Retry, Verdict
-from .answers import Exists, Missing, Unauthenticated, read_answer
+from .answers import Answer, Content, Exists, Missing, read_answer, read_content
+from .attempts import Attempts, newer, stored
 from .keys import xcom_key
-from .login import Token
 from .payload import xcom_value
+from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...parser.records import Record
-    from .answers import Method
+    from .answers import Write
     from .client import Client
     from .settings import AirflowSettings
 
@@ -26,7 +27,8 @@ _RACES = 3
 class AirflowSink:
     """Writes each record under its key: one request, where nothing of that key was there before.
 
-    `warn` is told once what a person should know of this Airflow.
+    What is there is looked at before it is replaced, as it may be of a newer attempt. `warn` is
+    told once what a person should know of this Airflow.
     """
 
     most_workers = 16
@@ -38,76 +40,75 @@ class AirflowSink:
         self._to = settings
         self._warn = warn
         self._written: set[str] = set()
-        self._opening = threading.Lock()
-        self._opened: tuple[Client, Token] | None = None
+        self._session = Session(settings)
+        self._attempts = Attempts(self._session, settings)
+        self._noting = threading.Lock()
         self._has_noted = False
 
     def send(self, record: Record) -> Verdict:
-        opened = self._open()
-        if isinstance(opened, Hold):
-            return opened
-        client, token = opened
-        if isinstance(record, RunRecord):
-            key = self._to.key_prefix + record.key
-        else:
-            key = xcom_key(record.key, self._to.key_prefix)
-        value = xcom_value(record.to_json(), self._to.max_message_bytes)
-        verdict = self._write(client, token, key, value)
-        if isinstance(verdict, Delivered):
-            self._written.add(key)
+        verdict = None if self._to.force else self._attempts.check(record)
+        if verdict is None:
+            key = key_of(record, self._to.key_prefix)
+            verdict = self._write(record, key)
+            if isinstance(verdict, Delivered):
+                self._written.add(key)
+            else:
+                self._attempts.forget()
         if not isinstance(verdict, Retry):
-            self._note_version(client)
+            self._note_version()
         return verdict
 
     def close(self) -> None:
-        if self._opened is not None:
-            self._opened[0].close()
+        self._session.close()
 
-    def _open(self) -> tuple[Client, Token] | Hold:
-        with self._opening:
-            if self._opened is None:
-                try:
-                    from .client import Client  # noqa: PLC0415 - takes a second and 67 MB
-                except ImportError as error:
-                    return Hold(
-                        f"apache-airflow-client cannot be imported ({error}): reinstall dbt-relay, "
-                        "best in an environment of its own"
-                    )
-
-                client = Client(self._to)
-                self._opened = client, Token(self._to.login, client.log_in)
-            return self._opened
-
-    def _write(self, client: Client, token: Token, key: str, value: dict[str, Any]) -> Verdict:
-        method: Method = "PATCH" if key in self._written else "POST"
-        bearer = token.get()
-        renewed = False
+    def _write(self, record: Record, key: str) -> Verdict:
+        value = xcom_value(record.to_json(), self._to.max_message_bytes)
+        method: Write = "PATCH" if key in self._written else "POST"
         for _ in range(_RACES):
-            if not isinstance(bearer, str):
-                return bearer
-            self.writes += 1
-            answer = client.write(method, key, value, bearer)
-            if isinstance(answer, (Retry, Hold)):
+            if method == "PATCH" and not self._to.force:
+                # Airflow has no conditional write: what another try writes between this look and
+                # the PATCH is replaced all the same.
+                obstacle = self._look(record, key, value)
+                if isinstance(obstacle, Missing):
+                    method = "POST"
+                elif obstacle is not None:
+                    return obstacle
+            answer = self._request(method, key, value)
+            if not isinstance(answer, Answer):
                 return answer
             match read_answer(method, answer, self._to):
                 case Exists():
                     method = "PATCH"
                 case Missing():
                     method = "POST"
-                case Unauthenticated(reason):
-                    if renewed or not token.is_renewable:
-                        return Hold(
-                            f"Airflow at {self._to.url} does not accept the token ({reason}): "
-                            "renew it where DBT_RELAY_AIRFLOW_TOKEN… gets it from"
-                        )
-                    bearer, renewed = token.renew(bearer), True
                 case verdict:
                     return verdict
         return Retry("another writer of the same XCom is at work")
 
-    def _note_version(self, client: Client) -> None:
+    def _look(self, record: Record, key: str, value: dict[str, Any]) -> Verdict | Missing | None:
+        """Why what is there under this key is not to be replaced with `value`; None if it is."""
+        answer = self._session.ask(lambda client, token: client.xcom(key, token))
+        if not isinstance(answer, Answer):
+            return answer
+        content = read_content(answer, self._to)
+        if not isinstance(content, Content):
+            return content
+        there = stored(content.data.get("value"))
+        return Delivered() if there == value else newer(record, there)
+
+    def _request(self, method: Write, key: str, value: dict[str, Any]) -> Answer | Retry | Hold:
+        def write(client: Client, token: str) -> Answer | Retry | Hold:
+            self.writes += 1
+            return client.write(method, key, value, token)
+
+        return self._session.ask(write)
+
+    def _note_version(self) -> None:
         """Asked once, of an Airflow that is known to answer."""
-        with self._opening:
+        client = self._session.client
+        if isinstance(client, Hold):
+            return
+        with self._noting:
             if self._has_noted:
                 return
             self._has_noted = True
@@ -119,3 +120,10 @@ class AirflowSink:
             )
         elif version is not None and version.startswith(("1.", "2.")):
             self._warn(f"Airflow {version} cannot write XComs over its API: it takes 3.0 or newer")
+
+
+def key_of(record: Record, prefix: str) -> str:
+    """The XCom key of a record."""
+    if isinstance(record, RunRecord):
+        return prefix + record.key
+    return xcom_key(record.key, prefix)

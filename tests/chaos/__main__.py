@@ -1,7 +1,7 @@
 """Kill things at random, many times, and see that nothing is lost.
 
-    python tests/chaos --seeds 200
-    python tests/chaos --seed 17        one of them again
+python tests/chaos --seeds 200
+python tests/chaos --seed 17        one of them again
 """
 
 from __future__ import annotations
@@ -10,18 +10,15 @@ import argparse
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from chaos.trial import Failure, Trial
+from chaos.trial import BrokenError, Trial
 
 
-def play(seed: int) -> tuple[Trial, Failure | None]:
+def play(seed: int) -> tuple[Trial, BrokenError | None]:
     trial = Trial(seed)
     try:
         trial.run()
-    except Failure as failure:
+    except BrokenError as failure:
         return trial, failure
     return trial, None
 

@@ -1,6 +1,6 @@
 """An Airflow in a process of its own that can be killed: what it has committed is on disk.
 
-    python server.py FOLDER PORT SEED
+    python -m chaos.server FOLDER PORT SEED
 
 Answers each write, and each read, with a random fault now and then until it is told `calm` on its
 standard input; `retry` begins the next try of the task, `refuse` closes every connection without
@@ -15,8 +15,6 @@ import sys
 from collections import deque
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import airflow_faults as fake
 from fake_airflow import FakeAirflow

@@ -19,16 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-HERE = Path(__file__).parent
-if str(HERE.parent) not in sys.path:
-    sys.path.insert(0, str(HERE.parent))
-
 from chaos.server import changes
+
 from dbt_relay.parser import Event, EventReader, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+HERE = Path(__file__).parent
 VICTIMS = ("relay", "server", "dbt", "relay and server", "relay and dbt", "server and dbt")
 LATEST_KILL_S = 3.2
 """By then a run that nothing disturbs has delivered everything."""
@@ -36,7 +34,7 @@ PATIENCE_S = 40.0
 RUN = "dbt_relay_run"
 
 
-class Failure(AssertionError):
+class BrokenError(AssertionError):
     """A promise was broken."""
 
 
@@ -49,7 +47,7 @@ class Trial:
     killed: list[str] = field(default_factory=list)
 
     def run(self) -> None:
-        """Raises Failure, with the story."""
+        """Raises BrokenError, with the story."""
         self._chance = random.Random(self.seed)
         self._began = time.monotonic()
         self._folder = Path(tempfile.mkdtemp(prefix=f"relay-chaos-{self.seed}-"))
@@ -61,7 +59,7 @@ class Trial:
             self._play()
         except (AssertionError, subprocess.TimeoutExpired, OSError) as error:
             story = "\n  ".join(self.story)
-            raise Failure(f"seed {self.seed}: {error}\n  {story}") from error
+            raise BrokenError(f"seed {self.seed}: {error}\n  {story}") from error
         finally:
             self._clean_up()
 
@@ -91,7 +89,7 @@ class Trial:
         writes = len(changes(self._folder / "committed"))
         said = self._deliver()
         if len(changes(self._folder / "committed")) != writes:
-            raise Failure(f"a second deliver wrote something: {said}")
+            raise BrokenError(f"a second deliver wrote something: {said}")
         for attempt in self._relays:
             if attempt == attempts:
                 self._check(attempt)
@@ -113,12 +111,10 @@ class Trial:
                 if relay.poll() is None:
                     self._relay_was_killed.add(attempt)
                     relay.kill()
-                else:
-                    victim = "nothing (the relay had ended)"
             else:
                 self._kill_dbt(attempt)
-            self.killed.append(victim)
             self._tell_story(f"killed {victim}")
+        self.killed.append(victims)
         if "server" in victims:
             time.sleep(chance.uniform(0, 0.5))
             self._start_server()
@@ -130,9 +126,10 @@ class Trial:
                 os.kill(int((self._folder / f"pid-{attempt}").read_text()), signal.SIGKILL)
 
     def _start_server(self) -> None:
-        command = [sys.executable, str(HERE / "server.py"), str(self._folder), str(self._port)]
+        command = [sys.executable, "-m", "chaos.server", str(self._folder), str(self._port)]
         self._server = subprocess.Popen(
             [*command, f"{self.seed} {len(self.killed)}"],
+            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -185,7 +182,7 @@ class Trial:
         said = out.decode()
         self._tell_story(f"deliver: {said}")
         if "Traceback" in said:
-            raise Failure("deliver broke down")
+            raise BrokenError("deliver broke down")
         return said
 
     def _environ(self) -> dict[str, str]:
@@ -235,7 +232,7 @@ class Trial:
         told = said.splitlines(keepends=True)
         out = (self._folder / f"out-{attempt}").read_text()
         if "Traceback" in out:
-            raise Failure(f"the relay broke down: {out}")
+            raise BrokenError(f"the relay broke down: {out}")
         taken = len(told) if has_lived else max(map(int, re.findall(r"tick (\d+)", out)), default=0)
 
         server = self._state()
@@ -243,12 +240,12 @@ class Trial:
         versions = _versions(told, attempt)
         for key, value in server.items():
             if value.get("attempt") != attempt:
-                raise Failure(f"{key} is of attempt {value.get('attempt')}, not {attempt}")
+                raise BrokenError(f"{key} is of attempt {value.get('attempt')}, not {attempt}")
             known = [record for _, record in versions.get(key, [])]
             # What dbt wrote down but was killed before it said it.
             is_interrupted = has_lived and value["outcome"] == "interrupted"
             if value not in known and not is_interrupted:
-                raise Failure(f"{key} is {value}, which dbt never said: {known}")
+                raise BrokenError(f"{key} is {value}, which dbt never said: {known}")
         for key, history in versions.items():
             sure = [record for at, record in history if at < taken]
             if has_lived and "killed by SIGKILL" in out and history[-1][0] >= len(told) - 1:
@@ -256,10 +253,10 @@ class Trial:
             if not sure:
                 continue
             if key not in server:
-                raise Failure(f"{key} is lost: {sure[-1]}")
+                raise BrokenError(f"{key} is lost: {sure[-1]}")
             there = server[key]
             if there["outcome"] != "interrupted" and there["sequence"] < sure[-1]["sequence"]:
-                raise Failure(f"{key} is older than what was taken: {there}, {sure[-1]}")
+                raise BrokenError(f"{key} is older than what was taken: {there}, {sure[-1]}")
         self._check_run(own, has_lived=has_lived, attempt=attempt)
         self._check_journal(attempt, {**server, RUN: own} if own else server)
 
@@ -269,12 +266,12 @@ class Trial:
     def _check_run(self, own: dict[str, Any] | None, *, has_lived: bool, attempt: int) -> None:
         if own is None:
             if has_lived:
-                raise Failure("the run has no record")
+                raise BrokenError("the run has no record")
             return  # killed before it had begun
         if own["attempt"] != attempt:
-            raise Failure(f"the run's record is of attempt {own['attempt']}, not {attempt}")
+            raise BrokenError(f"the run's record is of attempt {own['attempt']}, not {attempt}")
         if own["state"] not in ("finished", "died"):
-            raise Failure(f"the run is {own['state']!r} for ever")
+            raise BrokenError(f"the run is {own['state']!r} for ever")
 
     def _check_journal(self, attempt: int, server: dict[str, Any]) -> None:
         runs = self._ask("runs")
@@ -283,7 +280,7 @@ class Trial:
         told = {record.get("unique_id", RUN): record for record in kept}
         if told != server:
             odd = {k for k in told.keys() | server.keys() if told.get(k) != server.get(k)}
-            raise Failure(f"journal and server differ in {sorted(odd)}")
+            raise BrokenError(f"journal and server differ in {sorted(odd)}")
 
     def _ask(self, *command: str) -> list[dict[str, Any]]:
         words = [sys.executable, "-m", "dbt_relay", command[0], "--json", *command[1:]]

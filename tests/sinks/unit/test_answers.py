@@ -12,12 +12,14 @@ import pytest
 from dbt_relay.sinks import Delivered, Hold, Rejected, Retry, Verdict
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.answers import (
+    VALUE_LIMIT,
     Answer,
+    Content,
     Exists,
     Method,
     Missing,
-    Unauthenticated,
     read_answer,
+    read_content,
 )
 
 TOKEN = "eyJ.secret"
@@ -30,7 +32,7 @@ TO = AirflowSettings(
     login=Login(token=TOKEN),
 )
 PAGE = b"<html>Sign in</html>"
-Meaning = Verdict | Exists | Missing | Unauthenticated
+Meaning = Verdict | Exists | Missing
 
 
 def said(status: int, detail: Any, **more: Any) -> Answer:
@@ -56,10 +58,10 @@ ANSWERS: list[tuple[Method, Answer, type[Meaning], str]] = [
     ("POST", Answer(400, PAGE, "text/html"), Hold, "https://"),
     ("POST", Answer(451, PAGE, "text/html"), Hold, "DBT_RELAY_AIRFLOW_URL"),
     ("POST", Answer(500, PAGE, "text/html"), Retry, "answered 500"),
-    ("POST", said(401, "Token Expired"), Unauthenticated, "Token Expired"),
-    ("POST", said(401, "Not authenticated"), Unauthenticated, "Not authenticated"),
-    ("PATCH", Answer(401, PAGE, "text/html"), Unauthenticated, "HTTP 401"),
-    ("POST", said(403, "Invalid JWT token"), Unauthenticated, "Invalid JWT token"),
+    ("POST", said(401, "Token Expired"), Hold, "does not accept the token (Token Expired)"),
+    ("POST", said(401, "Not authenticated"), Hold, "Not authenticated"),
+    ("PATCH", Answer(401, PAGE, "text/html"), Hold, "HTTP 401"),
+    ("POST", said(403, "Invalid JWT token"), Hold, "Invalid JWT token"),
     ("POST", said(403, "Forbidden"), Hold, "role Op"),
     ("POST", Answer(403, PAGE, "text/html"), Hold, "role Op"),
     ("POST", said(404, "The Dag with ID: `mapped_shop` was not found"), Hold, "--dag-id"),
@@ -159,3 +161,42 @@ def test_retry_after_as_a_date() -> None:
     meaning = read_answer("POST", said(429, "busy", retry_after=at), TO)
     assert isinstance(meaning, Retry)
     assert meaning.after == pytest.approx(60, abs=5)
+
+
+ENTRY = "XCom entry with key: `model.mapped_shop.a` not found"
+
+READ: list[tuple[Answer, Any]] = [
+    (Answer(200, b'{"value": 1}', "application/json"), Content({"value": 1})),
+    (Answer(200, b"[1]", "application/json"), Content({})),
+    (Answer(200, b'{"value": "' + b"x" * VALUE_LIMIT, "application/json"), Content({})),
+    (Answer(200, b'{"value": "cut o', "application/json"), (Retry, "in the middle")),
+    (Answer(200, b"[" * 60_000, "application/json"), (Retry, "in the middle")),
+    (Answer(200, PAGE, "text/html"), (Hold, "DBT_RELAY_AIRFLOW_URL")),
+    (Answer(201, b"{}", "application/json"), (Hold, "DBT_RELAY_AIRFLOW_URL")),
+    (Answer(302), (Hold, "redirected")),
+    (said(401, "Token Expired"), (Hold, "does not accept the token (Token Expired)")),
+    (said(403, "Forbidden"), (Hold, "forbids reading XComs (Forbidden)")),
+    (said(404, ENTRY), Missing()),
+    (said(404, "Task instance is mapped, add the map_index"), (Hold, "--map-index")),
+    (Answer(404, PAGE, "text/html"), (Hold, "DBT_RELAY_AIRFLOW_URL")),
+    (said(400, "no"), (Hold, "answered 400 no to a GET")),
+    (said(409, "conflict"), (Retry, "conflict")),
+    (Answer(413, PAGE, "text/html"), (Hold, "413")),
+    (said(422, [REFUSAL]), (Hold, "422 Value error, reserved")),
+    (said(429, "slow down"), (Retry, "slow down")),
+    (said(500, {"reason": "Database error"}), (Retry, "Database error")),
+    (Answer(503, PAGE, "text/html"), (Retry, "503")),
+]
+
+
+@pytest.mark.parametrize(("answer", "expected"), READ, ids=lambda v: getattr(v, "status", ""))
+def test_what_an_answer_to_a_read_means(answer: Answer, expected: Any) -> None:
+    meaning = read_content(answer, TO)
+    if isinstance(expected, tuple):
+        kind, words = expected
+        assert isinstance(meaning, kind)
+        assert words in meaning.reason
+        assert TOKEN not in meaning.reason
+        assert VALUE not in meaning.reason
+    else:
+        assert meaning == expected

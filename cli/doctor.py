@@ -1,0 +1,206 @@
+"""`dbt-relay doctor`: can this machine deliver?"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ..parser import Event, EventReader, Run
+from ..sinks.airflow.checks import Check, check_airflow
+from . import dbt, exit_codes
+from .arguments import position_of_dbt
+from .destination import ConfigurationError, airflow_of
+from .options import CREDENTIALS, delivery_options
+from .state import state_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+HELP: Final = """Check that this machine can deliver: dbt, Airflow, credentials, permission, disk.
+
+Takes what `run` takes, and finds dbt as COMMAND would. Ends with 0, or with 78 if something would
+fail. Writes no XCom.
+
+\b
+Examples:
+  dbt-relay doctor
+  dbt-relay doctor --dag-id shop --run-id manual__1 --task-id dbt -- uv run dbt
+"""
+DBT_TIMEOUT: Final = 60.0
+_OLDEST, _NEWEST = (1, 7), (1, 12)
+_LITTLE_SPACE: Final = 100 * 1024 * 1024
+_SET_STATE: Final = "set DBT_RELAY_STATE_DIR to a folder that can be written to"
+
+
+@click.command(
+    context_settings={"allow_interspersed_args": False},
+    help=HELP,
+    epilog=CREDENTIALS,
+    short_help="Check that this machine can deliver.",
+)
+@delivery_options
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def doctor(command: tuple[str, ...], **options: Any) -> int:
+    code = 0
+    for check in _checks(command or ("dbt",), options, os.environ):
+        click.echo(f"{check.state:<4}  {check.what}")
+        if check.remedy:
+            click.echo(f"      {check.remedy}")
+        if check.state == "FAIL":
+            code = exit_codes.CONFIGURATION
+    return code
+
+
+def _checks(
+    command: Sequence[str], options: Mapping[str, Any], environ: Mapping[str, str]
+) -> Iterator[Check]:
+    yield _dbt(command, environ)
+    yield from _airflow(options, environ)
+    path = state_dir(options, environ)
+    if path is None:
+        yield Check("FAIL", "this user has no home folder to keep records in", _SET_STATE)
+    else:
+        yield _state_folder(path)
+
+
+def _airflow(options: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Check]:
+    try:
+        to, missing = airflow_of(options, environ)
+    except ConfigurationError as error:
+        yield Check("FAIL", "the settings for Airflow cannot work", error.message)
+        return
+    is_wanted = "AIRFLOW_CTX_TASK_ID" in environ or "airflow" in options["sinks"]
+    if missing:
+        remedy = f"set {' and '.join(missing)}"
+        if is_wanted:
+            yield Check("FAIL", "Airflow: not everything is set that delivery needs", remedy)
+        elif to is None:
+            yield Check("ok", "Airflow: not configured, so results stay on this machine")
+        else:
+            yield Check("warn", "Airflow: a task needs more than is set here", remedy)
+    else:
+        yield Check("ok", "Airflow: everything is set that delivery needs")
+    if to is not None:
+        yield from check_airflow(to)
+
+
+def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Check:
+    at = position_of_dbt(command)
+    if at is None:
+        if shutil.which(command[0], path=environ.get("PATH")) is None:
+            return _not_found(command[0])
+        what = f"{command[0]} is there; which dbt it starts was not looked at"
+        return Check("warn", what, "name that dbt to have it checked: dbt-relay doctor -- dbt")
+    words = [*command[: at + 1]]
+    found = shutil.which(words[0], path=environ.get("PATH"))
+    if found is None:
+        return _not_found(words[0])
+    name = found if at == 0 else shlex.join(words)
+    give_up_at = time.monotonic() + DBT_TIMEOUT
+    with tempfile.TemporaryDirectory(prefix="dbt-relay-") as logs:
+        quiet = {"LOG_PATH": logs, "SEND_ANONYMOUS_USAGE_STATS": "0"}
+        env = {**environ, **{p + k: v for p in ("DBT_ENGINE_", "DBT_") for k, v in quiet.items()}}
+        # The one command of dbt that needs no project and no database, and yet logs.
+        asked = [*words, "debug", "--config-dir"]
+        prepared = dbt.prepare(asked, env, is_terminal=False, cwd=Path.cwd())
+        version = _logged_version(_output(prepared.argv, prepared.env, give_up_at))
+        is_proven = version is not None
+        if version is None:
+            version = _printed_version(_output([*words, "--version"], env, give_up_at))
+    return _judged(name, shlex.join(words), version, is_proven)
+
+
+def _not_found(program: str) -> Check:
+    remedy = "install it in this environment, put it on the PATH, or name it: doctor -- COMMAND"
+    return Check("FAIL", f"dbt: {program} is not found", remedy)
+
+
+def _judged(name: str, command: str, version: str | None, is_proven: bool) -> Check:
+    number = re.match(r"(\d+)\.(\d+)", version or "")
+    if version is None or number is None:
+        what = f"dbt: {name} did not tell its version"
+        return Check("FAIL", what, f"run `{command} --version` by hand to see why")
+    what = f"dbt {version} at {name}"
+    release = int(number[1]), int(number[2])
+    if release < _OLDEST:
+        return Check("FAIL", f"{what} is older than 1.7", "use dbt 1.7 or newer")
+    if is_proven:
+        if release > _NEWEST and release[0] == _NEWEST[0]:
+            what += (
+                ": its JSON log can be read, but it is newer than what dbt-relay was tested with"
+            )
+            return Check("warn", what, "look for a newer dbt-relay")
+        return Check("ok", f"{what}: its JSON log can be read")
+    if release[0] >= 2:
+        what += ": its `json` log can be read, but that was not seen here"
+        return Check("warn", what, "a first run shows it")
+    what += ": no event of its JSON log came through"
+    return Check("FAIL", what, f"`{command}` may hide dbt's output or set a --log-format")
+
+
+def _logged_version(output: bytes) -> str | None:
+    """dbt's version, if the output is a log of dbt that the relay can read."""
+    run = Run()
+    for part in EventReader().feed(output + b"\n"):
+        if isinstance(part, Event):
+            run.feed(part)
+    return next((i.version.lstrip("=") for i in run.invocations if i.version), None)
+
+
+def _printed_version(output: bytes) -> str | None:
+    """dbt 1: `installed: 1.11.16`; dbt 2: `dbt-fusion 2.0.0-beta.1`."""
+    text = output.decode("utf-8", "replace")
+    found = re.search(r"(?:installed:|dbt(?:-fusion)?)\s+v?(\d+\.\d+[\w.+-]*)", text)
+    return found[1] if found else None
+
+
+def _output(argv: Sequence[str], env: Mapping[str, str], give_up_at: float) -> bytes:
+    """The command's stdout, as far as it came in time. It is not shown: it may hold secrets."""
+    try:
+        process = subprocess.Popen(
+            argv,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return b""
+    try:
+        return process.communicate(timeout=max(0.0, give_up_at - time.monotonic()))[0]
+    except subprocess.TimeoutExpired:
+        # With its children, which hold the pipe open.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=1)
+        return b""
+
+
+def _state_folder(path: Path) -> Check:
+    """Whether records can be kept there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(b"dbt-relay")
+            file.flush()
+        free = shutil.disk_usage(path).free
+    except OSError as error:
+        what = f"{path} cannot be written to ({error.strerror})"
+        return Check("FAIL", what, _SET_STATE)
+    what = f"{path} can be written to, {free / 1024**2:,.0f} MB are free"
+    if free < _LITTLE_SPACE:
+        return Check("warn", what, "what waits for delivery is kept there: make room")
+    return Check("ok", what)

@@ -1,0 +1,221 @@
+"""Whether an Airflow can be delivered to, asked step by step; no XCom is left behind in it.
+
+Airflow's audit log notes the two writes that it refuses.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from ..base import Hold, Retry
+from .answers import Answer, Content, read_answer, read_content
+from .login import expires_at
+from .session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .answers import Method
+    from .client import Client
+    from .settings import AirflowSettings
+
+_MOST_SKEW: Final = 60
+_SOON: Final = 3600
+_UNSAID: Final = "see --airflow-url, and whether the API server is up and not overloaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, and what to do if it is not well."""
+
+    state: Literal["ok", "warn", "FAIL"]
+    what: str
+    remedy: str | None = None
+
+
+def failed(reason: str) -> Check:
+    """A failure from a sentence such as `what is wrong: what to do`."""
+    what, _, remedy = reason.partition(": ")
+    return Check("FAIL", what, remedy or _UNSAID)
+
+
+def check_airflow(to: AirflowSettings, clock: Callable[[], float] = time.time) -> Iterator[Check]:
+    """What can be asked with the settings that are given, up to a failure that ends it all.
+
+    An empty id, or a login without anything in it, is one that is not given.
+    """
+    session = Session(to)
+    try:
+        for step in (_server, _credentials, _permission, _place):
+            for check in step(session, to, clock):
+                yield check
+                if check.state == "FAIL" and step in (_server, _credentials):
+                    return
+    finally:
+        session.close()
+
+
+def _server(session: Session, to: AirflowSettings, clock: Callable[[], float]) -> Iterator[Check]:
+    client = session.client
+    if isinstance(client, Hold):
+        yield failed(client.reason)
+        return
+    started = clock()
+    answer = client.ask("GET", "/api/v2/version")
+    at = (started + clock()) / 2
+    if not isinstance(answer, Answer):
+        yield failed(answer.reason)
+        return
+    found = _read(answer, to)
+    yield found if isinstance(found, Check) else _version(str(found.data.get("version")), to)
+    yield _skew(answer.date, at)
+
+
+def _version(version: str, to: AirflowSettings) -> Check:
+    airflow = f"Airflow {version} at {to.url}"
+    number = re.match(r"(\d+)\.(\d+)", version)
+    if number is None:
+        return Check("FAIL", f"what answers at {to.url} is no Airflow", "see --airflow-url")
+    release = int(number[1]), int(number[2])
+    if release < (3, 0):
+        return Check("FAIL", f"{airflow} cannot take XComs over its API", "use 3.0 or newer")
+    if release < (3, 2):
+        what = f"{airflow} answers; it stores what comes over its API as JSON text"
+        return Check("warn", what, "consumers have to json.loads what they pull (fixed in 3.2)")
+    return Check("ok", f"{airflow} answers")
+
+
+def _skew(date: str | None, at: float) -> Check:
+    try:
+        theirs = email.utils.parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return Check("warn", "the clock cannot be compared", "Airflow's answer has no date")
+    # The header has whole seconds, rounded down.
+    skew = at - theirs
+    if -_MOST_SKEW <= skew <= _MOST_SKEW + 1:
+        return Check("ok", "the clock agrees with Airflow's")
+    way = "ahead of" if skew > 0 else "behind"
+    return Check(
+        "warn",
+        f"the clock here is {abs(skew):.0f} s {way} Airflow's",
+        "a token may be taken for expired, or be renewed too late: set both by NTP",
+    )
+
+
+def _credentials(
+    session: Session, to: AirflowSettings, clock: Callable[[], float]
+) -> Iterator[Check]:
+    if not to.login.is_given:
+        return
+    answer = session.ask(lambda client, token: client.dags(token))
+    if not isinstance(answer, Answer):
+        yield failed(answer.reason)
+        return
+    found = _read(answer, to)
+    is_known = answer.status == 403 and not answer.is_unauthenticated  # to read no DAGs is no harm
+    if isinstance(found, Check) and not is_known:
+        yield found
+        return
+    token = session.token
+    left = expires_at(token) - clock() if isinstance(token, str) else 0.0
+    accepted = "the credentials are accepted"
+    if left == float("inf"):
+        yield Check("ok", accepted)
+        return
+    accepted += f"; the token is good for {_duration(max(0.0, left))}"
+    if left < _SOON and to.login.token:
+        remedy = "nothing renews it: DBT_RELAY_AIRFLOW_TOKEN_COMMAND or a user name would"
+        yield Check("warn", accepted, remedy)
+    else:
+        yield Check("ok", accepted)
+
+
+def _permission(session: Session, to: AirflowSettings, _: object) -> Iterator[Check]:
+    """By asking for what cannot be done: Airflow looks at the permission before it finds out."""
+    if not to.login.is_given:
+        return
+    if not (to.dag_id and to.run_id and to.task_id):
+        what = "whether XComs may be written was not looked at"
+        yield Check("warn", what, "give --dag-id, --run-id and --task-id of a run that exists")
+        return
+    key = f"dbt-relay-doctor-{uuid.uuid4().hex}"
+    seen = session.ask(lambda client, token: client.xcom(key, token))
+    edited = session.ask(lambda client, token: client.write("PATCH", key, {}, token))
+    created = session.ask(lambda client, token: client.create_nothing(token))
+    trials: tuple[tuple[Method, Answer | Retry | Hold], ...] = (
+        ("PATCH", edited),
+        ("POST", created),
+        ("GET", seen),
+    )
+    for method, answer in trials:
+        if not isinstance(answer, Answer):
+            yield failed(answer.reason)
+            return
+        is_absent = answer.status == 404 and answer.detail not in ("", "Not Found")
+        if is_absent or (method == "POST" and answer.status == 422):
+            continue
+        meaning = read_answer(method, answer, to)
+        words = meaning.reason if isinstance(meaning, (Hold, Retry)) else ""
+        yield failed(words or f"Airflow at {to.url} answered {answer.status} to a trial {method}")
+        return
+    yield Check("ok", f"XComs of DAG {to.dag_id!r} may be read, created and edited")
+
+
+def _place(session: Session, to: AirflowSettings, _: object) -> Iterator[Check]:
+    if not (to.login.is_given and to.dag_id and to.run_id):
+        return
+    run = f"run {to.run_id!r} of DAG {to.dag_id!r}"
+    absent = f"{run}: see --dag-id and --run-id"
+    found = _get(session, to, lambda client, token: client.dag_run(token), absent)
+    if isinstance(found, Check):
+        yield found
+        return
+    yield Check("ok", f"{run} is {found.data.get('state')}")
+    for task, option in {to.xcom_task: "--xcom-task-id", to.task_id: "--task-id"}.items():
+        if not task:
+            continue
+        name = f"task {task!r}" + (f" with map index {to.map_index}" if to.map_index >= 0 else "")
+        absent = f"{name} in that run: see {option} and --map-index"
+        found = _get(session, to, lambda c, token, t=task: c.task_instance(t, token), absent)
+        if isinstance(found, Content):
+            tries = f"at try {found.data.get('try_number')}, {found.data.get('state')}"
+            found = Check("ok", f"{name} is {tries}")
+        yield found
+
+
+def _get(
+    session: Session,
+    to: AirflowSettings,
+    request: Callable[[Client, str], Answer | Retry | Hold],
+    absent: str,
+) -> Content | Check:
+    answer = session.ask(request)
+    return _read(answer, to, absent) if isinstance(answer, Answer) else failed(answer.reason)
+
+
+def _read(answer: Answer, to: AirflowSettings, absent: str | None = None) -> Content | Check:
+    """The content of an answer, or the failure that it is; `absent` is what a 404 is about."""
+    meaning = read_content(answer, to)
+    if isinstance(meaning, Content):
+        return meaning
+    if absent and answer.status == 403:
+        what = f"whether there is a {absent.partition(': ')[0]} was not told"
+        return Check(
+            "warn", what, "the user may not read that; records can be written all the same"
+        )
+    if absent and answer.status == 404 and answer.detail and "is mapped" not in answer.detail:
+        return failed(f"Airflow has no {absent}")
+    words = meaning.reason if isinstance(meaning, (Retry, Hold)) else ""
+    return failed(words or f"Airflow at {to.url} answered {answer.status}")
+
+
+def _duration(seconds: float) -> str:
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"

@@ -1,0 +1,96 @@
+"""Records read back from XCom: what an earlier attempt left, where its journal is gone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from ...parser.records import read_record
+from ...parser.values import is_array, is_object, number, text
+from ..base import Hold, Retry
+from .answers import Answer, Content, Missing, read_content
+from .attempts import stored
+from .session import Session
+from .sink import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ...parser.records import Record
+    from .client import Client
+    from .settings import AirflowSettings
+
+_TRIES: Final = 3
+_LONGEST_PAUSE: Final = 5.0
+
+
+def read_records(
+    settings: AirflowSettings, pause: Callable[[float], object] = time.sleep
+) -> dict[str, Record] | Retry | Hold:
+    """Every record under the settings' task and map index, by `record.key`; else why not.
+
+    One request for each, as no list of Airflow has values. What is no record of this key prefix is
+    left out. A request that fails is made three times, with pauses of at most 5 s.
+    """
+    reader = _Reader(settings, pause)
+    try:
+        return dict(reader.records())
+    except _NoAnswerError as error:
+        return error.verdict
+    finally:
+        reader.session.close()
+
+
+class _NoAnswerError(Exception):
+    def __init__(self, verdict: Retry | Hold) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
+class _Reader:
+    def __init__(self, settings: AirflowSettings, pause: Callable[[float], object]) -> None:
+        self.session = Session(settings)
+        self._to = settings
+        self._pause = pause
+
+    def records(self) -> Iterator[tuple[str, Record]]:
+        # The keys first: a page would shift if an XCom came or went between two of them.
+        for key in list(dict.fromkeys(self._keys())):
+            found = self._get(lambda client, token, key=key: client.xcom(key, token))
+            record = read_record(stored(found.get("value")))
+            if record is not None and key_of(record, self._to.key_prefix) == key:
+                yield record.key, record
+
+    def _keys(self) -> Iterator[str]:
+        offset = 0
+        while True:
+            page = self._get(lambda client, token, at=offset: client.xcoms(at, token))
+            entries = page.get("xcom_entries")
+            if not is_array(entries) or not entries:
+                return
+            for entry in entries:
+                key = text(entry.get("key")) if is_object(entry) else None
+                if key is None or not key.startswith(self._to.key_prefix):
+                    continue
+                # An Airflow that does not know the filter passes over it and lists them all.
+                if entry.get("map_index", -1) == self._to.map_index:
+                    yield key
+            offset += len(entries)
+            if offset >= (number(page.get("total_entries")) or 0):
+                return
+
+    def _get(self, request: Callable[[Client, str], Answer | Retry | Hold]) -> dict[str, Any]:
+        """What a GET brought; empty where it is gone meanwhile."""
+        for pauses_left in reversed(range(_TRIES)):
+            answer = self.session.ask(request)
+            meaning = read_content(answer, self._to) if isinstance(answer, Answer) else answer
+            match meaning:
+                case Content(data):
+                    return data
+                case Missing():
+                    return {}
+                case Retry(_, after) if pauses_left:
+                    self._pause(min(_LONGEST_PAUSE, max(after or 0.0, _TRIES - pauses_left)))
+                case Retry() | Hold():
+                    raise _NoAnswerError(meaning)
+        raise AssertionError  # the last try returns or raises
