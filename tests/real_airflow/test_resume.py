@@ -67,7 +67,7 @@ def marker() -> Iterator[str]:
 def command(project: Path, marker: str, *options: str) -> str:
     words = " ".join(options)
     return (
-        f"cd {project} && MARKER={marker} dbt-relay run --resume {words}"
+        f"cd {project} && MARKER={marker} DBT_PROJECT_DIR=. dbt-relay run --resume {words}"
         " -- dbt build --exclude tag:on_purpose tag:slow"
     )
 

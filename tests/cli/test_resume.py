@@ -1,0 +1,261 @@
+"""Which way a second attempt goes, and what it publishes again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbt_relay.cli.resume import Earlier, Listing, Resumption, resume
+from dbt_relay.parser.records import NodeRecord, outcome_of
+
+STATUSES = {
+    "seed.shop.raw": "success",
+    "model.shop.a": "success",
+    "model.shop.b": "error",
+    "model.shop.c": "skipped",
+    "test.shop.of_a": "warn",
+    "test.shop.of_b": "skipped",
+    "operation.shop.shop-on-run-start-0": "success",
+}
+LISTED = {**STATUSES, "model.shop.never_started": "", "source.shop.x": ""}
+
+
+def record(unique_id: str, status: str, **fields: Any) -> NodeRecord:
+    known = {"attempt": 1, "invocation_id": "i-1", **fields}
+    return NodeRecord(unique_id=unique_id, status=status, outcome=outcome_of(status), **known)
+
+
+def earlier(command: str = "dbt build", **fields: Any) -> Earlier:
+    records = {u: record(u, status) for u, status in STATUSES.items()}
+    known = {
+        "attempt": 1,
+        "command": tuple(shlex.split(command)),
+        "exit_code": 1,
+        "invocation_ids": ("i-1",),
+        "target_dir": None,
+        "records": records,
+    }
+    return Earlier(**{**known, **fields})
+
+
+def write_results(folder: Path, statuses: dict[str, str], invocation_id: str = "i-1") -> None:
+    results = [
+        {"unique_id": u, "status": s} for u, s in statuses.items() if not u.startswith("operation")
+    ]
+    document = {"metadata": {"invocation_id": invocation_id}, "results": results}
+    (folder / "run_results.json").write_text(json.dumps(document))
+
+
+class Ls:
+    """A `dbt ls` that lists what it is told, and notes how it was called."""
+
+    def __init__(self, *unique_ids: str, error: str | None = None) -> None:
+        self.unique_ids = unique_ids or tuple(u for u in LISTED if not u.startswith("operation"))
+        self.error = error
+        self.calls: list[str] = []
+
+    def __call__(self, argv: tuple[str, ...]) -> Listing:
+        self.calls.append(shlex.join(argv))
+        nodes = [{"unique_id": u, "fqn": u.split(".")[1:]} for u in self.unique_ids]
+        lines = ["12:00:00  a warning", *map(json.dumps, nodes)]
+        return Listing("\n".join(lines), self.error)
+
+
+def resumed(
+    known: Earlier | None, ls: Ls | None = None, command: str = "dbt build", target: str = "t"
+) -> Resumption:
+    return resume(
+        shlex.split(command),
+        known,
+        attempt=2,
+        target_dir=Path(target),
+        list_nodes=ls or Ls(error="ls was not to be called"),
+    )
+
+
+class TestRetry:
+    def test_where_dbt_knows_how_it_ended(self, tmp_path: Path) -> None:
+        write_results(tmp_path, STATUSES)
+        found = resumed(earlier(target_dir=tmp_path), target=str(tmp_path))
+        assert found.command == ("dbt", "retry")
+        assert found.note == "resuming attempt 1 with dbt retry: 3 nodes had succeeded"
+
+    def test_publishes_again_what_dbt_will_not_run(self, tmp_path: Path) -> None:
+        write_results(tmp_path, STATUSES)
+        found = resumed(earlier(target_dir=tmp_path), target=str(tmp_path))
+        assert [r.unique_id for r in found.carried] == [
+            "seed.shop.raw",
+            "model.shop.a",
+            "test.shop.of_a",
+        ]
+        assert {(r.attempt, r.resumed_from, r.invocation_id) for r in found.carried} == {
+            (2, 1, "i-1")
+        }
+
+    def test_takes_what_dbt_retry_does_not_take_from_its_file(self, tmp_path: Path) -> None:
+        write_results(tmp_path, STATUSES)
+        command = (
+            "uv run dbt --warn-error build -s a+ --exclude b --full-refresh --project-dir p"
+            " --profiles-dir q --target prod --vars '{x: 1}' --threads 8 --log-path l --quiet"
+        )
+        found = resumed(earlier(command, target_dir=tmp_path), None, command, str(tmp_path))
+        assert shlex.join(found.command) == (
+            "uv run dbt --warn-error retry --project-dir p --profiles-dir q --target prod"
+            " --vars '{x: 1}' --threads 8 --log-path l --quiet"
+        )
+
+    def test_from_another_target_folder(self, tmp_path: Path) -> None:
+        write_results(tmp_path, STATUSES)
+        found = resumed(earlier(target_dir=tmp_path))
+        assert found.command == ("dbt", "retry", "--state", str(tmp_path))
+
+    def test_of_a_retry(self, tmp_path: Path) -> None:
+        """The file of a `dbt retry` has only what that ran."""
+        records = dict(earlier().records)
+        for done in ("seed.shop.raw", "model.shop.a"):
+            records[done] = record(done, "success", attempt=2, resumed_from=1)
+        mine = {u: s for u, s in STATUSES.items() if records[u].resumed_from is None}
+        write_results(tmp_path, mine)
+        found = resume(
+            ("dbt", "build"),
+            earlier(attempt=2, records=records, target_dir=tmp_path),
+            attempt=3,
+            target_dir=tmp_path,
+            list_nodes=Ls(error="ls was not to be called"),
+        )
+        assert found.command == ("dbt", "retry")
+        assert {r.unique_id: r.resumed_from for r in found.carried} == {
+            "seed.shop.raw": 1,
+            "model.shop.a": 1,
+            "test.shop.of_a": 1,
+        }
+
+    @pytest.mark.parametrize(
+        ("why", "known", "statuses"),
+        [
+            ("was killed", {"exit_code": None}, STATUSES),
+            ("ended with 2", {"exit_code": 2}, STATUSES),
+            ("is gone", {}, None),
+            ("is gone", {"invocation_ids": ("i-0",)}, STATUSES),
+            ("just once", {"invocation_ids": ("i-0", "i-1")}, STATUSES),
+            # --fail-fast: dbt's file calls skipped what its log shows succeeding.
+            ("do not agree on model.shop.a", {}, {**STATUSES, "model.shop.a": "skipped"}),
+            # Ctrl-C: what was cancelled is not in the file.
+            (
+                "do not agree on model.shop.b",
+                {},
+                {u: s for u, s in STATUSES.items() if u != "model.shop.b"},
+            ),
+            ("do not agree on model.shop.b", {}, {**STATUSES, "model.shop.b": "success"}),
+        ],
+    )
+    def test_is_not_trusted_where_dbts_file_is_not_whole(
+        self, tmp_path: Path, why: str, known: dict[str, Any], statuses: dict[str, str] | None
+    ) -> None:
+        if statuses is not None:
+            write_results(tmp_path, statuses)
+        found = resumed(earlier(target_dir=tmp_path, **known), Ls(), target=str(tmp_path))
+        assert why in found.note
+        assert "--select" in found.command
+
+    def test_does_not_mind_what_the_file_never_has(self, tmp_path: Path) -> None:
+        """Ephemeral models have a record and no result."""
+        write_results(tmp_path, {u: s for u, s in STATUSES.items() if u != "model.shop.a"})
+        found = resumed(earlier(target_dir=tmp_path), target=str(tmp_path))
+        assert found.command == ("dbt", "retry")
+
+    def test_leaves_state_to_the_command_itself(self, tmp_path: Path) -> None:
+        write_results(tmp_path, STATUSES)
+        command = "dbt build --defer --state prod"
+        found = resumed(earlier(command, target_dir=tmp_path), Ls(), command, str(tmp_path))
+        assert found.command[:5] == ("dbt", "build", "--defer", "--state", "prod")
+
+
+class TestSelection:
+    def test_is_what_dbt_lists_without_what_is_done(self) -> None:
+        ls = Ls()
+        found = resumed(earlier(exit_code=None), ls)
+        assert shlex.join(found.command) == (
+            "dbt build --select fqn:shop.b fqn:shop.c fqn:shop.of_b fqn:shop.never_started"
+            " --indirect-selection empty"
+        )
+        assert ls.calls == ["dbt ls --output json --output-keys unique_id fqn"]
+        assert found.note == (
+            "resuming attempt 1: 3 nodes had succeeded, and the other 4 are selected by name, "
+            "because dbt was killed and left no whole run_results.json"
+        )
+        assert len(found.carried) == 3
+
+    def test_keeps_everything_else_and_asks_with_the_selection_alone(self) -> None:
+        command = (
+            "dbt --log-format json --no-version-check build --selector nightly -s x y --exclude z"
+            " --indirect-selection buildable --vars '{x: 1}' --full-refresh --threads 8"
+            " --resource-type model --state s --quiet --fail-fast"
+        )
+        ls = Ls("model.shop.b")
+        found = resumed(earlier(command, exit_code=None), ls, command)
+        assert ls.calls == [
+            (
+                "dbt --no-version-check ls --selector nightly -s x y --exclude z"
+                " --indirect-selection buildable --vars '{x: 1}' --resource-type model --state s"
+                " --output json --output-keys unique_id fqn"
+            )
+        ]
+        assert shlex.join(found.command) == (
+            "dbt --log-format json --no-version-check build --vars '{x: 1}' --full-refresh"
+            " --threads 8 --resource-type model --state s --quiet --fail-fast"
+            " --select fqn:shop.b --indirect-selection empty"
+        )
+
+    @pytest.mark.parametrize(
+        ("subcommand", "chosen"),
+        [
+            ("run", ["b", "c", "never_started"]),
+            ("test", ["of_b"]),
+            ("build", ["b", "c", "of_b", "never_started"]),
+        ],
+    )
+    def test_names_what_the_subcommand_runs(self, subcommand: str, chosen: list[str]) -> None:
+        command = f"dbt {subcommand}"
+        found = resumed(earlier(command, exit_code=None), Ls(), command)
+        terms = [word for word in found.command if word.startswith("fqn:")]
+        assert terms == [f"fqn:shop.{name}" for name in chosen]
+
+    def test_a_partial_success_is_not_done(self) -> None:
+        records = {
+            "model.shop.a": record("model.shop.a", "success"),
+            "model.shop.mb": record("model.shop.mb", "partial success"),
+        }
+        found = resumed(earlier(records=records, exit_code=None), Ls(*records))
+        assert "fqn:shop.mb" in found.command
+        assert "fqn:shop.a" not in found.command
+
+
+class TestEverythingAgain:
+    @pytest.mark.parametrize(
+        ("why", "known", "ls", "command"),
+        [
+            ("nothing is known", None, None, "dbt build"),
+            ("was another (dbt run)", earlier("dbt run"), None, "dbt build"),
+            ("nothing had succeeded", earlier(records={}), None, "dbt build"),
+            ("a script", earlier("./x.sh"), None, "./x.sh"),
+            ("dbt compile", earlier("dbt compile"), None, "dbt compile"),
+            ("dbt docs generate", earlier("dbt docs generate"), None, "dbt docs generate"),
+            ("boom", earlier(exit_code=None), Ls(error="boom"), "dbt build"),
+            ("every node", earlier(exit_code=None), Ls("model.shop.a"), "dbt build"),
+            ("no node", earlier(exit_code=None), lambda _: Listing("a page"), "dbt build"),
+            ("'a name'", earlier(exit_code=None), Ls("model.a name"), "dbt build"),
+        ],
+    )
+    def test_where_there_is_no_other_way(
+        self, why: str, known: Earlier | None, ls: Any, command: str
+    ) -> None:
+        found = resumed(known, ls, command)
+        assert found.command == tuple(shlex.split(command))
+        assert found.carried == ()
+        assert "everything runs" in found.note
+        assert why in found.note
