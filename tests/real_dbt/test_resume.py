@@ -1,0 +1,193 @@
+"""Two attempts with a real dbt: the second runs what had not succeeded, all of it and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbt_relay.cli.earlier import listing
+from dbt_relay.cli.resume import Earlier, resume
+from dbt_relay.cli.signals import Signals
+from dbt_relay.parser.records import NodeRecord
+from real_dbt.project import BIN, Project
+
+FIRST = "env_var('AIRFLOW_CTX_TRY_NUMBER') == '1'"
+FLAKY = f"select {{{{ 'no_such' if {FIRST} else '1' }}}} as id from {{{{ ref('orders') }}}}"
+MICROBATCH = f"""
+{{% set today = modules.datetime.datetime.now(modules.pytz.utc) %}}
+{{% set days = modules.datetime.timedelta %}}
+{{{{ config(
+    materialized='incremental', incremental_strategy='microbatch', event_time='happened_at',
+    batch_size='day', lookback=0, begin=(today - days(days=3)).strftime('%Y-%m-%d'),
+) }}}}
+{{% set bad = (today - days(days=2)).strftime('%Y%m%d') %}}
+{{% set fails = {FIRST} and model.batch and model.batch.id == bad %}}
+select {{{{ 'no_such' if fails else "timestamp '2026-01-01'" }}}} as happened_at
+"""
+SELECTORS = """
+selectors:
+  - name: staged
+    default: {default}
+    definition:
+      union:
+        - {{method: path, value: models/staging}}
+        - exclude: [{{method: fqn, value: stg_payments}}]
+"""
+QUIET = "--exclude tag:on_purpose"
+
+
+class Task:
+    """A task instance of an Airflow that is not there: its attempts share a journal."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.attempt = 0
+
+    def try_once(self, *command: str) -> list[str]:
+        """Run the next attempt; what the relay and dbt said on stderr and stdout."""
+        self.attempt += 1
+        done = self.project.run(
+            *("dbt-relay", "run", "--resume", "--", *command),
+            AIRFLOW_CTX_DAG_ID="d",
+            AIRFLOW_CTX_DAG_RUN_ID="r",
+            AIRFLOW_CTX_TASK_ID="t",
+            AIRFLOW_CTX_TRY_NUMBER=str(self.attempt),
+            DBT_RELAY_STATE_DIR=str(self.project.root / "state"),
+        )
+        return [*done.stderr.splitlines(), *done.stdout.splitlines()]
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """The newest attempt's records."""
+        state = str(self.project.root / "state")
+        done = self.project.run("dbt-relay", "show", "--json", "--state-dir", state)
+        records = map(json.loads, done.stdout.splitlines())
+        return {r["unique_id"]: r for r in records if "unique_id" in r}
+
+    def ran(self) -> set[str]:
+        """What dbt ran in the newest attempt."""
+        return {u for u, record in self.nodes().items() if "resumed_from" not in record}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project.copy(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose seeds are loaded; parsed once for all that use it."""
+    project = Project.copy(tmp_path_factory.mktemp("seeded"))
+    project.run("dbt", "seed")
+    return project
+
+
+@pytest.fixture
+def task(project: Project) -> Task:
+    return Task(project)
+
+
+def test_dbt_retry_and_a_third_attempt(project: Project, task: Task) -> None:
+    (project.root / "models/marts/flaky.sql").write_text(FLAKY)
+    task.try_once("dbt", "build")
+    first = task.nodes()
+    bad = {u for u, record in first.items() if record["outcome"] in ("failure", "skipped")}
+    assert len(bad) == 4
+
+    said = task.try_once("dbt", "build")
+    assert any("with dbt retry: 21 nodes had succeeded" in line for line in said), said
+    assert task.ran() == bad
+    second = task.nodes()
+    assert second.keys() == first.keys()
+    assert {record["attempt"] for record in second.values()} == {2}
+    assert second["model.jaffle.flaky"]["outcome"] == "success"
+
+    said = task.try_once("dbt", "build")
+    assert any("resuming attempt 2 with dbt retry: 22 nodes" in line for line in said), said
+    assert task.ran() == bad - {"model.jaffle.flaky"}
+    third = task.nodes()
+    assert third.keys() == first.keys()
+    assert third["model.jaffle.flaky"]["resumed_from"] == 2
+    assert third["model.jaffle.orders"]["resumed_from"] == 1
+
+
+def test_fail_fast_of_which_dbts_own_file_is_wrong(project: Project, task: Task) -> None:
+    (project.root / "models/marts/flaky.sql").write_text(FLAKY)
+    command = ("dbt", "build", "--fail-fast", "--threads", "4", "--exclude", "tag:on_purpose")
+    task.try_once(*command)
+    done = {u for u, record in task.nodes().items() if record["outcome"] == "success"}
+    assert done
+
+    said = task.try_once(*command)
+    assert any("resuming attempt 1" in line for line in said), said
+    nodes = task.nodes()
+    assert task.ran() == nodes.keys() - done
+    assert {record["outcome"] for record in nodes.values()} == {"success"}
+    assert len(nodes) == 22
+
+
+def test_only_the_batches_that_failed(project: Project, task: Task) -> None:
+    (project.root / "models/marts/by_day.sql").write_text(MICROBATCH)
+    command = ("dbt", "run", "--select", "by_day", "stg_orders")
+    project.run("dbt", "seed", "--select", "raw_orders", AIRFLOW_CTX_TRY_NUMBER="2")
+    task.try_once(*command)
+    first = task.nodes()["model.jaffle.by_day"]
+    assert first["batches"] == {"total": 4, "error": 1, "success": 3}
+
+    task.try_once(*command)
+    second = task.nodes()["model.jaffle.by_day"]
+    assert second["outcome"] == "success"
+    assert second["batches"] == {"total": 1, "success": 1}
+
+
+DONE = (
+    "seed.jaffle.raw_orders",
+    "seed.jaffle.raw_customers",
+    "model.jaffle.stg_customers",
+    "test.jaffle.unique_stg_customers_customer_id.c7614daada",
+)
+"""What the records of a killed attempt show: a test of a model that is done has not run yet."""
+
+
+@pytest.mark.parametrize(
+    ("selectors", "options"),
+    [
+        (None, QUIET),
+        (None, "--select +orders stg_customers --exclude stg_payments --resource-type model test"),
+        ("true", ""),
+        ("false", "--selector staged --indirect-selection cautious"),
+    ],
+    ids=["all", "select and exclude", "default selector", "selector"],
+)
+def test_dbt_was_killed(seeded: Project, selectors: str | None, options: str) -> None:
+    """The nodes that had not succeeded, as if the first attempt had just gone on."""
+    project = seeded
+    (project.root / "selectors.yml").unlink(missing_ok=True)
+    if selectors is not None:
+        (project.root / "selectors.yml").write_text(SELECTORS.format(default=selectors))
+    command = ("dbt", "build", *options.split())
+    project.run(*command)
+    everything = project.results().keys()
+    assert len(everything) > 5
+    records = {
+        u: NodeRecord(unique_id=u, status="success", outcome="success", attempt=1)
+        for u in everything & set(DONE)
+    }
+    assert "model.jaffle.stg_customers" in records
+    known = Earlier(1, command, None, ("i",), project.root / "target", records)
+
+    def list_nodes(argv: tuple[str, ...]) -> Any:
+        path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+        place = {"DBT_PROJECT_DIR": str(project.root), "DBT_PROFILES_DIR": str(project.root)}
+        with Signals() as signals:
+            return listing(argv, {**os.environ, "PATH": path, **place}, signals)
+
+    target = project.root / "target"
+    found = resume(command, known, attempt=2, target_dir=target, list_nodes=list_nodes)
+    assert "selected by name" in found.note
+    project.run(*found.command)
+    assert project.results().keys() == everything - set(DONE)
+    assert "test.jaffle.not_null_stg_customers_customer_id.e2cfb1f9aa" in project.results()
