@@ -2,6 +2,8 @@
 # make test    everything, with a real dbt and a real Airflow
 # make unit    the quick tests, without network
 # make check   lint, types, layers
+# make chaos   200 seeded kills of the relay, Airflow and dbt; a tenth of them is part of make test
+# make bench   what reading dbt's log costs, and what the journal does
 PYTHON ?= python3
 BIN := .venv/bin
 AIRFLOW := .venv-airflow/bin/airflow
@@ -9,7 +11,7 @@ UV := $(BIN)/uv
 PINS := --constraint tests/constraints/dev.txt
 UNIT := tests/parser tests/cli tests/project tests/sinks/unit
 
-.PHONY: demo test unit check bench clean
+.PHONY: demo test unit check chaos bench clean
 
 demo: .venv/demo
 	$(PYTHON) examples/demo.py
@@ -26,8 +28,12 @@ check: .venv/dev
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -q tests/project
 
+chaos: .venv/dev
+	PYTHONPATH=tests $(BIN)/python -m chaos --seeds 200
+
 bench: .venv/dev
 	$(BIN)/python benchmarks/parse.py
+	$(BIN)/python benchmarks/journal.py
 
 clean:
 	rm -rf .venv .venv-airflow .demo build *.egg-info

@@ -30,6 +30,7 @@ def main() -> int:
     print(f"$ {' '.join(command)}\n".replace(f"{ROOT}/", ""), flush=True)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
     env["PATH"] = f"{BIN}{os.pathsep}{env['PATH']}"
+    env["DBT_RELAY_STATE_DIR"] = str(PROJECT.parent / "state")
     done = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=PROJECT, env=env, check=False)
 
     records = [json.loads(line) for line in RECORDS.read_text().splitlines()]
@@ -38,6 +39,11 @@ def main() -> int:
     for node in nodes:
         text = (node.get("message") or node.get("caused_by") or "").partition("\n")[0]
         print(f"{node['outcome']:<10} {node['status']:<8} {node['unique_id']:<60.60} {text:.60}")
+
+    print("\nThe same from the journal, which every run leaves behind:\n")
+    show = ["dbt-relay", "runs"]
+    print(f"$ {' '.join(show)}\n", flush=True)
+    subprocess.run([str(BIN / show[0]), *show[1:]], env=env, check=True)
 
     failed = {node["unique_id"] for node in nodes if node["outcome"] == "failure"}
     if done.returncode != 1 or failed != ON_PURPOSE:

@@ -21,9 +21,11 @@ from airflow.sdk import dag, get_current_context, task
 def dbt_build() -> None:
     # dbt's exit code is the task's: 0 is success, anything else fails it. The bundled project has
     # nodes that fail on purpose; without `--exclude` they show what a failure looks like.
+    # A retry continues where dbt stopped: what had succeeded is published again, and not run.
     build = BashOperator(
         task_id="dbt",
-        bash_command="dbt-relay run -- dbt build --exclude tag:on_purpose",
+        bash_command="dbt-relay run --resume -- dbt build --exclude tag:on_purpose",
+        retries=1,
         cwd=os.environ.get("DBT_PROJECT_DIR", "/opt/airflow/dbt/jaffle"),
     )
 

@@ -23,14 +23,19 @@ if TYPE_CHECKING:
     from .session import Session
     from .settings import AirflowSettings
 
-TRY_IS_KEPT_FOR: Final = 2.0
-"""Seconds that Airflow's answer on the try is believed: a retry's dbt takes longer to start."""
+TRY_IS_KEPT_FOR: Final = 0.25
+"""Seconds that Airflow's answer on the try is believed.
+
+From counting up the try to deleting the XComs of the one before, Airflow 3.3 takes longer: it has to
+schedule the task and start its process. What is written on an answer that just went out of date is
+deleted with them.
+"""
 
 _ENCODINGS: Final = 2
 
 
 class Attempts:
-    """The try that Airflow is at of the task that runs dbt, asked at most every two seconds."""
+    """The try that Airflow is at of the task that runs dbt."""
 
     def __init__(
         self,
