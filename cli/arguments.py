@@ -46,6 +46,11 @@ class Option:
     name: str
     words: tuple[str, ...]
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        joined = self.words[0].partition("=")
+        return joined[2:] if joined[1] else self.words[1:]
+
 
 @dataclass(frozen=True, slots=True)
 class DbtArguments:

@@ -12,7 +12,8 @@ from ..parser.exits import Exit
 from ..sinks import history
 from . import dbt
 from .child import CannotStartError, Child
-from .resume import Earlier, Listing, Resumption, resume
+from .resume import Earlier, Resumption, resume
+from .selection import Listing
 from .state import note
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def listing(argv: tuple[str, ...], environ: Mapping[str, str], signals: Signals)
 
 def _quiet(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for a command whose output is nothing but its answer."""
-    flags = {"QUIET": "1", "LOG_FORMAT": "text", "LOG_LEVEL": "info", "WRITE_JSON": "0"}
+    flags = {"QUIET": "1", "LOG_FORMAT": "text", "LOG_LEVEL": "info", "LOG_LEVEL_FILE": "none"}
+    flags["WRITE_JSON"] = "0"  # the manifest of the earlier attempt stays as it is
     return {**environ, **{f"{p}{k}": v for p in dbt.PREFIXES for k, v in flags.items()}}
 
 

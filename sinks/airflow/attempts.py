@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 TRY_IS_KEPT_FOR: Final = 0.25
 """Seconds that Airflow's answer on the try is believed.
 
-From counting up the try to deleting the XComs of the one before, Airflow 3.3 takes longer: it has to
-schedule the task and start its process. What is written on an answer that just went out of date is
-deleted with them.
+From counting up the try to deleting the XComs of the one before, Airflow 3.3 takes longer: it has
+to schedule the task and start its process. What is written on an answer that just went out of date
+is deleted with them.
 """
 
 _ENCODINGS: Final = 2

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from dbt_relay.cli.resume import Earlier, Listing, Resumption, resume
+from dbt_relay.cli.resume import Earlier, Resumption, resume
+from dbt_relay.cli.selection import Listing
 from dbt_relay.parser.records import NodeRecord, outcome_of
 
+AS_JSON = "--output json --output-keys unique_id fqn depends_on config"
 STATUSES = {
     "seed.shop.raw": "success",
     "model.shop.a": "success",
@@ -20,6 +22,10 @@ STATUSES = {
     "test.shop.of_a": "warn",
     "test.shop.of_b": "skipped",
     "operation.shop.shop-on-run-start-0": "success",
+}
+LIKE: dict[str, dict[str, Any]] = {
+    "unit_test.shop.of_a": {"depends_on": {"nodes": ["model.shop.a"]}},
+    "model.shop.ephemeral": {"config": {"materialized": "ephemeral"}},
 }
 LISTED = {**STATUSES, "model.shop.never_started": "", "source.shop.x": ""}
 
@@ -50,6 +56,9 @@ def write_results(folder: Path, statuses: dict[str, str], invocation_id: str = "
     (folder / "run_results.json").write_text(json.dumps(document))
 
 
+MODELS = {u: record(u, STATUSES[u]) for u in ("model.shop.a", "model.shop.b")}
+
+
 class Ls:
     """A `dbt ls` that lists what it is told, and notes how it was called."""
 
@@ -60,7 +69,9 @@ class Ls:
 
     def __call__(self, argv: tuple[str, ...]) -> Listing:
         self.calls.append(shlex.join(argv))
-        nodes = [{"unique_id": u, "fqn": u.split(".")[1:]} for u in self.unique_ids]
+        nodes = [
+            {**LIKE.get(u, {}), "unique_id": u, "fqn": u.split(".")[1:]} for u in self.unique_ids
+        ]
         lines = ["12:00:00  a warning", *map(json.dumps, nodes)]
         return Listing("\n".join(lines), self.error)
 
@@ -183,7 +194,7 @@ class TestSelection:
             "dbt build --select fqn:shop.b fqn:shop.c fqn:shop.of_b fqn:shop.never_started"
             " --indirect-selection empty"
         )
-        assert ls.calls == ["dbt ls --output json --output-keys unique_id fqn"]
+        assert ls.calls == [f"dbt ls {AS_JSON}"]
         assert found.note == (
             "resuming attempt 1: 3 nodes had succeeded, and the other 4 are selected by name, "
             "because dbt was killed and left no whole run_results.json"
@@ -192,17 +203,17 @@ class TestSelection:
 
     def test_keeps_everything_else_and_asks_with_the_selection_alone(self) -> None:
         command = (
-            "dbt --log-format json --no-version-check build --selector nightly -s x y --exclude z"
+            "dbt --log-format json --no-version-check build --selector nightly -m x y --exclude z"
             " --indirect-selection buildable --vars '{x: 1}' --full-refresh --threads 8"
             " --resource-type model --state s --quiet --fail-fast"
         )
-        ls = Ls("model.shop.b")
-        found = resumed(earlier(command, exit_code=None), ls, command)
+        ls = Ls("model.shop.a", "model.shop.b")
+        found = resumed(earlier(command, exit_code=None, records=MODELS), ls, command)
         assert ls.calls == [
             (
-                "dbt --no-version-check ls --selector nightly -s x y --exclude z"
+                "dbt --no-version-check ls --selector nightly --select x y --exclude z"
                 " --indirect-selection buildable --vars '{x: 1}' --resource-type model --state s"
-                " --output json --output-keys unique_id fqn"
+                f" {AS_JSON}"
             )
         ]
         assert shlex.join(found.command) == (
@@ -221,9 +232,28 @@ class TestSelection:
     )
     def test_names_what_the_subcommand_runs(self, subcommand: str, chosen: list[str]) -> None:
         command = f"dbt {subcommand}"
-        found = resumed(earlier(command, exit_code=None), Ls(), command)
+        kinds = {"run": ("model",), "test": ("test",), "build": ("model", "test", "seed")}
+        records = {u: record(u, s) for u, s in STATUSES.items() if u.startswith(kinds[subcommand])}
+        found = resumed(earlier(command, exit_code=None, records=records), Ls(), command)
         terms = [word for word in found.command if word.startswith("fqn:")]
         assert terms == [f"fqn:shop.{name}" for name in chosen]
+
+    def test_a_unit_test_runs_with_its_model(self) -> None:
+        ls = Ls("model.shop.a", "model.shop.b", "unit_test.shop.of_a")
+        found = resumed(earlier(exit_code=None, records=MODELS), ls)
+        assert [word for word in found.command if word.startswith("fqn:")] == [
+            "fqn:shop.a",
+            "fqn:shop.b",
+            "fqn:shop.of_a",
+        ]
+        assert found.carried == ()
+
+    def test_what_means_something_in_a_selector_becomes_a_wildcard(self) -> None:
+        ls = Ls(*MODELS, "test.shop.is it, really?")
+        assert (
+            "fqn:shop.is?it??really?"
+            in resumed(earlier(exit_code=None, records=MODELS), ls).command
+        )
 
     def test_a_partial_success_is_not_done(self) -> None:
         records = {
@@ -233,6 +263,10 @@ class TestSelection:
         found = resumed(earlier(records=records, exit_code=None), Ls(*records))
         assert "fqn:shop.mb" in found.command
         assert "fqn:shop.a" not in found.command
+
+
+def announced(total: int) -> dict[str, NodeRecord]:
+    return {u: record(u, STATUSES[u], total=total) for u in MODELS}
 
 
 class TestEverythingAgain:
@@ -246,9 +280,37 @@ class TestEverythingAgain:
             ("dbt compile", earlier("dbt compile"), None, "dbt compile"),
             ("dbt docs generate", earlier("dbt docs generate"), None, "dbt docs generate"),
             ("boom", earlier(exit_code=None), Ls(error="boom"), "dbt build"),
-            ("every node", earlier(exit_code=None), Ls("model.shop.a"), "dbt build"),
-            ("no node", earlier(exit_code=None), lambda _: Listing("a page"), "dbt build"),
-            ("'a name'", earlier(exit_code=None), Ls("model.a name"), "dbt build"),
+            (
+                "every node had succeeded: what failed",
+                earlier(exit_code=None, records={"model.shop.a": MODELS["model.shop.a"]}),
+                Ls("model.shop.a"),
+                "dbt build",
+            ),
+            (
+                "over a hook",
+                earlier(records={"model.shop.a": MODELS["model.shop.a"]}),
+                None,
+                "dbt build",
+            ),
+            ("does not list", earlier(exit_code=None), lambda _: Listing("a page"), "dbt build"),
+            (
+                "does not list model.shop.b",
+                earlier(exit_code=None, records=MODELS),
+                Ls("model.shop.a", "model.shop.c"),
+                "dbt build",
+            ),
+            (
+                "lists 2 nodes where dbt had announced 3",
+                earlier(exit_code=None, records=announced(3)),
+                Ls(*MODELS, "model.shop.ephemeral", "source.shop.x"),
+                "dbt build",
+            ),
+            (
+                "too many for a command line",
+                earlier(exit_code=None, records=MODELS),
+                Ls(*MODELS, *(f"model.shop.{'n' * 90}{i}" for i in range(6000))),
+                "dbt build",
+            ),
         ],
     )
     def test_where_there_is_no_other_way(
@@ -259,3 +321,7 @@ class TestEverythingAgain:
         assert found.carried == ()
         assert "everything runs" in found.note
         assert why in found.note
+
+    def test_but_not_where_more_is_listed_than_was_announced(self) -> None:
+        found = resumed(earlier(exit_code=None, records=announced(2)), Ls(*MODELS, "model.shop.c"))
+        assert "fqn:shop.c" in found.command
