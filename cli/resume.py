@@ -108,10 +108,11 @@ def _parts(
         )
     if parts.subcommand not in TYPES:
         raise CannotResumeError(f"dbt {parts.subcommand} cannot be resumed")
-    others = (u for u in earlier.records.keys() - done.keys() if not u.startswith(EVERY_TIME))
-    if earlier.exit_code == 1 and not any(others):
-        # With nothing selected dbt ends well, without having run a hook.
-        raise CannotResumeError("every node had succeeded, yet dbt failed, as it does over a hook")
+    if all(u in done for u in earlier.records if not u.startswith(EVERY_TIME)):
+        if earlier.exit_code == 0:  # whoever clears a task that is green wants it to run
+            raise CannotResumeError(f"attempt {earlier.attempt} had succeeded")
+        if earlier.exit_code == 1:  # with nothing selected dbt ends well, and runs no hook
+            raise CannotResumeError("every node had succeeded, yet dbt failed, as over a hook")
     return parts
 
 

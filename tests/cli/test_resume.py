@@ -287,6 +287,12 @@ class TestEverythingAgain:
                 "dbt build",
             ),
             (
+                "attempt 1 had succeeded",
+                earlier(records={"model.shop.a": MODELS["model.shop.a"]}, exit_code=0),
+                None,
+                "dbt build",
+            ),
+            (
                 "over a hook",
                 earlier(records={"model.shop.a": MODELS["model.shop.a"]}),
                 None,
