@@ -127,6 +127,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                 ended=ended,
                 flush_timeout=patience,
                 interrupted=lambda: any(signum in STOP for signum in signals.take()),
+                options=options,
             )
 
 

@@ -50,6 +50,7 @@ class AirflowSettings:
     max_message_bytes: int = 16_384
     ca_file: Path | None = None
     proxy: str | None = None
+    force: bool = False
     connect_timeout: float = 5.0
     read_timeout: float = 15.0
     answer_timeout: float = 30.0
