@@ -20,7 +20,7 @@ from .options import CREDENTIALS, connection_options, option
 from .state import no_run, note, open_journal
 
 if TYPE_CHECKING:
-    from ..sinks import Journal
+    from ..sinks import Journal, JournalRun
     from ..sinks.history import PastRun
 
 HELP: Final = """Send the records that wait in the journal: those of RUN, or all with --all.
@@ -72,38 +72,53 @@ def deliver(run: int | None, everything: bool, force: bool, **options: Any) -> i
 
 def _deliver(journal: Journal, past: PastRun, options: dict[str, Any]) -> int:
     name = f"run {past.id}"
-    run = journal.adopt(past.id)
+    try:
+        run = journal.adopt(past.id)
+    except OSError as error:
+        note(f"{name} cannot be claimed, and is not delivered: {error}")
+        return exit_codes.UNDELIVERED
+    except LookupError:
+        note(f"{name} is in the journal no more")
+        return exit_codes.UNDELIVERED
     if run is None:
         click.echo(f"relay: {name} is in the hands of another process, which delivers it")
         return 0
     try:
         if run.lost:
             note(f"{name}: {run.lost} records that were kept are lost: the journal was damaged")
-        if past.died_unnoticed:
+        # Not as it was before the claim: another `deliver` may have been at work meanwhile.
+        past = history.past_run(journal, past.id)
+        if past.record is None or past.record.state == "running":
             run.put(_died(past), time.monotonic())
+            if not run.info.sinks:
+                click.echo(f"relay: {name} has died, and has no sink that is to be told")
         if options["force"]:
             run.reconsider()
-        code = 0
-        for sink, address in run.info.sinks.items():
-            before = run.account(sink)
-            if not before.waiting:
-                continue
-            try:
-                opened = reopen(sink, address, options, os.environ)
-            except ConfigurationError as error:
-                note(f"{name}, {len(before.waiting)} waiting for {sink}: {error.message}")
-                code = error.exit_code
-                continue
-            with Delivery(run, [opened], workers=options["workers"]) as delivery:
-                delivery.flush(options["flush_timeout"])
-                (after,) = delivery.figures()
-            for line in report.redelivery(name, before.waiting, after):
-                click.echo(line)
-            if not after.is_complete:
-                code = code or exit_codes.UNDELIVERED
-        return code
+        return _send(run, name, options)
     finally:
         run.close()
+
+
+def _send(run: JournalRun, name: str, options: dict[str, Any]) -> int:
+    code = 0
+    for sink, address in run.info.sinks.items():
+        before = run.account(sink)
+        if not before.waiting:
+            continue
+        try:
+            opened = reopen(sink, address, options, os.environ)
+        except ConfigurationError as error:
+            note(f"{name}, {len(before.waiting)} waiting for {sink}: {error.message}")
+            code = error.exit_code
+            continue
+        with Delivery(run, [opened], workers=options["workers"]) as delivery:
+            delivery.flush(options["flush_timeout"])
+            (after,) = delivery.figures()
+        for line in report.redelivery(name, before.waiting, after):
+            click.echo(line)
+        if not after.is_complete:
+            code = code or exit_codes.UNDELIVERED
+    return code
 
 
 def _died(past: PastRun) -> RunRecord:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import exit_codes, report
+from .state import deliver_command, make_room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..parser.exits import Exit
     from ..parser.records import RunRecord
@@ -37,6 +39,7 @@ def end(
     ended: Exit | None,
     flush_timeout: float,
     interrupted: Callable[[], bool],
+    options: Mapping[str, Any],
 ) -> int:
     """Say how the run went and deliver what is left; returns the relay's exit code."""
     run = relay.run
@@ -82,8 +85,13 @@ def end(
     if console.shows_info or not is_complete:
         for line in report.delivery(sum(outcomes.values()), figures):
             console.say(line)
-    for line in report.kept(journal, delivery.run.id, figures):
+    command = deliver_command(journal, delivery.run.id, os.environ)
+    for line in report.kept(journal, command, figures):
         console.say(line)
+    # Who was told to stop has no time for what the next run can do as well.
+    if (ended is None or ended.stopped_by is None) and not interrupted():
+        for line in make_room(journal, options):
+            console.say(line)
     if destination.in_airflow:
         console.say(report.summary(outcomes, failed, figures))
     console.flush()

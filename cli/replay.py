@@ -95,6 +95,7 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
             ended=None,
             flush_timeout=destination.flush_timeout,
             interrupted=lambda: False,
+            options=options,
         )
 
 

@@ -70,11 +70,10 @@ def _missing(figures: Figures) -> Iterator[str]:
             yield f"relay:   {reason}"
 
 
-def kept(journal: Journal, run_id: int, figures: Sequence[Figures]) -> Iterator[str]:
+def kept(journal: Journal, command: Sequence[str], figures: Sequence[Figures]) -> Iterator[str]:
     """What to do about what is left, and what no file has."""
     is_waiting = any(f.waiting or f.run_record for f in figures)
     if journal.file is not None and is_waiting:
-        command = ["dbt-relay", "deliver", str(run_id)]
         yield f"relay: what waits is kept; to deliver it: {shlex.join(command)}"
     elif journal.trouble is not None and journal.unkept:
         yield f"relay: {_count(journal.unkept, 'record')} are in no journal: {journal.trouble}"

@@ -152,6 +152,7 @@ def run(command: tuple[str, ...], grace: float, resume: bool, **options: Any) ->
                 ended=ended,
                 flush_timeout=patience,
                 interrupted=lambda: any(signum in STOP for signum in signals.take()),
+                options=options,
             )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..sinks import Journal
+from ..sinks import Journal, history
 from . import exit_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 def state_dir(options: Mapping[str, Any], environ: Mapping[str, str]) -> Path | None:
@@ -37,6 +38,26 @@ def open_journal(options: Mapping[str, Any], environ: Mapping[str, str]) -> Jour
         note("there is no home folder for a journal, so records are kept in memory only: set "
              "DBT_RELAY_STATE_DIR")  # fmt: skip
     return Journal(folder, note)
+
+
+def deliver_command(journal: Journal, run_id: int, environ: Mapping[str, str]) -> list[str]:
+    """What to type to deliver what waits, in any shell of the same user."""
+    command = ["dbt-relay", "deliver", str(run_id)]
+    if journal.state_dir != state_dir({"state_dir": None}, environ):
+        command += ["--state-dir", str(journal.state_dir)]
+    return command
+
+
+def make_room(journal: Journal, options: Mapping[str, Any]) -> Iterator[str]:
+    """Delete what the journal is not to keep; a line if records were lost to that."""
+    days = options["keep_days"]
+    pruned = history.prune(journal, datetime.now(timezone.utc), options["keep_runs"], days)
+    if pruned.undelivered:
+        what = f"{pruned.undelivered} record{'' if pruned.undelivered == 1 else 's'}"
+        yield (
+            f"relay: {what} of earlier runs had waited for more than {days:g} days and were "
+            "deleted undelivered: see --keep-days"
+        )
 
 
 def no_run(number: int | None, journal: Journal) -> int:

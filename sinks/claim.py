@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-_POLL: Final = 0.02
+_POLL: Final = 0.01
 _WIDTH: Final = 20
+
+GLANCE: Final = 0.05
+"""Seconds; longer than `is_taken` of another process has it."""
 
 
 class Claim:

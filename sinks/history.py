@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from ..parser.records import RunRecord, read_record
+from ..parser.records import RunRecord
 from .journal_run import NOT_SENT, JournalRun, RunInfo
+from .store import SET_ASIDE, WHEN, legible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,8 +61,11 @@ class PastRun:
 
 def runs(journal: Journal, limit: int = -1) -> list[PastRun]:
     """The latest runs, the newest first."""
-    rows = journal.fetch("select id from run order by id desc limit ?", (limit,))
-    return [past_run(journal, number) for (number,) in rows]
+    found: list[PastRun] = []
+    for (number,) in journal.fetch("select id from run order by id desc limit ?", (limit,)):
+        with contextlib.suppress(LookupError):  # pruned meanwhile, or damaged
+            found.append(past_run(journal, number))
+    return found
 
 
 def past_run(journal: Journal, number: int) -> PastRun:
@@ -71,7 +74,7 @@ def past_run(journal: Journal, number: int) -> PastRun:
     own = journal.fetch(
         "select body from record where run = ? and key = ?", (number, RunRecord.key)
     )
-    record = read_record(json.loads(own[0][0])) if own else None
+    record = legible(own[0][0], RunRecord.key) if own else None
     delivery: dict[str, Counter[str]] = {sink: Counter() for sink in run.info.sinks}
     is_waiting = False
     for sink, state, nodes_only, count in journal.fetch(
@@ -79,7 +82,7 @@ def past_run(journal: Journal, number: int) -> PastRun:
         (RunRecord.key, number),
     ):
         is_waiting |= state == "waiting"
-        if nodes_only:
+        if nodes_only and sink in delivery:
             delivery[sink][state] = count
     (size,) = journal.fetch(
         "select coalesce(sum(length(body)), 0) from record where run = ?", (number,)
@@ -99,7 +102,7 @@ def past_run(journal: Journal, number: int) -> PastRun:
 def records(journal: Journal, number: int) -> dict[str, Record]:
     """The newest record of each key of a run, in the order in which the keys came."""
     rows = journal.fetch("select key, body from record where run = ? order by id", (number,))
-    found = ((key, read_record(json.loads(body))) for key, body in rows)
+    found = ((key, legible(body, key)) for key, body in rows)
     return {key: record for key, record in found if record is not None}
 
 
@@ -129,38 +132,50 @@ def earlier_attempt(journal: Journal, info: RunInfo) -> PastRun | None:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many runs were deleted, and how many records of them no sink had ever got."""
+    """How many runs were deleted, and how many records of them still waited for a sink."""
 
-    runs: int
-    undelivered: int
+    runs: int = 0
+    undelivered: int = 0
 
 
 def prune(journal: Journal, now: datetime, keep_runs: int, keep_days: float) -> Pruned:
     """Delete what is too old or too much. A run that somebody is at work on is kept.
 
     A run with records that still wait goes by its age alone: to make room is no reason to lose one.
+    So do damaged journals that were set aside.
     """
-    oldest = (now - timedelta(days=keep_days)).isoformat()
+    if journal.file is None:
+        return Pruned()
+    oldest = now - timedelta(days=keep_days)
+    for path in journal.file.parent.glob(f"{SET_ASIDE}*"):
+        if path.name < f"{SET_ASIDE}{oldest:{WHEN}}" and path.is_file():
+            with contextlib.suppress(OSError):
+                path.unlink()
     rows = journal.fetch(
         "select id, started_at < ?, exists (select 1 from delivery"
         " where delivery.run = run.id and state = 'waiting') from run order by id desc",
-        (oldest,),
+        (oldest.isoformat(),),
     )
     deleted = undelivered = 0
     for place, (number, is_old, is_waiting) in enumerate(rows):
         if not is_old and (is_waiting or place < keep_runs):
             continue
-        run = JournalRun.find(journal, number)
-        if run.has_owner:
+        try:
+            run = journal.adopt(number)
+        except (LookupError, OSError):
+            continue
+        if run is None:
             continue
         (lost,) = journal.fetch(
-            "select count(*) from delivery where run = ? and state = 'waiting'", (number,)
+            "select count(distinct key) from delivery where run = ? and state = 'waiting'",
+            (number,),
         )[0]
         run.delete()
+        run.close()
         deleted += 1
         undelivered += lost
     if deleted:
-        journal.fetch("pragma incremental_vacuum")
+        journal.shrink()
     return Pruned(deleted, undelivered)
 
 

@@ -6,11 +6,13 @@ import contextlib
 import os
 import sqlite3
 import threading
-import time
 import uuid
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ..parser.records import RunRecord
 from . import store
+from .claim import Claim
 from .journal_run import ClosedError, JournalRun, RunInfo
 
 if TYPE_CHECKING:
@@ -19,13 +21,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_FAULTS: Final = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+"""Our own, which no other file would mend."""
+
 
 class Journal:
     """The journal of a state folder, which all relays of a machine share.
 
     Where it cannot be written (a full disk, a read-only folder) it goes on in memory: `trouble`
-    says why, `unkept` counts the records that no file has, and `warn` is told once. A damaged file
-    is set aside, `warn` is told, and a new one begun. Any thread may call any method.
+    says why, `unkept` counts the nodes whose newest record no file has, and `warn` is told once. A
+    damaged file is set aside, `warn` is told, and a new one begun. Any thread may call any method.
     """
 
     def __init__(
@@ -34,7 +39,7 @@ class Journal:
         """Opens or creates it; None for one in memory. Raises nothing over the file's state."""
         self.state_dir = state_dir
         self.trouble: str | None = None
-        self.unkept = 0
+        self._unkept: set[str] = set()
         self._warn = warn
         self._lock = threading.RLock()
         self._inode = 0
@@ -53,20 +58,26 @@ class Journal:
         """Where the records are kept; None if only in memory."""
         return None if self.state_dir is None or self.trouble else self.state_dir / store.FILE
 
+    @property
+    def unkept(self) -> int:
+        return len(self._unkept)
+
+    def forgo(self, key: str) -> None:
+        """The newest record of this key is in memory only."""
+        if key != RunRecord.key:
+            self._unkept.add(key)
+
     def begin(self, info: RunInfo) -> JournalRun:
         """A new run, claimed by this process."""
         run = JournalRun(self, info, uuid.uuid4().hex)
         self.transact(run.enter)
         self._runs.append(run)
-        if info.sinks:
-            # The workers move it on, see `checkpoint`.
-            self.fetch("pragma wal_autocheckpoint = 0")
         return run
 
     def adopt(self, number: int) -> JournalRun | None:
         """A run whose relay is gone, claimed by this process now; None if it has a living owner.
 
-        LookupError if there is no such run.
+        LookupError if there is no such run, OSError where it cannot be claimed.
         """
         run = JournalRun.find(self, number)
         if not run.claim():
@@ -99,12 +110,24 @@ class Journal:
         """
         if self.file is None:
             return
+        self._do(self._check_place)
         # What does not work now the next one does, or the next process that opens it.
         with (
             contextlib.suppress(sqlite3.Error),
             contextlib.closing(sqlite3.connect(self.file, timeout=0, isolation_level=None)) as db,
         ):
             db.execute("pragma wal_checkpoint(passive)")
+
+    def shrink(self) -> None:
+        """Give back the room of what was deleted."""
+        # A script, since `execute` steps once, and each step frees one page.
+        self._do(lambda db: db.executescript("pragma incremental_vacuum"))
+
+    def set_aside(self, reason: str) -> None:
+        """Go on in a new file: this one contradicts itself."""
+        with self._lock:
+            if self.file is not None:
+                self._replace(sqlite3.DatabaseError(reason))
 
     def fetch(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query."""
@@ -126,6 +149,12 @@ class Journal:
 
         return self._do(whole)
 
+    def _check_place(self, _: sqlite3.Connection) -> None:
+        # Another process may have found it damaged, or somebody has deleted it: what is put from
+        # now on has to be where the next process looks.
+        if self.file is not None and store.inode(self.file) != self._inode:
+            raise sqlite3.DatabaseError("it is not there any more")
+
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._lock:
             if self._is_closed:
@@ -134,6 +163,8 @@ class Journal:
             for _ in range(2):
                 try:
                     return work(self._db)
+                except _FAULTS:
+                    raise
                 except (sqlite3.Error, OSError) as error:
                     if self.file is None:
                         raise
@@ -150,20 +181,25 @@ class Journal:
             (self.state_dir / "claims").mkdir(exist_ok=True)
             opened = store.open_store(self.state_dir, _moment, damaged)
         except (OSError, sqlite3.Error, store.DamagedError) as reason:
-            self._give_up(reason)
-            return store.connect(None)
+            return self._in_memory(reason)
         if opened.note is not None:
             self._warn(opened.note)
+        if lost := _lost(opened.db, self.state_dir / "claims"):
+            self._warn(
+                f"{lost} records of runs that were killed are lost: the journal in "
+                f"{self.state_dir} was damaged, or is not the one that it was"
+            )
         self._inode = opened.inode
         return opened.db
 
-    def _give_up(self, error: Exception) -> None:
+    def _in_memory(self, error: Exception) -> sqlite3.Connection:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         self.trouble = f"the journal in {self.state_dir} cannot be used ({reason})"
         self._warn(
             f"{self.trouble}: records are delivered from memory, and what is left at the end is "
             "lost. Make room, or set DBT_RELAY_STATE_DIR to a folder that can be written"
         )
+        return store.connect(None)
 
     def _replace(self, error: Exception) -> None:
         """Go on with another file if this one is damaged, else in memory."""
@@ -171,15 +207,44 @@ class Journal:
         if isinstance(error, sqlite3.Error) and store.is_damage(error):
             self._db = self._open(error)
         else:
-            self._give_up(error)
-            self._db = store.connect(None)
+            self._db = self._in_memory(error)
+        try:
+            self._move_runs(old)
+        except (sqlite3.Error, OSError) as reason:
+            if self.file is None:
+                raise
+            self._db.close()
+            self._db = self._in_memory(reason)
+            self._move_runs(old)
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                old.close()
+
+    def _move_runs(self, old: sqlite3.Connection) -> None:
         if self.file is None:
             store.copy(old, self._db, [run.id for run in self._runs])
         for run in self._runs:
             run.move(self._db)
-        with contextlib.suppress(sqlite3.Error):
-            old.close()
+
+
+def _lost(db: sqlite3.Connection, claims: Path) -> int:
+    """How many records were committed to runs that are in the journal no more: a write-ahead log
+    that is damaged loses its end without a word from SQLite."""
+    lost = nameless = 0
+    with contextlib.suppress(sqlite3.Error, OSError):
+        tokens = [path.name for path in claims.iterdir()]  # first: a run is claimed, then it shows
+        known = {token for (token,) in db.execute("select token from run")}
+        for token in tokens:
+            claim = None if token in known else Claim.take(claims / token)
+            if claim is not None:
+                lost += claim.noted()
+                claim.release()
+        (nameless,) = db.execute(
+            "select coalesce(sum(version), 0) from record"
+            " where run in (select id from run where token like 'nameless-%')"
+        ).fetchone()
+    return max(0, lost - nameless)
 
 
 def _moment() -> str:
-    return f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
+    return f"{datetime.now(timezone.utc):{store.WHEN}.%f}-{os.getpid()}"

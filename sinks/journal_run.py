@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from ..parser.records import OUTCOMES, read_record
-from .claim import Claim
+from ..parser.records import OUTCOMES
+from .claim import GLANCE, Claim
 from .jsonl import encode
+from .store import legible, plain
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from .journal import Journal
 
 NOT_SENT: Final = "not sent yet"
+ILLEGIBLE: Final = "its record in the journal cannot be read any more: the file was damaged"
 
 _COLUMNS: Final = (
     "command", "started_at", "cwd", "target_dir", "dag_id", "run_id", "task_id", "map_index",
@@ -83,13 +86,16 @@ class JournalRun:
         self._token = token
         self._claim: Claim | None = None
         self._puts = 0
-        self._leased: dict[str, set[str]] = {name: set() for name in info.sinks}
+        self._leased: dict[str, dict[str, int]] = {name: {} for name in info.sinks}
+        """What is on its way to each sink: keys and versions."""
+        self._settled: dict[str, set[tuple[str, int]]] = {name: set() for name in info.sinks}
+        """What is not to come back: a damaged index can bring it back for ever."""
         self._unsettled: dict[str, tuple[Record, set[str]]] = {}
         """What a journal that takes this one's place has to be told."""
 
     @classmethod
     def find(cls, journal: Journal, number: int) -> JournalRun:
-        """A run that is in the journal; LookupError if it is not. To be claimed."""
+        """A run that is in the journal, to be claimed; LookupError if it is not, or illegible."""
         rows = journal.fetch(
             f"select token, {', '.join(_COLUMNS)} from run where id = ?",  # noqa: S608
             (number,),
@@ -97,10 +103,15 @@ class JournalRun:
         if not rows:
             raise LookupError(number)
         token, *values = rows[0]
+        if not re.fullmatch(r"[a-z0-9-]+", str(token)):  # it is a file's name too
+            raise LookupError(number)
         sinks = journal.fetch("select name, address from sink where run = ? order by id", (number,))
         known = dict(zip(_COLUMNS, values, strict=True))
-        known["command"] = tuple(json.loads(known["command"]))
-        info = RunInfo(**known, sinks={name: json.loads(address) for name, address in sinks})
+        try:
+            known["command"] = tuple(str(word) for word in json.loads(known["command"]))
+            info = RunInfo(**known, sinks={name: dict(json.loads(at)) for name, at in sinks})
+        except (TypeError, ValueError) as error:
+            raise LookupError(number) from error
         return cls(journal, info, token, number)
 
     def enter(self, db: sqlite3.Connection) -> None:
@@ -113,20 +124,16 @@ class JournalRun:
             (self._token, *values),
         )
         self.id = done.lastrowid or 0
-        for name, address in self.info.sinks.items():
-            db.execute(
-                "insert into sink (run, name, address) values (?, ?, ?)",
-                (self.id, name, json.dumps(address)),
-            )
+        self._enter_sinks(db)
         path = self._journal.claim_path(self._token)
-        if self._claim is None and path is not None:
-            self._claim = Claim.take(path)
+        if path is not None and (self._claim is None or not path.exists()):
+            self._claim = Claim.take(path, GLANCE)
 
     def claim(self) -> bool:
         """Whether this process has the run now, and nobody else."""
         path = self._journal.claim_path(self._token)
         if path is not None:
-            self._claim = Claim.take(path)
+            self._claim = Claim.take(path, GLANCE)
             if self._claim is None:
                 return False
             self._puts = self._journal.fetch(
@@ -151,7 +158,7 @@ class JournalRun:
 
         self._journal.transact(insert)
         if self._journal.file is None:
-            self._journal.unkept += 1
+            self._journal.forgo(record.key)
         elif self._claim is not None:
             self._puts += 1
             self._claim.note(self._puts)
@@ -160,16 +167,23 @@ class JournalRun:
         """The record that is due and has waited longest, if any. It has to be settled."""
         taken = self._leased[sink]
         rows = self._journal.fetch(
-            "select key, version, body from delivery join record using (run, key)"
+            "select key, version, body from delivery left join record using (run, key)"
             " where run = ? and sink = ? and state = 'waiting' and due <= ?"
             " order by due, delivery.id limit ?",
             (self.id, sink, now, len(taken) + 1),
         )
         for key, version, body in rows:
-            record = None if key in taken else read_record(json.loads(body))
-            if record is not None:
-                taken.add(key)
-                return Leased(record, version)
+            if key in taken:
+                continue
+            record = legible(body, key)
+            if (key, version) in self._settled[sink]:
+                self._journal.set_aside("it has as waiting what it was told is settled")
+                return None
+            if record is None:
+                self._mend(sink, key, version)
+                return None
+            taken[key] = version
+            return Leased(record, version)
         return None
 
     def acknowledge(self, sink: str, leased: Leased) -> None:
@@ -183,11 +197,11 @@ class JournalRun:
     def put_back(self, sink: str, leased: Leased, due: float, reason: str) -> None:
         """Try it again at `due`, or the newer one of its key if that came meanwhile."""
         key = leased.record.key
-        self._leased[sink].discard(key)
         self._journal.fetch(
             "update delivery set due = ?, reason = ? where run = ? and sink = ? and key = ?",
             (due, reason, self.id, sink, key),
         )
+        del self._leased[sink][plain(key)]
 
     def next_due(self, sink: str) -> float | None:
         """When the next record may be leased; None if none can be before another is settled."""
@@ -225,6 +239,8 @@ class JournalRun:
 
     def reconsider(self) -> None:
         """What was rejected waits again."""
+        for settled in self._settled.values():
+            settled.clear()
         self._journal.fetch(
             "update delivery set state = 'waiting', due = 0 where run = ? and state = 'rejected'",
             (self.id,),
@@ -237,7 +253,7 @@ class JournalRun:
         return path is not None and Claim.is_taken(path)
 
     def delete(self) -> None:
-        """Forget the run and its records."""
+        """Forget the run and its records; this process has claimed it, and closes it next."""
 
         def delete(db: sqlite3.Connection) -> None:
             for table in ("delivery", "record", "sink"):
@@ -245,9 +261,6 @@ class JournalRun:
             db.execute("delete from run where id = ?", (self.id,))
 
         self._journal.transact(delete)
-        path = self._journal.claim_path(self._token)
-        if path is not None:
-            path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Leave what waits to whoever adopts the run."""
@@ -265,26 +278,51 @@ class JournalRun:
 
         By the token, since ids begin anew.
         """
+        for settled in self._settled.values():
+            settled.clear()
         db.execute("begin immediate")
+        # Where the run itself could not be read, its records may be under its number.
+        db.execute(
+            "update run set token = ? where id = ? and token = ?",
+            (self._token, self.id, f"nameless-{self.id}"),
+        )
         row = db.execute("select id from run where token = ?", (self._token,)).fetchone()
         if row is None:
             self.enter(db)
         else:
             self.id = row[0]
+            self._enter_sinks(db)
         for key, (record, sinks) in self._unsettled.items():
             row = db.execute(
                 "select body from record where run = ? and key = ?", (self.id, key)
             ).fetchone()
             if row is None or row[0] != encode(record.to_json()):
-                self._insert(db, record, sinks, 0.0)
+                # None that is on its way under this key may be taken for it.
+                flown = [leased.get(plain(key), 0) for leased in self._leased.values()]
+                self._insert(db, record, sinks, 0.0, 1 + max(flown, default=0))
         db.execute("commit")
 
-    def _insert(self, db: sqlite3.Connection, record: Record, sinks: set[str], now: float) -> None:
+    def _enter_sinks(self, db: sqlite3.Connection) -> None:
+        for name, address in self.info.sinks.items():
+            db.execute(
+                "insert or ignore into sink (run, name, address) values (?, ?, ?)",
+                (self.id, name, json.dumps(address)),
+            )
+
+    def _insert(
+        self,
+        db: sqlite3.Connection,
+        record: Record,
+        sinks: set[str],
+        now: float,
+        version: int = 1,
+    ) -> None:
+        outcome, body = getattr(record, "outcome", None), encode(record.to_json())
         db.execute(
-            "insert into record (run, key, outcome, body) values (?, ?, ?, ?)"
+            "insert into record (run, key, version, outcome, body) values (?, ?, ?, ?, ?)"
             " on conflict (run, key) do update set version = version + 1,"
             " outcome = excluded.outcome, body = excluded.body",
-            (self.id, record.key, getattr(record, "outcome", None), encode(record.to_json())),
+            (self.id, record.key, version, outcome, body),
         )
         for sink in sinks:
             db.execute(
@@ -310,4 +348,18 @@ class JournalRun:
                     del self._unsettled[key]
 
         self._journal.transact(settle)
-        self._leased[sink].discard(key)
+        self._settled[sink].add((plain(key), leased.version))
+        del self._leased[sink][plain(key)]
+
+    def _mend(self, sink: str, key: str, version: int) -> None:
+        """Write a record that cannot be read once more, or take it out of what waits."""
+        self._settled[sink].add((key, version))
+        known = next((r for r, _ in self._unsettled.values() if plain(r.key) == key), None)
+        if known is not None:
+            self._journal.transact(lambda db: self._insert(db, known, set(), 0.0))
+            return
+        self._journal.fetch(
+            "update delivery set state = 'rejected', reason = ?"
+            " where run = ? and sink = ? and key = ?",
+            (ILLEGIBLE, self.id, sink, key),
+        )

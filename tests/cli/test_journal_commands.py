@@ -1,0 +1,470 @@
+"""`runs`, `show` and `deliver` as a newcomer meets them, with the command in a process of its own.
+
+To renew the golden files: RENEW_GOLDEN=1 python -m pytest tests/cli/test_journal_commands.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import airflow_faults as fake
+import pytest
+from fake_airflow import FakeAirflow
+from logs import fold, log
+
+from dbt_relay.cli.deliver import _deliver
+from dbt_relay.parser.records import RunRecord
+from dbt_relay.sinks import Journal, RunInfo, history
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "journal"
+KEY = "1.9.11/example_debug"
+CONTEXT = {
+    "AIRFLOW_CTX_DAG_ID": "shop",
+    "AIRFLOW_CTX_DAG_RUN_ID": "run+1",
+    "AIRFLOW_CTX_TASK_ID": "dbt",
+    "AIRFLOW_CTX_TRY_NUMBER": "1",
+}
+TOKEN = {"DBT_RELAY_AIRFLOW_TOKEN": "op-0"}
+TOLD = re.compile(r"to deliver it: (dbt-relay deliver \d+.*)")
+
+
+@pytest.fixture(scope="session")
+def dbt_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("log") / "dbt.log"
+    path.write_bytes(log(KEY))
+    return path
+
+
+@pytest.fixture(scope="session")
+def truth() -> dict[str, dict[str, Any]]:
+    """The records of the log's nodes, by XCom key."""
+    nodes = fold(log(KEY)).final
+    return {uid: {**record.to_json(), "attempt": 1} for uid, record in nodes.items()}
+
+
+@pytest.fixture
+def down() -> str:
+    """The address of an Airflow that will be there later."""
+    with FakeAirflow() as server:
+        return server.url
+
+
+def up(url: str, *faults: fake.Fault | None) -> FakeAirflow:
+    return FakeAirflow(faults, port=int(url.rpartition(":")[2]))
+
+
+class Newcomer:
+    """Types commands into a shell with a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.state = home / "state" / "dbt-relay"
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
+        self.env = {**keep, "XDG_STATE_HOME": str(home / "state"), "COLUMNS": "100"}
+        self.home = home
+
+    def start(self, *arguments: object, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dbt_relay", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.home,
+            env={**self.env, **env},
+        )
+
+    def __call__(self, *arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **env)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
+        assert "Traceback" not in err, err
+        assert "op-0" not in out + err, "a token is shown"
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@pytest.fixture
+def relay(tmp_path: Path) -> Newcomer:
+    return Newcomer(tmp_path)
+
+
+@dataclass
+class Ended:
+    """A run that could deliver nothing: what it said, and to which address."""
+
+    stdout: str
+    url: str
+
+
+@pytest.fixture(scope="session")
+def home_of_undelivered(
+    tmp_path_factory: pytest.TempPathFactory, dbt_log: Path
+) -> tuple[Newcomer, Ended]:
+    with FakeAirflow() as server:
+        url = server.url
+    relay = Newcomer(tmp_path_factory.mktemp("home"))
+    env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": url}
+    done = relay("run", "--flush-timeout", "0.2", "--", "cat", dbt_log, **env)
+    assert done.returncode == 0, done.stderr
+    return relay, Ended(done.stdout, url)
+
+
+@pytest.fixture
+def undelivered(relay: Newcomer, home_of_undelivered: tuple[Newcomer, Ended]) -> Ended:
+    """Run 1, whose Airflow was down."""
+    first, ended = home_of_undelivered
+    shutil.copytree(first.state, relay.state)
+    return ended
+
+
+def check(name: str, said: str, *hide: object) -> None:
+    """Compare with the golden file; times, paths and ports are another's each time."""
+    for path in hide:
+        said = said.replace(str(path), "<hidden>")
+    said = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?", "<time>", said)
+    said = re.sub(r"\d+\.\d MB", "<size>", said)
+    said = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:<port>", said)
+    # Whether there was time for a first try is up to the machine.
+    said = re.sub(r"not sent yet|Airflow at \S+ cannot be reached: .*", "<not yet>", said)
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("RENEW_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(said)
+    assert said == path.read_text()
+
+
+class TestAnAirflowThatWasDown:
+    def test_the_last_lines_name_the_command_that_delivers(
+        self,
+        relay: Newcomer,
+        undelivered: Ended,
+        truth: dict[str, Any],
+    ) -> None:
+        (told,) = TOLD.findall(undelivered.stdout)
+        assert told == "dbt-relay deliver 1"
+        assert json.loads(undelivered.stdout.splitlines()[-1])["delivery"] == {
+            "airflow": {"records": 24, "delivered": 0, "waiting": 24, "rejected": 0}
+        }
+        with up(undelivered.url) as server:
+            done = relay(*told.split()[1:], **TOKEN)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout == "relay: run 1: 25 records delivered to airflow\n"
+            own = server.xcoms[-1].pop(RunRecord.key)
+            assert server.xcoms[-1] == truth
+            assert (own["state"], own["exit_code"], own["attempt"]) == ("finished", 0, 1)
+
+            again = relay(*told.split()[1:], **TOKEN)
+            assert (again.returncode, again.stdout) == (0, "relay: nothing is waiting\n")
+            assert relay("deliver", "--all", **TOKEN).stdout == "relay: nothing is waiting\n"
+            assert server.commits().total() == 25, "nothing twice"
+
+    def test_the_command_names_a_state_folder_that_is_not_the_users(
+        self, relay: Newcomer, down: str, dbt_log: Path, tmp_path: Path
+    ) -> None:
+        env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": down}
+        folder = tmp_path / "my state"
+        arguments = ("--state-dir", folder, "--flush-timeout", "0", "--", "cat", dbt_log)
+        done = relay("run", *arguments, **env)
+        assert f"dbt-relay deliver 1 --state-dir '{folder}'\n" in done.stdout
+        with up(down) as server:
+            assert relay("deliver", "1", "--state-dir", folder, **TOKEN).returncode == 0
+            assert len(server.xcoms[-1]) == 25
+
+    def test_it_is_still_down(self, relay: Newcomer, undelivered: Ended) -> None:
+        done = relay("deliver", "1", "--flush-timeout", "0.2", **TOKEN)
+        assert done.returncode == 75
+        check("deliver_still_down", done.stdout)
+        with up(undelivered.url) as server:
+            assert relay("deliver", "1", **TOKEN).returncode == 0
+            assert len(server.xcoms[-1]) == 25
+
+    def test_several_at_once(self, relay: Newcomer, undelivered: Ended) -> None:
+        with up(undelivered.url) as server:
+            several = [relay.start("deliver", "--all", **TOKEN) for _ in range(3)]
+            for process in several:
+                _, err = process.communicate(timeout=60)
+                assert (process.returncode, err) == (0, "")
+            assert set(server.commits().values()) == {1}
+            assert len(server.xcoms[-1]) == 25
+
+    def test_what_a_person_reads_of_it(
+        self,
+        relay: Newcomer,
+        undelivered: Ended,
+        dbt_log: Path,
+    ) -> None:
+        end = undelivered.stdout[undelivered.stdout.index("2 nodes did not succeed") :]
+        check("run_end", end)
+        check("runs", relay("runs").stdout, relay.state, dbt_log)
+        check("show_waiting", relay("show").stdout, dbt_log)
+        with up(undelivered.url):
+            check("deliver", relay("deliver", "1", **TOKEN).stdout)
+        check("show_delivered", relay("show", "1").stdout, dbt_log)
+
+    def test_without_credentials(self, relay: Newcomer, undelivered: Ended) -> None:
+        done = relay("deliver", "1")
+        assert done.returncode == 78
+        check("deliver_no_credentials", done.stderr)
+        assert done.stdout == ""
+
+    def test_another_address_only_if_it_is_typed(self, relay: Newcomer, undelivered: Ended) -> None:
+        with FakeAirflow() as other:
+            env = {**TOKEN, "DBT_RELAY_AIRFLOW_URL": other.url}
+            assert relay("deliver", "1", "--flush-timeout", "0.2", **env).returncode == 75
+            assert other.xcoms[-1] == {}
+            assert relay("deliver", "1", "--airflow-url", other.url, **TOKEN).returncode == 0
+            assert len(other.xcoms[-1]) == 25
+
+
+class TestRejected:
+    @pytest.fixture
+    def rejected(self, relay: Newcomer, down: str, dbt_log: Path) -> Iterator[FakeAirflow]:
+        refusal = fake.answering(422, fake.detail("that is no value"))
+        env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": down}
+        with up(down, None, refusal, refusal) as server:
+            done = relay("run", "--", "cat", dbt_log, **env)
+            assert done.returncode == 0, done.stderr
+            assert "24 records, 22 delivered, 2 rejected" in done.stdout
+            yield server
+
+    def test_they_are_named_with_the_servers_answer_and_force_sends_them_again(
+        self, relay: Newcomer, rejected: FakeAirflow, dbt_log: Path, truth: dict[str, Any]
+    ) -> None:
+        shown = relay("show").stdout
+        assert shown.count("rejected for airflow: ") == 2
+        assert "that is no value" in shown
+        check("show_rejected", shown, dbt_log)
+        assert relay("deliver", "1", **TOKEN).stdout == "relay: nothing is waiting\n"
+        assert len(rejected.xcoms[-1]) == 23
+
+        done = relay("deliver", "1", "--force", **TOKEN)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "relay: run 1: 2 records delivered to airflow\n"
+        assert {k: v for k, v in rejected.xcoms[-1].items() if k != RunRecord.key} == truth
+        assert set(rejected.commits().values()) == {1, 2}, "the run's own record twice"
+        assert "rejected" not in relay("show").stdout
+
+
+class TestMistakes:
+    @pytest.mark.parametrize("command", ["deliver", "show"])
+    def test_a_run_that_is_not_there(self, relay: Newcomer, command: str, dbt_log: Path) -> None:
+        done = relay(command, "7")
+        assert (done.returncode, done.stdout) == (64, "")
+        assert "there is no run 7 in" in done.stderr
+        assert "dbt-relay runs" in done.stderr
+        relay("replay", dbt_log)
+        done = relay(command, "7")
+        assert done.returncode == 64
+        check("no_such_run", done.stderr, relay.state)
+
+    def test_deliver_has_to_know_what(self, relay: Newcomer) -> None:
+        for arguments in ((), ("1", "--all")):
+            done = relay("deliver", *arguments)
+            assert done.returncode == 64
+            assert "name a RUN, as `dbt-relay runs` lists them, or say --all" in done.stderr
+
+    def test_nothing_yet(self, relay: Newcomer) -> None:
+        assert relay("runs").stdout == f"no runs in {relay.state}\n"
+        assert relay("runs", "--json").stdout == ""
+        assert "there is no run yet in" in relay("show").stderr
+        assert relay("deliver", "--all").stdout == "relay: nothing is waiting\n"
+
+    def test_a_state_folder_that_cannot_be(self, relay: Newcomer, dbt_log: Path) -> None:
+        """dbt runs all the same, and its exit code is the command's."""
+        done = relay("run", "--state-dir", "/dev/null/state", "--", "cat", dbt_log)
+        assert done.returncode == 0
+        assert "the journal in /dev/null/state cannot be used (Not a directory)" in done.stderr
+        assert "relay: 24 records are in no journal: " in done.stdout
+        for command in ("runs", "show", "deliver"):
+            arguments = ("--all",) if command == "deliver" else ()
+            done = relay(command, *arguments, "--state-dir", "/dev/null/state")
+            assert done.returncode in (0, 64)
+            assert "cannot be used" in done.stderr
+
+    def test_without_a_home(self, relay: Newcomer, dbt_log: Path) -> None:
+        env = {"HOME": "", "XDG_STATE_HOME": "not absolute"}
+        done = relay("replay", dbt_log, **env)
+        assert done.returncode == 0
+
+
+SLOW_DBT = """
+import sys, time
+sys.stdout.buffer.write(open(sys.argv[1], "rb").read()[: int(sys.argv[2])])
+sys.stdout.flush()
+time.sleep(60)
+"""
+
+
+class TestKilled:
+    @pytest.fixture
+    def killed(self, relay: Newcomer, dbt_log: Path) -> Callable[..., int]:
+        """Kill a relay in the middle of its run; how many records it had committed."""
+
+        def kill(*options: str, **env: str) -> int:
+            content = dbt_log.read_bytes()
+            part = content.rindex(b"\n", 0, len(content) * 3 // 4) + 1
+            slow = (sys.executable, "-c", SLOW_DBT, dbt_log, part)
+            process = relay.start("run", *options, "--", *slow, **env)
+            try:
+                nodes = fold(content[:part]).final.values()
+                expected = sum(node.status != "interrupted" for node in nodes)
+                with Journal(relay.state) as journal:
+                    _until(lambda: _nodes(journal) >= expected)
+                    assert [past.state for past in history.runs(journal, 1)] == ["running"]
+                    assert relay("runs").stdout.splitlines()[1].split()[3] == "running"
+            finally:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+            return expected
+
+        return kill
+
+    def test_it_shows_as_died_and_is_published_as_such(
+        self, relay: Newcomer, killed: Callable[..., int], down: str, truth: dict[str, Any]
+    ) -> None:
+        count = killed(**CONTEXT, **TOKEN, DBT_RELAY_AIRFLOW_URL=down)
+        assert relay("runs").stdout.splitlines()[1].split()[3] == "died"
+        assert "died: " in relay("show").stdout
+        with up(down) as server:
+            done = relay("deliver", "1", **TOKEN)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout == f"relay: run 1: {count + 1} records delivered to airflow\n"
+            own = server.xcoms[-1].pop(RunRecord.key)
+            assert (own["state"], sum(own["nodes"].values())) == ("died", count)
+            assert "the relay was killed" in own["message"]
+            assert own.get("exit_code") is None
+            assert len(server.xcoms[-1]) == count
+            assert server.xcoms[-1].items() <= truth.items()
+            assert relay("deliver", "1", **TOKEN).stdout == "relay: nothing is waiting\n"
+        assert relay("runs").stdout.splitlines()[1].split()[3] == "died"
+        assert "the relay was killed" in relay("show").stdout
+
+    def test_one_without_a_sink_is_said_to_have_died(
+        self, relay: Newcomer, killed: Callable[..., int]
+    ) -> None:
+        killed()
+        assert "died: " in relay("show").stdout
+        done = relay("deliver", "--all")
+        assert done.returncode == 0
+        assert done.stdout == "relay: run 1 has died, and has no sink that is to be told\n"
+        assert relay("deliver", "--all").stdout == "relay: nothing is waiting\n"
+
+    def test_of_two_that_find_it_dead_only_the_first_says_so(self, tmp_path: Path) -> None:
+        with Journal(tmp_path) as journal:
+            run = journal.begin(RunInfo(command=("dbt",), started_at="2026-01-02T03:04:05Z"))
+            run.put(RunRecord(state="running"), 0)
+            run.close()
+            past = history.past_run(journal, run.id)
+            for _ in range(2):
+                assert _deliver(journal, past, {"force": False}) == 0
+                assert history.records(journal, 1)[RunRecord.key].to_json()["state"] == "died"
+                assert journal.fetch("select version from record") == [(2,)]
+
+    def test_its_standard_output_is_gone(self, relay: Newcomer, killed: Callable[..., int]) -> None:
+        killed("--sink", "jsonl:-")
+        done = relay("deliver", "1")
+        assert done.returncode == 78
+        assert "standard output of a process that has ended" in done.stderr
+        assert "`dbt-relay show --json` prints the records" in done.stderr
+
+
+class TestJson:
+    def test_show_is_what_the_sink_got(
+        self, relay: Newcomer, dbt_log: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "out.jsonl"
+        relay("replay", "--sink", f"jsonl:{out}", dbt_log)
+        got = {_key(line): json.loads(line) for line in out.read_text().splitlines()}
+        shown = [json.loads(line) for line in relay("show", "--json").stdout.splitlines()]
+        assert {_key(json.dumps(record)): record for record in shown} == got
+        assert len(shown) == 25
+
+    def test_runs(self, relay: Newcomer, dbt_log: Path) -> None:
+        relay("replay", "--sink", "jsonl:-", dbt_log)
+        relay("run", "--", "false")
+        first, second = map(json.loads, relay("runs", "--json").stdout.splitlines())
+        assert (first["run"], first["state"], first["exit_code"]) == (2, "finished", 1)
+        assert second["nodes"] == {"success": 21, "failure": 2, "skipped": 1}
+        assert second["delivery"] == {"jsonl:-": {"delivered": 24}}
+        assert len(relay("runs", "--json", "--limit", "1").stdout.splitlines()) == 1
+
+
+class TestKeeping:
+    def test_the_number(self, relay: Newcomer, dbt_log: Path) -> None:
+        for _ in range(3):
+            done = relay("replay", "--keep-runs", "2", dbt_log)
+            assert "deleted" not in done.stdout
+        assert [json.loads(s)["run"] for s in relay("runs", "--json").stdout.splitlines()] == [3, 2]
+
+    def test_records_that_wait_survive_the_number_and_their_end_is_said(
+        self,
+        relay: Newcomer,
+        undelivered: Ended,
+        dbt_log: Path,
+    ) -> None:
+        for _ in range(2):
+            done = relay("run", "--keep-runs", "1", "--", "cat", dbt_log)
+        assert [json.loads(s)["run"] for s in relay("runs", "--json").stdout.splitlines()] == [3, 1]
+        done = relay("run", "--keep-days", "0", "--", "cat", dbt_log)
+        assert done.stdout.splitlines()[-1] == (
+            "relay: 25 records of earlier runs had waited for more than 0 days and were deleted "
+            "undelivered: see --keep-days"
+        )
+        assert [json.loads(s)["run"] for s in relay("runs", "--json").stdout.splitlines()] == [4]
+
+    def test_the_last_line_in_airflow_is_the_summary_all_the_same(
+        self,
+        relay: Newcomer,
+        undelivered: Ended,
+        dbt_log: Path,
+    ) -> None:
+        done = relay("replay", "--keep-days", "0", dbt_log, **CONTEXT)
+        *_, line, summary = done.stdout.splitlines()
+        assert "25 records of earlier runs" in line
+        assert json.loads(summary)["nodes"]
+
+    def test_who_is_told_to_stop_does_not_tidy_up(
+        self, relay: Newcomer, undelivered: Ended, dbt_log: Path
+    ) -> None:
+        slow = (sys.executable, "-c", SLOW_DBT, dbt_log, 10**9)
+        process = relay.start("run", "--keep-days", "0", "--", *slow)
+        try:
+            with Journal(relay.state) as journal:
+                _until(lambda: _nodes(journal) == 24 and len(history.runs(journal)) == 2)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
+            process.communicate()
+        assert len(relay("runs", "--json").stdout.splitlines()) == 2
+
+
+def _key(line: str) -> str:
+    record = json.loads(line)
+    return record.get("unique_id", RunRecord.key)
+
+
+def _nodes(journal: Journal) -> int:
+    return sum(sum(past.nodes.values()) for past in history.runs(journal, 1))
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to pass"
+        time.sleep(0.02)
