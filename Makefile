@@ -1,6 +1,7 @@
 # make demo    wrap a real dbt build of the example project, and show the records
 # make test    everything, with a real dbt and a real Airflow
 # make unit    the quick tests, without network
+# make chaos   200 runs with kills at random moments, and what must be true after them
 # make check   lint, types, layers
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +10,7 @@ UV := $(BIN)/uv
 PINS := --constraint tests/constraints/dev.txt
 UNIT := tests/parser tests/cli tests/project tests/sinks/unit
 
-.PHONY: demo test unit check bench clean
+.PHONY: demo test unit chaos check bench clean
 
 demo: .venv/demo
 	$(PYTHON) examples/demo.py
@@ -19,6 +20,9 @@ test: .venv/dev $(AIRFLOW)
 
 unit: .venv/dev
 	$(BIN)/python -m pytest $(UNIT)
+
+chaos: .venv/dev
+	$(BIN)/python tests/chaos --seeds 200 --jobs 2
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 RESERVED = {"__classname__", "__version__", "__data__", "__id__", "__cache__"}
 RESERVED |= {"__type", "__source", "__var"}
 
+Way = Literal["answer", "refuse", "reset", "stall", "drip", "truncate"]
+UNANSWERED: tuple[Way, ...] = ("refuse", "reset", "stall")
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -26,9 +29,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Fault:
-    """What becomes of one write. `drip` sends a body that never ends, `truncate` half of it."""
+    """What becomes of one request. `refuse` closes the connection without an answer, `reset` resets
+    it, `drip` sends a body that never ends, `truncate` half of it."""
 
-    way: Literal["answer", "reset", "stall", "drip", "truncate"]
+    way: Way
     commits: bool = False
     answer: Answer = Answer(500)
 
@@ -45,6 +49,7 @@ def detail(text: object) -> dict[str, object]:
 PAGE = "<!doctype html><html><title>Sign in</title></html>"
 CRASH = Answer(500, "Internal Server Error", then_reset=True)
 
+CLOSED = Fault("refuse")
 RESET = Fault("reset")
 RESET_AFTER_COMMIT = Fault("reset", commits=True)
 STALL = Fault("stall")

@@ -6,18 +6,21 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
-from airflow_faults import CRASH, Answer, Fault, detail, refusal
+from airflow_faults import CRASH, UNANSWERED, Answer, Fault, detail, refusal
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable
+
+    from airflow_faults import Way
 
 PASSWORDS = {"op": "op-password", "viewer": "viewer-password"}
 
@@ -36,12 +39,18 @@ class Request:
 
 class FakeAirflow:
     """Use as a context manager. `xcoms` holds what was committed to task `dbt`, by key, for each
-    map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`."""
+    map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`.
+
+    `faults` befall the writes and `read_faults` all other requests, one each, in this order; a
+    stall or a drip lasts `patience` seconds.
+    """
 
     def __init__(
         self,
         faults: Iterable[Fault | None] = (),
         *,
+        read_faults: Iterable[Fault | None] = (),
+        patience: float = 30.0,
         port: int = 0,
         version: str = "3.3.2",
         map_indexes: Iterable[int] = (-1,),
@@ -49,6 +58,8 @@ class FakeAirflow:
     ) -> None:
         self.version = version
         self.faults = deque(faults)
+        self.read_faults = deque(read_faults)
+        self.patience = patience
         self.requests: list[Request] = []
         self.tasks: dict[str, dict[int, dict[str, Any]]] = {
             task: {index: {} for index in map_indexes} for task in ("dbt", "results")
@@ -104,6 +115,10 @@ class FakeAirflow:
         with self.lock:
             self.expired |= self.valid.keys()
             self.valid.clear()
+
+    def note(self, request: Request) -> None:
+        """Take down a request, before it is answered; called with the lock held."""
+        self.requests.append(request)
 
     def writes(self) -> dict[str, list[str]]:
         """The methods of the requests for each key, in order."""
@@ -169,9 +184,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.is_doomed:
             self._reset(request)
         elif self.command == "GET" or "/xcomEntries" not in self.path:
-            answer = self._read() if "/dags/" in self.path else self._plain(body)
-            self._record(replace(request, status=answer.status))
-            self._send(answer)
+            with self.airflow.lock:
+                fault = self.airflow.read_faults.popleft() if self.airflow.read_faults else None
+            if fault is not None and not fault.commits:
+                answer = fault.answer
+            else:
+                answer = self._read() if "/dags/" in self.path else self._plain(body)
+            with self.airflow.lock:
+                self.airflow.note(replace(request, status=_seen(answer, fault)))
+            self._give(answer, fault)
         else:
             self._write(request, body)
 
@@ -235,19 +256,9 @@ class _Handler(BaseHTTPRequestHandler):
             if fault is None or fault.commits:
                 answer = self._refusal(request, content) or self._commit(request, content)
                 has_written = answer.status in (200, 201)
-            is_answered = fault is None or fault.way not in ("reset", "stall")
-            request = replace(request, has_written=has_written)
-            airflow.requests.append(replace(request, status=answer.status * is_answered))
-        way = fault.way if fault else "answer"
-        if way == "answer":
-            self._send(answer)
-        elif way == "reset":
-            self._reset(None)
-        elif way == "stall":
-            airflow.stopping.wait(30)
-            self.close_connection = True
-        else:
-            self._send(answer, way)
+            status = _seen(answer, fault)
+            airflow.note(replace(request, has_written=has_written, status=status))
+        self._give(answer, fault)
 
     def _refusal(self, request: Request, content: dict[str, Any]) -> Answer | None:
         """Why the request is refused before anything is written, in Airflow's order."""
@@ -299,11 +310,19 @@ class _Handler(BaseHTTPRequestHandler):
         values[key] = content["value"]
         return Answer(201 if request.method == "POST" else 200, {"key": key, **content})
 
-    def _record(self, request: Request) -> None:
-        with self.airflow.lock:
-            self.airflow.requests.append(request)
+    def _give(self, answer: Answer, fault: Fault | None) -> None:
+        """Answer, in the way of the fault."""
+        way = fault.way if fault else "answer"
+        if way == "reset":
+            self._reset(None)
+        elif way in UNANSWERED:
+            if way == "stall":
+                self.airflow.stopping.wait(self.airflow.patience)
+            self.close_connection = True
+        else:
+            self._send(answer, way)
 
-    def _send(self, answer: Answer, way: Literal["answer", "drip", "truncate"] = "answer") -> None:
+    def _send(self, answer: Answer, way: Way) -> None:
         is_text = isinstance(answer.body, str)
         body = (answer.body if is_text else json.dumps(answer.body)).encode()
         kind = "application/json"
@@ -317,7 +336,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if way != "answer" else body)
         self.wfile.flush()
-        while way == "drip" and not self.airflow.stopping.wait(0.02):
+        give_up_at = time.monotonic() + self.airflow.patience
+        while way == "drip" and time.monotonic() < give_up_at:
+            if self.airflow.stopping.wait(0.02):
+                break
             self.wfile.write(b" ")
             self.wfile.flush()
         self.close_connection = way != "answer"
@@ -325,7 +347,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reset(self, request: Request | None) -> None:
         if request is not None:
-            self._record(request)
+            with self.airflow.lock:
+                self.airflow.note(request)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True
+
+
+def _seen(answer: Answer, fault: Fault | None) -> int:
+    """The status that the client gets to see; 0 if none."""
+    return 0 if fault is not None and fault.way in UNANSWERED else answer.status
