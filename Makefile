@@ -22,14 +22,14 @@ test: .venv/dev $(AIRFLOW)
 unit: .venv/dev
 	$(BIN)/python -m pytest $(UNIT)
 
+chaos: .venv/dev
+	$(BIN)/python tests/chaos --seeds 200 --jobs 2
+
 check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -q tests/project
-
-chaos: .venv/dev
-	PYTHONPATH=tests $(BIN)/python -m chaos --seeds 200
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/parse.py

@@ -14,6 +14,9 @@ Way = Literal["answer", "reset", "stall", "drip", "truncate"]
 RESERVED = {"__classname__", "__version__", "__data__", "__id__", "__cache__"}
 RESERVED |= {"__type", "__source", "__var"}
 
+Way = Literal["answer", "refuse", "reset", "stall", "drip", "truncate"]
+UNANSWERED: tuple[Way, ...] = ("refuse", "reset", "stall")
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -28,7 +31,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Fault:
-    """What becomes of one request. `drip` sends a body that never ends, `truncate` half of it."""
+    """What becomes of one request. `refuse` closes the connection without an answer, `reset` resets
+    it, `drip` sends a body that never ends, `truncate` half of it."""
 
     way: Way
     commits: bool = False
@@ -47,6 +51,7 @@ def detail(text: object) -> dict[str, object]:
 PAGE = "<!doctype html><html><title>Sign in</title></html>"
 CRASH = Answer(500, "Internal Server Error", then_reset=True)
 
+CLOSED = Fault("refuse")
 RESET = Fault("reset")
 RESET_AFTER_COMMIT = Fault("reset", commits=True)
 STALL = Fault("stall")

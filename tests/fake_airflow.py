@@ -6,18 +6,21 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
-from airflow_faults import CRASH, Answer, Fault, Way, detail, refusal
+from airflow_faults import CRASH, UNANSWERED, Answer, Fault, detail, refusal
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from airflow_faults import Way
 
 PASSWORDS = {"op": "op-password", "viewer": "viewer-password"}
 
@@ -37,12 +40,17 @@ class Request:
 class FakeAirflow:
     """Use as a context manager. `xcoms` holds what was committed to task `dbt`, by key, for each
     map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`.
-    `faults` are of the writes in order, `read_faults` of the reads below a DAG run."""
+
+    `faults` befall the writes, `read_faults` the reads below a DAG run and `other_faults` the rest,
+    a login for example: one each, in this order. A stall or a drip lasts `patience` seconds.
+    """
 
     def __init__(
         self,
         faults: Iterable[Fault | None] = (),
         *,
+        read_faults: Iterable[Fault | None] = (),
+        patience: float = 30.0,
         port: int = 0,
         version: str = "3.3.2",
         map_indexes: Iterable[int] = (-1,),
@@ -53,7 +61,9 @@ class FakeAirflow:
         self.dags_answer = Answer(200, {"dags": [{"dag_id": "shop"}]})
         self.date: str | None = None
         self.faults = deque(faults)
-        self.read_faults: deque[Fault | None] = deque()
+        self.read_faults = deque(read_faults)
+        self.other_faults: deque[Fault | None] = deque()
+        self.patience = patience
         self.requests: list[Request] = []
         self.tasks: dict[str, dict[int, dict[str, Any]]] = {
             task: {index: {} for index in map_indexes} for task in ("dbt", "results")
@@ -105,13 +115,14 @@ class FakeAirflow:
             for values in self.xcoms.values():
                 values.clear()
 
-    def committed(self, task: str, map_index: int, key: str, value: Any) -> None:
-        """Called, with the lock held, before the answer to a write is sent."""
-
     def expire_tokens(self) -> None:
         with self.lock:
             self.expired |= self.valid.keys()
             self.valid.clear()
+
+    def note(self, request: Request) -> None:
+        """Take down a request, before it is answered; called with the lock held."""
+        self.requests.append(request)
 
     def writes(self) -> dict[str, list[str]]:
         """The methods of the requests for each key, in order."""
@@ -180,17 +191,21 @@ class _Handler(BaseHTTPRequestHandler):
         if self.is_doomed:
             self._reset(request)
         elif self.command == "GET" and "/dags/" in self.path:
-            airflow = self.airflow
-            fault = airflow.read_faults.popleft() if airflow.read_faults else None
-            answer = fault.answer if fault else self._read()
-            self._record(replace(request, status=answer.status))
-            self._obey(fault.way if fault else "answer", answer)
+            self._plainly(self.airflow.read_faults, self._read, request)
         elif self.command == "GET" or "/xcomEntries" not in self.path:
-            answer = self._plain(body)
-            self._record(replace(request, status=answer.status))
-            self._send(answer)
+            self._plainly(self.airflow.other_faults, lambda: self._plain(body), request)
         else:
             self._write(request, body)
+
+    def _plainly(
+        self, faults: deque[Fault | None], answer_it: Callable[[], Answer], request: Request
+    ) -> None:
+        with self.airflow.lock:
+            fault = faults.popleft() if faults else None
+        answer = answer_it() if fault is None or fault.commits else fault.answer
+        with self.airflow.lock:
+            self.airflow.note(replace(request, status=_seen(answer, fault)))
+        self._give(answer, fault)
 
     def _read(self) -> Answer:
         """A DAG run, a task instance, its XComs or one of them."""
@@ -258,19 +273,9 @@ class _Handler(BaseHTTPRequestHandler):
             if fault is None or fault.commits:
                 answer = self._refusal(request, content) or self._commit(request, content)
                 has_written = answer.status in (200, 201)
-            is_answered = fault is None or fault.way not in ("reset", "stall")
-            request = replace(request, has_written=has_written)
-            airflow.requests.append(replace(request, status=answer.status * is_answered))
-        self._obey(fault.way if fault else "answer", answer)
-
-    def _obey(self, way: Way, answer: Answer) -> None:
-        if way == "reset":
-            self._reset(None)
-        elif way == "stall":
-            self.airflow.stopping.wait(30)
-            self.close_connection = True
-        else:
-            self._send(answer, way)
+            status = _seen(answer, fault)
+            airflow.note(replace(request, has_written=has_written, status=status))
+        self._give(answer, fault)
 
     def _refusal(self, request: Request, content: dict[str, Any]) -> Answer | None:
         """Why the request is refused before anything is written, in Airflow's order."""
@@ -322,14 +327,21 @@ class _Handler(BaseHTTPRequestHandler):
         if request.method == "POST" and is_known:
             return Answer(409, detail(f"{about} already exists."))
         values[key] = content["value"]
-        self.airflow.committed(task, content["map_index"], key, content["value"])
         return Answer(201 if request.method == "POST" else 200, {"key": key, **content})
 
-    def _record(self, request: Request) -> None:
-        with self.airflow.lock:
-            self.airflow.requests.append(request)
+    def _give(self, answer: Answer, fault: Fault | None) -> None:
+        """Answer, in the way of the fault."""
+        way = fault.way if fault else "answer"
+        if way == "reset":
+            self._reset(None)
+        elif way in UNANSWERED:
+            if way == "stall":
+                self.airflow.stopping.wait(self.airflow.patience)
+            self.close_connection = True
+        else:
+            self._send(answer, way)
 
-    def _send(self, answer: Answer, way: Literal["answer", "drip", "truncate"] = "answer") -> None:
+    def _send(self, answer: Answer, way: Way) -> None:
         is_text = isinstance(answer.body, str)
         body = (answer.body if is_text else json.dumps(answer.body)).encode()
         kind = "application/json"
@@ -343,7 +355,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if way != "answer" else body)
         self.wfile.flush()
-        while way == "drip" and not self.airflow.stopping.wait(0.02):
+        give_up_at = time.monotonic() + self.airflow.patience
+        while way == "drip" and time.monotonic() < give_up_at:
+            if self.airflow.stopping.wait(0.02):
+                break
             self.wfile.write(b" ")
             self.wfile.flush()
         self.close_connection = way != "answer"
@@ -351,7 +366,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reset(self, request: Request | None) -> None:
         if request is not None:
-            self._record(request)
+            with self.airflow.lock:
+                self.airflow.note(request)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True
+
+
+def _seen(answer: Answer, fault: Fault | None) -> int:
+    """The status that the client gets to see; 0 if none."""
+    return 0 if fault is not None and fault.way in UNANSWERED else answer.status

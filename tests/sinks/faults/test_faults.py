@@ -117,6 +117,7 @@ class TestUpsert:
 
 
 LATER = {
+    "refuse": (fake.CLOSED, ["POST", "POST"]),
     "reset": (fake.RESET, ["POST", "POST"]),
     "reset after commit": (fake.RESET_AFTER_COMMIT, ["POST", "POST"]),
     "stall": (fake.STALL, ["POST", "POST"]),
@@ -156,6 +157,7 @@ def test_a_fault_that_passes(relay: MakeRelay, fault: Fault, methods: list[str])
 
 
 STAYS = {
+    "refuse": (fake.CLOSED, "broke off"),
     "reset": (fake.RESET, "broke off"),
     "stall": (fake.STALL, "did not answer within 0.3 s"),
     "database lock": (fake.DATABASE_LOCK, "500 Database error"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .conftest import Relay
 
 PASSING = (
+    fake.CLOSED,
     fake.RESET,
     fake.RESET_AFTER_COMMIT,
     fake.TRUNCATED,
@@ -27,7 +28,9 @@ PASSING = (
     fake.DATABASE_LOCK,
     fake.CRASHED,
     fake.BAD_GATEWAY,
+    fake.UNAVAILABLE,
     fake.answering(429, {}, Retry_After="0"),
+    fake.answering(429, {}, Retry_After="Thu, 01 Jan 1970 00:00:00 GMT"),
     None,
 )
 SLOW = (fake.STALL, fake.STALL_AFTER_COMMIT, fake.DRIP)
