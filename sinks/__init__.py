@@ -4,8 +4,9 @@ from .base import Delivered, Hold, Rejected, Retry, Sink, Verdict
 from .delivery import Delivery, Figures
 from .history import KEEP_DAYS, KEEP_RUNS
 from .journal import Journal
-from .journal_run import JournalRun, RunInfo
+from .journal_run import JournalRun
 from .jsonl import JsonlSink
+from .run_info import RunInfo
 
 __all__ = [
     "KEEP_DAYS",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..parser.records import RunRecord
 from .base import Delivered, Hold, Rejected, Retry
-from .journal_run import NOT_SENT, ClosedError
+from .run_info import NOT_SENT, ClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from ..parser.records import Record
     from .base import Sink, Verdict
-    from .journal_run import JournalRun, Leased
+    from .journal_run import JournalRun
+    from .run_info import Leased
 
 FIRST_DELAY: Final = 0.5
 LONGEST_DELAY: Final = 30.0

@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from ..parser.records import RunRecord
-from .journal_run import NOT_SENT, JournalRun, RunInfo
-from .store import SET_ASIDE, WHEN, legible
+from .journal_run import JournalRun
+from .rescue import legible
+from .run_info import NOT_SENT, RunInfo
+from .store import SET_ASIDE, WHEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,9 +11,10 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..parser.records import RunRecord
-from . import store
+from . import rescue, store
 from .claim import Claim
-from .journal_run import ClosedError, JournalRun, RunInfo
+from .journal_run import JournalRun
+from .run_info import ClosedError, RunInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,9 +109,9 @@ class Journal:
 
         That waits for the disk: nothing for the thread that reads dbt's output.
         """
+        self._do(self._check_place)
         if self.file is None:
             return
-        self._do(self._check_place)
         # What does not work now the next one does, or the next process that opens it.
         with (
             contextlib.suppress(sqlite3.Error),
@@ -222,7 +223,7 @@ class Journal:
 
     def _move_runs(self, old: sqlite3.Connection) -> None:
         if self.file is None:
-            store.copy(old, self._db, [run.id for run in self._runs])
+            rescue.copy(old, self._db, [run.id for run in self._runs])
         for run in self._runs:
             run.move(self._db)
 

@@ -4,69 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ..parser.records import OUTCOMES
 from .claim import GLANCE, Claim
 from .jsonl import encode
-from .store import legible, plain
+from .rescue import legible, plain
+from .run_info import COLUMNS, ILLEGIBLE, NOT_SENT, Account, Leased, RunInfo
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
 
     from ..parser.records import Record
     from .journal import Journal
-
-NOT_SENT: Final = "not sent yet"
-ILLEGIBLE: Final = "its record in the journal cannot be read any more: the file was damaged"
-
-_COLUMNS: Final = (
-    "command", "started_at", "cwd", "target_dir", "dag_id", "run_id", "task_id", "map_index",
-    "attempt",
-)  # fmt: skip
-
-
-class ClosedError(Exception):
-    """The journal was closed, as a worker notices that was busy sending."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunInfo:
-    """What a run is known by from its start on.
-
-    `command` is an argv, `started_at` RFC 3339. `sinks` has for each sink by name what it takes to
-    open it again, and no secrets.
-    """
-
-    command: tuple[str, ...]
-    started_at: str
-    cwd: str | None = None
-    target_dir: str | None = None
-    dag_id: str | None = None
-    run_id: str | None = None
-    task_id: str | None = None
-    map_index: int = -1
-    attempt: int | None = None
-    sinks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Any])
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """A record on its way to a sink; `version` tells it from a newer one of its key."""
-
-    record: Record
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Keys by what became of them in one sink; where it has them not, with the reason."""
-
-    delivered: set[str]
-    waiting: dict[str, str]
-    rejected: dict[str, str]
 
 
 class JournalRun:
@@ -97,7 +47,7 @@ class JournalRun:
     def find(cls, journal: Journal, number: int) -> JournalRun:
         """A run that is in the journal, to be claimed; LookupError if it is not, or illegible."""
         rows = journal.fetch(
-            f"select token, {', '.join(_COLUMNS)} from run where id = ?",  # noqa: S608
+            f"select token, {', '.join(COLUMNS)} from run where id = ?",  # noqa: S608
             (number,),
         )
         if not rows:
@@ -105,11 +55,11 @@ class JournalRun:
         token, *values = rows[0]
         if not re.fullmatch(r"[a-z0-9-]+", str(token)):  # it is a file's name too
             raise LookupError(number)
-        sinks = journal.fetch("select name, address from sink where run = ? order by id", (number,))
-        known = dict(zip(_COLUMNS, values, strict=True))
+        sinks: Any = journal.fetch(
+            "select name, address from sink where run = ? order by id", (number,)
+        )
         try:
-            known["command"] = tuple(str(word) for word in json.loads(known["command"]))
-            info = RunInfo(**known, sinks={name: dict(json.loads(at)) for name, at in sinks})
+            info = RunInfo.of(values, sinks)
         except (TypeError, ValueError) as error:
             raise LookupError(number) from error
         return cls(journal, info, token, number)
@@ -117,11 +67,10 @@ class JournalRun:
     def enter(self, db: sqlite3.Connection) -> None:
         """Write down that there is this run; in a transaction, since nobody may see the run
         before it is claimed."""
-        values = (json.dumps(self.info.command), *(getattr(self.info, c) for c in _COLUMNS[1:]))
         done = db.execute(
-            f"insert into run (token, {', '.join(_COLUMNS)})"  # noqa: S608
-            f" values ({', '.join('?' * (len(_COLUMNS) + 1))})",
-            (self._token, *values),
+            f"insert into run (token, {', '.join(COLUMNS)})"  # noqa: S608
+            f" values ({', '.join('?' * (len(COLUMNS) + 1))})",
+            (self._token, *self.info.row),
         )
         self.id = done.lastrowid or 0
         self._enter_sinks(db)

@@ -352,6 +352,20 @@ def test_a_journal_that_is_deleted_in_use(folder: Path) -> None:
         assert sorted(drain(run)) == ["a", "b"]
 
 
+def test_a_journal_in_whose_place_none_can_be_any_more(folder: Path) -> None:
+    notes: list[str] = []
+    with Journal(folder / "state", notes.append) as journal:
+        run = journal.begin(info())
+        run.put(node("a"), 0)
+        shutil.rmtree(folder / "state")
+        (folder / "state").touch()
+        journal.checkpoint()
+        run.put(node("b"), 0)
+        assert drain(run) == ["a", "b"]
+        assert journal.unkept == 1
+    assert len(notes) == 1
+
+
 def test_a_live_relay_follows_where_another_process_has_set_its_journal_aside(
     folder: Path,
 ) -> None:

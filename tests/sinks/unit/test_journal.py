@@ -18,7 +18,7 @@ from journals import OPEN, begin, info
 
 from dbt_relay.parser.records import NodeRecord, RunRecord
 from dbt_relay.sinks import Journal, JournalRun, history
-from dbt_relay.sinks.journal_run import ClosedError, Leased
+from dbt_relay.sinks.run_info import ClosedError, Leased
 
 SINKS = ("airflow", "jsonl")
 KEYS = st.sampled_from("abcd")
