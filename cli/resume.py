@@ -11,14 +11,14 @@ from .arguments import DbtArguments, Option
 from .selection import EVERY_TIME, OF_ALL, PLACE, STATE, TYPES, CannotResumeError, what_is_left
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from ..parser import NodeRecord, RunResults
     from .selection import List
 
 _OF_RETRY: Final = PLACE | {"--threads"}
-_RETRYABLE: Final = frozenset({"error", "fail", "skipped", "runtime error", "partial success"})
+_RETRYABLE: Final = ("error", "fail", "skipped", "runtime error", "partial success")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,21 @@ def resume(
 ) -> Resumption:
     """How to go on after an earlier attempt. `list_nodes` runs a `dbt ls` command.
 
+    Done is what `dbt retry` would leave alone; hooks run every time.
+
     With `dbt retry` where dbt itself knows how it ended; else with the nodes selected by name that
     the records do not show as done; else everything again.
     """
     given = tuple(command)
     if earlier is None:
         return Resumption(given, (), "everything runs: nothing is known of an earlier attempt")
-    done = {u: r for u, r in earlier.records.items() if _is_done(r)}
+    # Under --warn-error a warning is what made dbt fail.
+    good = ("success",) if "--warn-error" in given else ("success", "warning")
+    done = {
+        u: r
+        for u, r in earlier.records.items()
+        if r.outcome in good and not u.startswith(EVERY_TIME)
+    }
     try:
         parts = _parts(given, earlier, done)
     except CannotResumeError as reason:
@@ -72,7 +80,7 @@ def resume(
     had = f"{len(done)} nodes had succeeded"
     try:
         return Resumption(
-            _retry(parts, earlier, target_dir), carried, f"{of} with dbt retry: {had}"
+            _retry(parts, earlier, done, target_dir), carried, f"{of} with dbt retry: {had}"
         )
     except CannotResumeError as reason:
         why = str(reason)
@@ -85,12 +93,6 @@ def resume(
         tuple(r for r in carried if r.unique_id not in left),
         f"{of}: {had}, and the other {len(left)} are selected by name, because {why}",
     )
-
-
-def _is_done(record: NodeRecord) -> bool:
-    """Whether `dbt retry` would leave it alone. Hooks run every time."""
-    is_good = record.outcome in ("success", "warning")
-    return is_good and not record.unique_id.startswith(EVERY_TIME)
 
 
 def _parts(
@@ -116,7 +118,9 @@ def _parts(
     return parts
 
 
-def _retry(parts: DbtArguments, earlier: Earlier, target_dir: Path) -> tuple[str, ...]:
+def _retry(
+    parts: DbtArguments, earlier: Earlier, done: Mapping[str, NodeRecord], target_dir: Path
+) -> tuple[str, ...]:
     """The `dbt retry`, if dbt's own account of the earlier attempt is there and right."""
     if earlier.exit_code not in (0, 1):
         how = "was killed" if earlier.exit_code is None else f"ended with {earlier.exit_code}"
@@ -129,7 +133,8 @@ def _retry(parts: DbtArguments, earlier: Earlier, target_dir: Path) -> tuple[str
     results = _results(folder)
     if folder is None or results is None or results.invocation_id != earlier.invocation_ids[0]:
         raise CannotResumeError(f"the run_results.json of attempt {earlier.attempt} is gone")
-    _check(results, earlier)
+    retryable = (*_RETRYABLE, "warn") if parts.has({"--warn-error"}) else _RETRYABLE
+    _check(results, earlier, done, retryable)
     kept = [o for o in parts.options if o.name in _OF_RETRY | OF_ALL]
     # Where the earlier attempt had another folder than this one will have.
     if folder != target_dir:
@@ -144,7 +149,9 @@ def _results(folder: Path | None) -> RunResults | None:
         return None
 
 
-def _check(results: RunResults, earlier: Earlier) -> None:
+def _check(
+    results: RunResults, earlier: Earlier, done: Collection[str], retryable: Collection[str]
+) -> None:
     """Whether dbt's file agrees with its log.
 
     Under --fail-fast it calls nodes skipped that had succeeded (dbt 1.7 to 1.12), and what was
@@ -154,7 +161,7 @@ def _check(results: RunResults, earlier: Earlier) -> None:
         if record.resumed_from is not None or unique_id.startswith(EVERY_TIME):
             continue
         result = results.results.get(unique_id)
-        if result is None and _is_done(record):  # ephemeral models are in no such file
+        if result is None and unique_id in done:  # ephemeral models are in no such file
             continue
-        if result is None or (result.get("status") in _RETRYABLE) == _is_done(record):
+        if result is None or (result.get("status") in retryable) == (unique_id in done):
             raise CannotResumeError(f"run_results.json and dbt's log do not agree on {unique_id}")

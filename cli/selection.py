@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TYPES: Final[dict[str, tuple[str, ...]]] = {
     "build": (
-        "model", "seed", "snapshot", "test", "unit_test", "saved_query", "function", "exposure",
+        "model", "seed", "snapshot", "test", "unit_test", "saved_query", "function",
     ),
     "run": ("model",),
     "seed": ("seed",),
@@ -66,6 +66,9 @@ _AS_JSON: Final = Option(
 _NOTHING_ELSE: Final = Option("--indirect-selection", ("--indirect-selection", "empty"))
 """Else a model by name brings its tests, done or not; what is missing of those has a name too."""
 
+_SELECTS_TESTS: Final = ("build", "test")
+"""The others have no tests to bring, and `dbt run` of 1.7 does not know the option."""
+
 _NOT_IN_A_TERM: Final = re.compile(r"[^\w.-]")
 EVERY_TIME: Final = ("operation.", "macro.")
 _LONGEST: Final = 500_000
@@ -100,7 +103,10 @@ def what_is_left(
     listing = list_nodes(parts.words("ls", [*options, _AS_JSON], without=_CONSOLE))
     if listing.error is not None:
         raise CannotResumeError(f"dbt ls failed: {listing.error}")
-    nodes = [n for n in _nodes(listing.output) if n.kind in TYPES[parts.subcommand]]
+    types = TYPES[parts.subcommand]
+    if parts.subcommand == "build" and _has_exposures(records):
+        types = (*types, "exposure")
+    nodes = [n for n in _nodes(listing.output) if n.kind in types]
     _compare(nodes, records)
     left = {n.unique_id for n in nodes} - done.keys()
     if not left:
@@ -109,12 +115,20 @@ def what_is_left(
         if node.kind == "unit_test" and node.unique_id in left:
             left.update(node.parents)  # dbt build runs them with their model only
     chosen = [n for n in nodes if n.unique_id in left]
-    kept = [o for o in parts.options if o.name not in _SELECTION]
-    select = Option("--select", ("--select", *(n.term for n in chosen)))
-    words = parts.words(parts.subcommand, [*kept, select, _NOTHING_ELSE])
+    options = [o for o in parts.options if o.name not in _SELECTION]
+    options.append(Option("--select", ("--select", *(n.term for n in chosen))))
+    if parts.subcommand in _SELECTS_TESTS:
+        options.append(_NOTHING_ELSE)
+    words = parts.words(parts.subcommand, options)
     if sum(len(word) + 1 for word in words) > _LONGEST:
         raise CannotResumeError(f"{len(chosen)} nodes are too many for a command line")
     return words, {n.unique_id for n in chosen}
+
+
+def _has_exposures(records: Mapping[str, NodeRecord]) -> bool:
+    """Whether a build counts exposures among its nodes, as it does from dbt 1.10 on."""
+    versions = {r.dbt_version for r in records.values() if r.dbt_version}
+    return all(not version.startswith(("1.7.", "1.8.", "1.9.")) for version in versions)
 
 
 def _for_ls(option: Option) -> Option:
@@ -143,16 +157,24 @@ def _nodes(output: str) -> Iterator[_Listed]:
     for line in output.splitlines():
         try:
             node = json.loads(line)
-            # What would mean something in a selector becomes a wildcard for one character.
-            name = _NOT_IN_A_TERM.sub("?", ".".join(node["fqn"]))
             yield _Listed(
                 node["unique_id"],
-                f"fqn:{name}",
+                _term(".".join(node["fqn"])),
                 tuple(node.get("depends_on", {}).get("nodes", ())),
                 node.get("config", {}).get("materialized") == "ephemeral",
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             continue  # a warning of dbt's, or of what wraps it
+
+
+def _term(name: str) -> str:
+    """A selector of one fully qualified name.
+
+    What would mean something in it becomes a wildcard for one character. The last character is one
+    anyway, in brackets: without, `fqn:shop.orders` is also all that lies in a folder `orders`.
+    """
+    plain = _NOT_IN_A_TERM.sub("?", name)
+    return f"fqn:{plain}" if plain.endswith("?") else f"fqn:{plain[:-1]}[{plain[-1]}]"
 
 
 def _compare(nodes: Sequence[_Listed], records: Mapping[str, NodeRecord]) -> None:

@@ -48,6 +48,8 @@ class Attempt:
 class Plan:
     """A trial. Where the second attempt runs `beside` the first, that one is still delivering.
 
+    `density` is the share of requests that a fault befalls; with more of them the relay would do
+    little but wait between its tries. `expires` has the tokens expire in the last attempt.
     `delivers_at` is when in the last attempt a `deliver` is started beside the live relay, and
     `deliver_dies_at` the request at which the first one at the end is killed.
     """

@@ -17,7 +17,7 @@ from real_airflow.census import kill, processes_left
 from chaos.plan import FLUSH_S, REQUESTS, START_S, Attempt, Kill, Plan
 from chaos.processes import COMMAND, PATIENCE_S, Program, Relay, Server, environment
 from chaos.story import Writer
-from chaos.verdict import Ending, differences, disagreements
+from chaos.verdict import RUN, Ending, differences, disagreements, records_in
 from dbt_relay.cli.exit_codes import UNDELIVERED
 
 if TYPE_CHECKING:
@@ -210,8 +210,8 @@ class Trial:
             name = str(run.get("run") or run.get("id") or run.get("run_id"))
             journal += self._ask("show", name)
         for ending in endings:
-            of_it = [r for r in _records(journal) if r.get("attempt") == ending.story.attempt]
-            by_key = {record.get("unique_id", "dbt_relay_run"): record for record in of_it}
+            of_it = [r for r in records_in(journal) if r.get("attempt") == ending.story.attempt]
+            by_key = {record.get("unique_id", RUN): record for record in of_it}
             told = f"journal of attempt {ending.story.attempt}"
             wrong += [f"{told}: {text}" for text in differences(ending, by_key)]
             if ending is endings[-1]:
@@ -245,12 +245,3 @@ def _after(seconds: float) -> Callable[[], bool]:
     """Tells whether so much time has passed from now on."""
     at = time.monotonic() + seconds
     return lambda: time.monotonic() >= at
-
-
-def _records(value: Any) -> list[dict[str, Any]]:
-    """The records in what `show` prints, however it wraps them."""
-    if isinstance(value, dict):
-        if str(value.get("schema")).startswith("dbt-relay/"):
-            return [value]
-        value = list(value.values())
-    return [r for item in value for r in _records(item)] if isinstance(value, list) else []

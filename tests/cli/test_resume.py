@@ -114,7 +114,7 @@ class TestRetry:
             " --profiles-dir q --target prod --vars '{x: 1}' --threads 8 --log-path l --quiet"
         )
         found = resumed(earlier(command, target_dir=tmp_path), None, command, str(tmp_path))
-        assert shlex.join(found.command) == (
+        assert [*found.command] == shlex.split(
             "uv run dbt --warn-error retry --project-dir p --profiles-dir q --target prod"
             " --vars '{x: 1}' --threads 8 --log-path l --quiet"
         )
@@ -190,8 +190,8 @@ class TestSelection:
     def test_is_what_dbt_lists_without_what_is_done(self) -> None:
         ls = Ls()
         found = resumed(earlier(exit_code=None), ls)
-        assert shlex.join(found.command) == (
-            "dbt build --select fqn:shop.b fqn:shop.c fqn:shop.of_b fqn:shop.never_started"
+        assert [*found.command] == shlex.split(
+            "dbt build --select fqn:shop.[b] fqn:shop.[c] fqn:shop.of_[b] fqn:shop.never_starte[d]"
             " --indirect-selection empty"
         )
         assert ls.calls == [f"dbt ls {AS_JSON}"]
@@ -216,10 +216,10 @@ class TestSelection:
                 f" {AS_JSON}"
             )
         ]
-        assert shlex.join(found.command) == (
+        assert [*found.command] == shlex.split(
             "dbt --log-format json --no-version-check build --vars '{x: 1}' --full-refresh"
             " --threads 8 --resource-type model --state s --quiet --fail-fast"
-            " --select fqn:shop.b --indirect-selection empty"
+            " --select fqn:shop.[b] --indirect-selection empty"
         )
 
     @pytest.mark.parametrize(
@@ -236,15 +236,33 @@ class TestSelection:
         records = {u: record(u, s) for u, s in STATUSES.items() if u.startswith(kinds[subcommand])}
         found = resumed(earlier(command, exit_code=None, records=records), Ls(), command)
         terms = [word for word in found.command if word.startswith("fqn:")]
-        assert terms == [f"fqn:shop.{name}" for name in chosen]
+        assert terms == [f"fqn:shop.{name[:-1]}[{name[-1]}]" for name in chosen]
+
+    @pytest.mark.parametrize(
+        ("command", "is_said"), [("dbt build", True), ("dbt test", True), ("dbt run", False)]
+    )
+    def test_dbt_run_of_1_7_knows_no_indirect_selection(self, command: str, is_said: bool) -> None:
+        kind = "test" if command == "dbt test" else "model"
+        records = {u: record(u, s) for u, s in STATUSES.items() if u.startswith(kind)}
+        found = resumed(earlier(command, exit_code=None, records=records), Ls(*records), command)
+        assert ("--indirect-selection" in found.command) == is_said
+
+    def test_under_warn_error_a_warning_is_not_done(self) -> None:
+        command = "dbt --warn-error test"
+        records = {
+            "test.shop.a": record("test.shop.a", "pass"),
+            "test.shop.b": record("test.shop.b", "warn"),
+        }
+        found = resumed(earlier(command, exit_code=None, records=records), Ls(*records), command)
+        assert "fqn:shop.[b]" in found.command
 
     def test_a_unit_test_runs_with_its_model(self) -> None:
         ls = Ls("model.shop.a", "model.shop.b", "unit_test.shop.of_a")
         found = resumed(earlier(exit_code=None, records=MODELS), ls)
         assert [word for word in found.command if word.startswith("fqn:")] == [
-            "fqn:shop.a",
-            "fqn:shop.b",
-            "fqn:shop.of_a",
+            "fqn:shop.[a]",
+            "fqn:shop.[b]",
+            "fqn:shop.of_[a]",
         ]
         assert found.carried == ()
 
@@ -261,8 +279,8 @@ class TestSelection:
             "model.shop.mb": record("model.shop.mb", "partial success"),
         }
         found = resumed(earlier(records=records, exit_code=None), Ls(*records))
-        assert "fqn:shop.mb" in found.command
-        assert "fqn:shop.a" not in found.command
+        assert "fqn:shop.m[b]" in found.command
+        assert "fqn:shop.[a]" not in found.command
 
 
 def announced(total: int) -> dict[str, NodeRecord]:
@@ -330,4 +348,4 @@ class TestEverythingAgain:
 
     def test_but_not_where_more_is_listed_than_was_announced(self) -> None:
         found = resumed(earlier(exit_code=None, records=announced(2)), Ls(*MODELS, "model.shop.c"))
-        assert "fqn:shop.c" in found.command
+        assert "fqn:shop.[c]" in found.command
