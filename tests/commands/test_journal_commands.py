@@ -1,6 +1,6 @@
 """`runs`, `show` and `deliver` as a newcomer meets them, with the command in a process of its own.
 
-To renew the golden files: RENEW_GOLDEN=1 python -m pytest tests/cli/test_journal_commands.py
+To renew the golden files: RENEW_GOLDEN=1 python -m pytest tests/commands/test_journal_commands.py
 """
 
 from __future__ import annotations
