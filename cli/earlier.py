@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,17 +42,28 @@ def resumption_of(
     airflow: AirflowSettings | None,
     signals: Signals,
 ) -> Resumption:
-    """How a run goes on after the attempts before it."""
-    if info.attempt is None or info.attempt < 2:
-        why = "a first try" if info.attempt else "no try of a task: --try-number says which it is"
-        return Resumption(command, (), f"nothing to resume: this is {why}")
-    return resume(
-        command,
-        earlier(journal, info, airflow),
-        attempt=info.attempt,
-        target_dir=Path(info.target_dir or "target"),
-        list_nodes=lambda argv: listing(argv, os.environ, signals),
-    )
+    """How a run goes on after the attempts before it.
+
+    StoppedError if the relay is told to stop while it finds out.
+    """
+    if info.attempt is None:
+        return Resumption(command, (), "nothing to resume: --try-number says which try this is")
+    if info.attempt == 1:
+        return Resumption(command, (), None)
+    try:
+        return resume(
+            command,
+            earlier(journal, info, airflow),
+            attempt=info.attempt,
+            target_dir=Path(info.target_dir or "target"),
+            list_nodes=lambda argv: listing(argv, os.environ, signals),
+        )
+    except StoppedError:
+        raise
+    except Exception:  # dbt must run for all that
+        traceback.print_exc()
+        why = "everything runs: the above is a fault of dbt-relay, please report it"
+        return Resumption(command, (), why)
 
 
 def earlier(journal: Journal, info: RunInfo, airflow: AirflowSettings | None) -> Earlier | None:

@@ -40,7 +40,7 @@ class Resumption:
 
     command: tuple[str, ...]
     carried: tuple[NodeRecord, ...]
-    note: str
+    note: str | None
 
 
 def resume(

@@ -100,7 +100,8 @@ def run(command: tuple[str, ...], grace: float, resume: bool, **options: Any) ->
             except StoppedError as error:
                 note("told to stop before dbt was started")
                 return error.exit_code
-            note(resumption.note)
+            if resumption.note is not None:
+                note(resumption.note)
             carried, prepared = resumption.carried, _prepare(resumption.command)
         if prepared.removed:
             note(f"{', '.join(prepared.removed)} {REMOVED}")

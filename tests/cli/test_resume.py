@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from dbt_relay.cli.earlier import resumption_of
 from dbt_relay.cli.resume import Earlier, Resumption, resume
 from dbt_relay.cli.selection import Listing
+from dbt_relay.cli.signals import Signals
 from dbt_relay.parser.records import NodeRecord, outcome_of
+from dbt_relay.sinks import Journal, RunInfo
 
 AS_JSON = "--output json --output-keys unique_id fqn depends_on config"
 STATUSES = {
@@ -170,7 +173,7 @@ class TestRetry:
         if statuses is not None:
             write_results(tmp_path, statuses)
         found = resumed(earlier(target_dir=tmp_path, **known), Ls(), target=str(tmp_path))
-        assert why in found.note
+        assert why in str(found.note)
         assert "--select" in found.command
 
     def test_does_not_mind_what_the_file_never_has(self, tmp_path: Path) -> None:
@@ -343,9 +346,35 @@ class TestEverythingAgain:
         found = resumed(known, ls, command)
         assert found.command == tuple(shlex.split(command))
         assert found.carried == ()
+        assert found.note is not None
         assert "everything runs" in found.note
         assert why in found.note
 
     def test_but_not_where_more_is_listed_than_was_announced(self) -> None:
         found = resumed(earlier(exit_code=None, records=announced(2)), Ls(*MODELS, "model.shop.c"))
         assert "fqn:shop.[c]" in found.command
+
+
+class TestBeforeDbtStarts:
+    """What `run --resume` makes of a try; nothing there may keep dbt from running."""
+
+    def found(self, attempt: int | None, journal: Any) -> Resumption:
+        info = RunInfo(command=("dbt", "build"), started_at="", attempt=attempt)
+        with Signals() as signals:
+            return resumption_of(("dbt", "build"), journal, info, airflow=None, signals=signals)
+
+    def test_a_first_try_is_nothing_to_speak_of(self) -> None:
+        assert self.found(1, None) == Resumption(("dbt", "build"), (), None)
+
+    def test_without_a_number_it_is_no_retry(self) -> None:
+        assert "--try-number" in str(self.found(None, None).note)
+
+    def test_a_fault_of_ours(self, capsys: pytest.CaptureFixture[str]) -> None:
+        found = self.found(2, "no journal")
+        assert found.command == ("dbt", "build")
+        assert "everything runs" in str(found.note)
+        assert "AttributeError" in capsys.readouterr().err
+
+    def test_nothing_known(self) -> None:
+        with Journal(None) as journal:
+            assert "nothing is known" in str(self.found(2, journal).note)
