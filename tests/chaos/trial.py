@@ -17,7 +17,7 @@ from real_airflow.census import kill, processes_left
 from chaos.plan import FLUSH_S, REQUESTS, START_S, Attempt, Kill, Plan
 from chaos.processes import COMMAND, PATIENCE_S, Program, Relay, Server, environment
 from chaos.story import Writer
-from chaos.verdict import RUN, Ending, differences, disagreements, records_in
+from chaos.verdict import RUN, Ending, differences, disagreements
 from dbt_relay.cli.exit_codes import UNDELIVERED
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Trial:
         return Program([*COMMAND, *words], self._folder, name, self._env)
 
     def _ask(self, *words: str) -> list[dict[str, Any]]:
-        """The objects that a command prints, as an array or one per line."""
+        """The objects that a command prints, one a line."""
         command = [*COMMAND, *words, "--json"]
         done = subprocess.run(
             command, env=self._env, capture_output=True, text=True, timeout=PATIENCE_S, check=False
@@ -192,11 +192,7 @@ class Trial:
         if done.returncode != 0:
             said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
             raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}: {said}")
-        try:
-            found = json.loads(done.stdout or "[]")
-        except ValueError:
-            found = [json.loads(line) for line in done.stdout.splitlines()]
-        return found if isinstance(found, list) else [found]
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def _judge(self) -> None:
         """Hold against the truth what the server has of the last attempt, and what the journal
@@ -207,10 +203,9 @@ class Trial:
         wrong += [f"server: {text}" for text in differences(endings[-1], on_server)]
         journal: list[dict[str, Any]] = []
         for run in self._ask("runs"):
-            name = str(run.get("run") or run.get("id") or run.get("run_id"))
-            journal += self._ask("show", name)
+            journal += self._ask("show", str(run["run"]))
         for ending in endings:
-            of_it = [r for r in records_in(journal) if r.get("attempt") == ending.story.attempt]
+            of_it = [r for r in journal if r.get("attempt") == ending.story.attempt]
             by_key = {record.get("unique_id", RUN): record for record in of_it}
             told = f"journal of attempt {ending.story.attempt}"
             wrong += [f"{told}: {text}" for text in differences(ending, by_key)]

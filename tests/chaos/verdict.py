@@ -138,12 +138,3 @@ def _unequal(expected: Records, found: Records) -> list[str]:
         if unequal:
             wrong.append(f"{key} (what is true, what is there): {unequal}")
     return sorted(wrong)
-
-
-def records_in(value: Any) -> list[dict[str, Any]]:
-    """The records in what `show` prints, however it wraps them."""
-    if isinstance(value, dict):
-        if str(value.get("schema")).startswith("dbt-relay/"):
-            return [value]
-        value = list(value.values())
-    return [r for item in value for r in records_in(item)] if isinstance(value, list) else []
