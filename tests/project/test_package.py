@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LAYERS = ("parser", "sinks", "cli")
+LAYERS = ("parser", "consumer", "sinks", "cli")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,188 @@
+"""What becomes of a task that waits for one dbt node: one decision, from what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from ..parser.records import NodeRecord, RunRecord
+from .wording import result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Action = Literal["wait", "success", "skip", "fail", "run"]
+"""`run` is for the waiting task to run the node itself."""
+
+FINAL: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+"""States in which Airflow leaves a task until somebody clears it."""
+_BEFORE: Final = frozenset({None, "scheduled", "queued", "restarting"})
+"""States before a try begins: Airflow still has the XComs of the try before, if there was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """The task that runs dbt.
+
+    `state` is Airflow's word, None before it was scheduled; `try_number` is None where Airflow
+    does not tell it.
+    """
+
+    state: str | None
+    try_number: int | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in FINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What to make of a node that was not part of the run, and of one that dbt skipped because
+    something before it failed. `can_run`: the waiting task has a command to run the node with."""
+
+    on_missing: Literal["fail", "skip", "success"] = "fail"
+    on_upstream_failed: Literal["fail", "skip"] = "fail"
+    can_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`reason` is for a person. `node` is the record that decided, None if its absence did."""
+
+    action: Action
+    reason: str
+    node: NodeRecord | None = None
+
+
+def decide(
+    unique_id: str,
+    node: NodeRecord | None,
+    run: RunRecord | None,
+    producer: Producer,
+    *,
+    attempt: int = 1,
+    policy: Policy | None = None,
+) -> Decision:
+    """What a task that waits for the node `unique_id` does now, in its try `attempt`.
+
+    `node` and `run` must have been read after the producer's state: then a node without a record
+    has none, once the producer has ended.
+    """
+    case = _Case(unique_id, run, producer, attempt, policy or Policy())
+    if producer.state in _BEFORE:
+        return Decision(
+            "wait", f"the task that runs dbt is {producer.state or 'not scheduled yet'}"
+        )
+    if node is not None and case.is_of_this_try(node):
+        return case.of_record(node)
+    if not producer.has_ended:
+        return Decision("wait", f"dbt has not ended this node; its task is {producer.state}")
+    return case.of_absence()
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    unique_id: str
+    run: RunRecord | None
+    producer: Producer
+    attempt: int
+    policy: Policy
+
+    def is_of_this_try(self, record: NodeRecord | RunRecord) -> bool:
+        """Whether the record is of the producer's present try, or nothing says otherwise."""
+        if record.attempt is None:  # of a saved log
+            return True
+        if self.producer.try_number is not None:
+            return record.attempt >= self.producer.try_number
+        if self.run is not None and record.attempt < (self.run.attempt or 0):
+            return False
+        # Until a try has deleted the XComs of the one before, those of the latter are there,
+        # with a run that has ended.
+        is_running = self.run is not None and self.run.state == "running"
+        return is_running or self.producer.state == "up_for_retry" or self.producer.has_ended
+
+    def of_record(self, node: NodeRecord) -> Decision:
+        said = result(node)
+        match node.outcome:
+            case "success" | "warning":
+                return Decision("success", said, node)
+            case "skipped" if node.skip_cause != "upstream_failed":
+                return Decision("skip", said, node)
+            case "skipped" if self.policy.on_upstream_failed == "skip":
+                return Decision("skip", said, node)
+            case _:
+                return self._not_succeeded(said, node)
+
+    def of_absence(self) -> Decision:
+        """The producer has ended, and the node has no record of its try."""
+        run = self.run if self.run is not None and self.is_of_this_try(self.run) else None
+        match self.producer.state:
+            case "skipped":
+                return Decision("skip", "the task that runs dbt was skipped")
+            case "upstream_failed":
+                return self._not_succeeded(
+                    "dbt was not run: a task before the one that runs it failed"
+                )
+            case "removed":
+                return self._not_succeeded(
+                    "the task that runs dbt is no longer part of the DAG: check producer_task_id"
+                )
+            case _ if run is None:
+                return self._not_succeeded(_no_record(self.producer))
+            case _:
+                return self._of_run(run)
+
+    def _of_run(self, run: RunRecord) -> Decision:
+        if run.state == "running":
+            return self._not_succeeded(
+                "the relay was killed before dbt had ended this node; if its journal is still "
+                "there, `dbt-relay deliver` on that machine publishes what it knew"
+            )
+        ended = f"exit code {run.exit_code}" if run.signal is None else run.signal
+        told = f": {run.message}" if run.message else ""
+        if run.state == "died" or run.exit_code not in (0, 1):
+            return self._not_succeeded(f"dbt ended ({ended}) before it came to this node{told}")
+        missing = _undelivered(run.delivery or {})
+        if missing:
+            return self._not_succeeded(
+                f"{missing} of this run did not get to Airflow, and this node's may be among them; "
+                "see the end of the log of the task that runs dbt"
+            )
+        reason = (
+            f"{self.unique_id} was not part of the run: `{run.command}` did not select it, or it "
+            "is an ephemeral, empty or disabled model, which dbt never runs"
+        )
+        if self.policy.on_missing == "fail":
+            return self._not_succeeded(reason)
+        return Decision(self.policy.on_missing, reason)
+
+    def _not_succeeded(self, reason: str, node: NodeRecord | None = None) -> Decision:
+        """Fail, unless another try of the producer, or a run of this node alone, may mend it."""
+        if self.producer.has_ended:
+            can_run = self.policy.can_run and self.attempt > 1
+            return Decision("run" if can_run else "fail", reason, node)
+        # The first try tells at once what failed. A later one has told it, and would be used up
+        # before the producer's own retry could mend it.
+        tells_now = self.producer.state != "up_for_retry" and self.attempt == 1
+        if tells_now and (node is None or node.outcome != "interrupted"):
+            return Decision("fail", reason, node)
+        return Decision("wait", f"{self.unique_id} has not succeeded; its run has not ended", node)
+
+
+def _no_record(producer: Producer) -> str:
+    if producer.state == "failed":
+        return (
+            "the task that runs dbt failed, and there is no record of its run: see its log. "
+            "`dbt-relay doctor` on its worker says whether it can deliver"
+        )
+    return (
+        "the task that runs dbt succeeded, and there is no record of its run: does its command "
+        "start with `dbt-relay run`? `dbt-relay doctor` on its worker says whether it can deliver"
+    )
+
+
+def _undelivered(delivery: Mapping[str, Mapping[str, int]]) -> str | None:
+    of_airflow = delivery.get("airflow", {})
+    number = of_airflow.get("waiting", 0) + of_airflow.get("rejected", 0)
+    return f"{number} record{'' if number == 1 else 's'}" if number else None
