@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from ..parser.records import NodeRecord, RunRecord
 from .wording import result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ..parser.records import NodeRecord, RunRecord
 
 Action = Literal["wait", "success", "skip", "fail", "run"]
 """`run` is for the waiting task to run the node itself."""
