@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+import json
+from typing import Any, Final, TypeGuard
 
 JsonObject = dict[str, Any]
+
+_ENCODINGS: Final = 2
 
 
 def is_object(value: Any) -> TypeGuard[JsonObject]:
@@ -22,3 +25,19 @@ def text(value: Any) -> str | None:
 
 def number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def as_sent(value: Any) -> Any:
+    """An XCom's value as it was sent.
+
+    Airflow 3.0 and 3.1 keep what comes over the API as JSON text, encoded once by a POST and twice
+    by a PATCH (apache/airflow#58900, fixed in 3.2).
+    """
+    for _ in range(_ENCODINGS):
+        if not isinstance(value, str):
+            break
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            break
+    return value

@@ -6,7 +6,6 @@ still flushing, or a journal that is delivered the next morning, would write int
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -30,8 +29,6 @@ From counting up the try to deleting the XComs of the one before, Airflow 3.3 ta
 to schedule the task and start its process. What is written on an answer that just went out of date
 is deleted with them.
 """
-
-_ENCODINGS: Final = 2
 
 
 class Attempts:
@@ -85,22 +82,6 @@ class Attempts:
             known = meaning.data.get("try_number") if isinstance(meaning, Content) else None
             self._newest, self._asked_at = number(known), now
             return self._newest
-
-
-def stored(value: Any) -> Any:
-    """An XCom's value as it was sent.
-
-    Airflow 3.0 and 3.1 keep what comes over the API as JSON text, encoded once by a POST and twice
-    by a PATCH (apache/airflow#58900, fixed in 3.2).
-    """
-    for _ in range(_ENCODINGS):
-        if not isinstance(value, str):
-            break
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            break
-    return value
 
 
 def newer(record: Record, value: Any) -> Rejected | None:

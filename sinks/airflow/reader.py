@@ -6,10 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ...parser.records import read_record
-from ...parser.values import is_array, is_object, number, text
+from ...parser.values import as_sent, is_array, is_object, number, text
 from ..base import Hold, Retry
 from .answers import Answer, Content, Missing, read_content
-from .attempts import stored
 from .session import Session
 from .sink import key_of
 
@@ -57,7 +56,7 @@ class _Reader:
         # The keys first: a page would shift if an XCom came or went between two of them.
         for key in list(dict.fromkeys(self._keys())):
             found = self._get(lambda client, token, key=key: client.xcom(key, token))
-            record = read_record(stored(found.get("value")))
+            record = read_record(as_sent(found.get("value")))
             if record is not None and key_of(record, self._to.key_prefix) == key:
                 yield record.key, record
 

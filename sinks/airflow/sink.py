@@ -6,9 +6,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ...parser.records import RunRecord
+from ...parser.values import as_sent
 from ..base import Delivered, Hold, Retry, Verdict
 from .answers import Answer, Content, Exists, Missing, read_answer, read_content
-from .attempts import Attempts, newer, stored
+from .attempts import Attempts, newer
 from .keys import xcom_key
 from .payload import xcom_value
 from .session import Session
@@ -93,7 +94,7 @@ class AirflowSink:
         content = read_content(answer, self._to)
         if not isinstance(content, Content):
             return content
-        there = stored(content.data.get("value"))
+        there = as_sent(content.data.get("value"))
         return Delivered() if there == value else newer(record, there)
 
     def _request(self, method: Write, key: str, value: dict[str, Any]) -> Answer | Retry | Hold:
