@@ -33,6 +33,10 @@ class Producer:
     try_number: int | None = None
 
     @property
+    def has_begun(self) -> bool:
+        return self.state not in _BEFORE
+
+    @property
     def has_ended(self) -> bool:
         return self.state in FINAL
 
@@ -71,7 +75,7 @@ def decide(
     has none, once the producer has ended.
     """
     case = _Case(unique_id, run, producer, attempt, policy or Policy())
-    if producer.state in _BEFORE:
+    if not producer.has_begun:
         return Decision(
             "wait", f"the task that runs dbt is {producer.state or 'not scheduled yet'}"
         )

@@ -1,6 +1,6 @@
 """Airflow as a sink: one XCom per record, over the stable REST API of Airflow 3."""
 
-from .keys import check_prefix, xcom_key
+from ...parser.keys import check_prefix, xcom_key
 from .reader import read_records
 from .settings import AirflowSettings, Login, base_url
 from .sink import AirflowSink

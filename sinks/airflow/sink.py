@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ...parser.keys import xcom_key
 from ...parser.records import RunRecord
 from ...parser.values import as_sent
 from ..base import Delivered, Hold, Retry, Verdict
 from .answers import Answer, Content, Exists, Missing, read_answer, read_content
 from .attempts import Attempts, newer
-from .keys import xcom_key
 from .payload import xcom_value
 from .session import Session
 

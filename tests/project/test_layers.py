@@ -13,6 +13,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "consumer": {"parser"},
     "sinks": {"parser"},
     "cli": {"parser", "consumer", "sinks"},
+    "provider": {"parser", "consumer"},
 }
 IMPURE = {"os", "time", "logging", "socket", "subprocess", "asyncio", "io", "pathlib", "random"}
 IMPURE |= {"datetime", "sqlite3", "urllib", "sys"}

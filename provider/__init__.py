@@ -1,0 +1,9 @@
+"""For DAGs: a task for each dbt node, fed by the one task that runs dbt.
+
+Needs Airflow 3, `pip install 'dbt-relay[airflow]'`; nothing else of dbt-relay imports Airflow.
+"""
+
+from .sensor import DbtNodeFailedError, DbtNodeSensor
+from .trigger import DbtNodeTrigger
+
+__all__ = ["DbtNodeFailedError", "DbtNodeSensor", "DbtNodeTrigger"]

@@ -1,0 +1,195 @@
+"""A task that waits for one dbt node, and ends as the node did."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    conf,
+)
+from airflow.providers.standard.hooks.subprocess import SubprocessHook
+
+from ..consumer.decision import Decision, Policy
+from .look import Waiting, look
+from .trigger import DbtNodeTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_SKIP: Final = 99
+"""The exit code by which a command skips its task, as with BashOperator."""
+
+
+class DbtNodeFailedError(AirflowException):
+    """The node did not succeed; the message is dbt's own text."""
+
+
+class DbtNodeSensor(BaseSensorOperator):
+    """Waits for the dbt node `unique_id`, which the task `producer_task_id` of the same DAG run
+    builds with `dbt-relay run`, and succeeds, is skipped or fails as docs/decisions.md says.
+
+    The modes are `poke`, `reschedule` and `deferrable=True`. In each of them the node's result is
+    in the task's log once: dbt's line of a success, or the exception with dbt's text.
+
+    :param unique_id: the node as dbt names it, `model.jaffle.orders` (templated)
+    :param producer_task_id: the task that runs dbt, with the ids of its groups (templated)
+    :param producer_map_index: which instance of it, where it is mapped; the sensor's own by default
+    :param xcom_task_id: the task that holds the records, if `dbt-relay run` was told another
+    :param key_prefix: what `dbt-relay run` was told to put before each key
+    :param on_missing: what a node is that was not part of the run: `fail`, `skip` or `success`
+    :param on_upstream_failed: `fail` or `skip` where dbt skipped the node after a failure
+    :param fallback: a command for bash that runs the node, for a later try of this task, once the
+        producer has ended (templated; `{{ task.node_name }}` is what dbt selects it by)
+    :param fallback_env: variables to add to those of the worker (templated)
+    :param fallback_cwd: where to run it (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "unique_id",
+        "producer_task_id",
+        "fallback",
+        "fallback_env",
+        "fallback_cwd",
+    )
+    template_fields_renderers = {"fallback": "bash", "fallback_env": "json"}  # noqa: RUF012 - Airflow's form
+    ui_color = "#fff1eb"
+
+    def __init__(
+        self,
+        *,
+        unique_id: str,
+        producer_task_id: str,
+        producer_map_index: int | None = None,
+        xcom_task_id: str | None = None,
+        key_prefix: str = "",
+        on_missing: Literal["fail", "skip", "success"] = "fail",
+        on_upstream_failed: Literal["fail", "skip"] = "fail",
+        fallback: str | None = None,
+        fallback_env: Mapping[str, str] | None = None,
+        fallback_cwd: str | None = None,
+        poke_interval: timedelta | float = 10,
+        deferrable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        _check(on_missing, "on_missing", ("fail", "skip", "success"))
+        _check(on_upstream_failed, "on_upstream_failed", ("fail", "skip"))
+        self.unique_id = unique_id
+        self.producer_task_id = producer_task_id
+        self.producer_map_index = producer_map_index
+        self.xcom_task_id = xcom_task_id
+        self.key_prefix = key_prefix
+        self.on_missing = on_missing
+        self.on_upstream_failed = on_upstream_failed
+        self.fallback = fallback
+        self.fallback_env = fallback_env
+        self.fallback_cwd = fallback_cwd
+        if deferrable is None:
+            deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
+        self.deferrable = deferrable
+        self._hook: SubprocessHook | None = None
+
+    @property
+    def node_name(self) -> str:
+        """What dbt's `--select` takes for the node: `orders`, `orders.v2`."""
+        return self.unique_id.split(".", 2)[-1]
+
+    def execute(self, context: Any) -> Any:
+        """Wait in this process, or in the triggerer."""
+        if self.dag and not self.dag.has_task(self.producer_task_id):
+            raise AirflowFailException(
+                f"there is no task {self.producer_task_id!r} in this DAG to wait for: give the id "
+                "of the task that runs dbt as producer_task_id, the ids of its groups included"
+            )
+        if not self.deferrable:
+            return super().execute(context)
+        if not self.poke(context):
+            self._defer(context, datetime.now(timezone.utc) + timedelta(seconds=self.timeout))
+        return None
+
+    def poke(self, context: Any) -> bool:
+        """Look once; True when the node has succeeded."""
+        return self._conclude(look(self._waiting(context)), context)
+
+    def resume(self, context: Any, event: dict[str, Any], until: str) -> None:
+        """Go on with what the trigger has found."""
+        decision = Decision(event["action"], event["reason"])
+        if not self._conclude(decision, context):
+            self._defer(context, datetime.fromisoformat(until))
+
+    def on_kill(self) -> None:
+        """Stop the fallback."""
+        if self._hook is not None:
+            self._hook.send_sigterm()
+
+    def _defer(self, context: Any, until: datetime) -> NoReturn:
+        left = until - datetime.now(timezone.utc)
+        if left <= timedelta(0):
+            raise AirflowSensorTimeout(f"{self.unique_id} has not ended after {self.timeout:.0f} s")
+        self.defer(
+            trigger=DbtNodeTrigger(self._waiting(context).to_json(), self.poke_interval),
+            method_name="resume",
+            kwargs={"until": until.isoformat()},
+            timeout=left,
+        )
+
+    def _waiting(self, context: Any) -> Waiting:
+        own = context["ti"]
+        logical_date = context["dag_run"].logical_date
+        index = self.producer_map_index
+        return Waiting(
+            unique_id=self.unique_id,
+            dag_id=own.dag_id,
+            run_id=own.run_id,
+            task_id=self.producer_task_id,
+            map_index=own.map_index if index is None else index,
+            xcom_task_id=self.xcom_task_id,
+            key_prefix=self.key_prefix,
+            logical_date=logical_date.isoformat() if logical_date else None,
+            attempt=own.try_number,
+            policy=Policy(self.on_missing, self.on_upstream_failed, self.fallback is not None),
+        )
+
+    def _conclude(self, decision: Decision, context: Any) -> bool:
+        match decision.action:
+            case "wait":
+                return False
+            case "success":
+                self.log.info("%s", decision.reason)
+                return True
+            case "skip":
+                raise AirflowSkipException(decision.reason)
+            case "fail":
+                raise DbtNodeFailedError(decision.reason)
+            case "run":
+                self._run_fallback(decision.reason)
+                return True
+
+    def _run_fallback(self, reason: str) -> None:
+        assert self.fallback is not None  # noqa: S101 - the policy said so
+        self.log.info("%s\nRunning it here: %s", reason, self.fallback)
+        self._hook = SubprocessHook()
+        ended = self._hook.run_command(
+            command=["bash", "-c", self.fallback],
+            env={**os.environ, **(self.fallback_env or {})},
+            cwd=self.fallback_cwd,
+        )
+        if ended.exit_code == _SKIP:
+            raise AirflowSkipException(f"the fallback for {self.unique_id} ended with {_SKIP}")
+        if ended.exit_code != 0:
+            raise DbtNodeFailedError(
+                f"the fallback for {self.unique_id} ended with exit code {ended.exit_code}, "
+                "see its output above"
+            )
+
+
+def _check(value: str, name: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}: it must be one of {', '.join(known)}")
