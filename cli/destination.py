@@ -42,6 +42,8 @@ class Destination:
     task_instance: dict[str, Any] = field(default_factory=dict[str, Any])
     lasting_airflow: AirflowSettings | None = None
     """Where records outlive a retry of the task that runs dbt."""
+    noted: AirflowSink | None = None
+    """Where the task gets a note at the end."""
     owns_stdout: bool = False
     in_airflow: bool = False
     workers: int = 1
@@ -80,12 +82,17 @@ class Destination:
                 settings = _airflow(options, login)
                 if options["xcom_task_id"]:
                     chosen.lasting_airflow = settings
-                chosen.sinks.append(AirflowSink(settings, note))
+                airflow = AirflowSink(settings, note)
+                chosen.sinks.append(airflow)
+                if options.get("note"):
+                    chosen.noted = airflow
             elif kind == "jsonl" and target:
                 chosen.owns_stdout |= target == "-"
                 chosen.sinks.append(_jsonl(target))
             else:
                 raise ConfigurationError(f"there is no sink {sink!r}: use airflow or jsonl:PATH")
+        if options.get("note") and chosen.noted is None:
+            chosen.notes.append("no note is written: --note needs the sink airflow")
         return chosen
 
     def run_info(
