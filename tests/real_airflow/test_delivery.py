@@ -108,7 +108,7 @@ def test_a_failing_build(airflow: Airflow, tmp_path: Path) -> None:
     assert counts.endswith(" 2 failure, 1 skipped")
     assert sorted(line.partition(" Error: ")[0] for line in failures) == [
         "- model.jaffle.broken_on_purpose: Binder",
-        "- test.jaffle.fails_on_purpose: Got 1 result, configured to fail if != 0",
+        "- test.jaffle.fails_on_purpose: Got 5 results, configured to fail if != 0",
     ]
 
     xcoms = airflow.xcoms("command", run_id, TASK)
