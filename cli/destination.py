@@ -42,8 +42,11 @@ class Destination:
     task_instance: dict[str, Any] = field(default_factory=dict[str, Any])
     lasting_airflow: AirflowSettings | None = None
     """Where records outlive a retry of the task that runs dbt."""
+    noted: AirflowSink | None = None
+    """Where the task gets a note at the end."""
     owns_stdout: bool = False
     in_airflow: bool = False
+    """Whether this is the work of an Airflow task, be it on a worker or elsewhere."""
     workers: int = 1
     flush_timeout: float = 30.0
     is_strict: bool = False
@@ -57,7 +60,7 @@ class Destination:
         chosen = cls(
             attempt=options["try_number"],
             task_instance={name: options[name] for name in (*_CONTEXT, "map_index")},
-            in_airflow="AIRFLOW_CTX_TASK_ID" in environ,
+            in_airflow=names_task(options, environ),
             workers=options["workers"],
             flush_timeout=options["flush_timeout"],
             is_strict=options["strict_delivery"],
@@ -80,12 +83,17 @@ class Destination:
                 settings = _airflow(options, login)
                 if options["xcom_task_id"]:
                     chosen.lasting_airflow = settings
-                chosen.sinks.append(AirflowSink(settings, note))
+                airflow = AirflowSink(settings, note)
+                chosen.sinks.append(airflow)
+                if options.get("note"):
+                    chosen.noted = airflow
             elif kind == "jsonl" and target:
                 chosen.owns_stdout |= target == "-"
                 chosen.sinks.append(_jsonl(target))
             else:
                 raise ConfigurationError(f"there is no sink {sink!r}: use airflow or jsonl:PATH")
+        if options.get("note") and chosen.noted is None:
+            chosen.notes.append("no note is written: --note needs the sink airflow")
         return chosen
 
     def run_info(
@@ -105,6 +113,11 @@ class Destination:
     def open(self, run: JournalRun) -> Delivery:
         """The delivery, with its threads running: not before the child has been forked."""
         return Delivery(run, self.sinks, workers=self.workers)
+
+
+def names_task(options: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    """Whether a task of Airflow is named: by Airflow on its worker, by the options elsewhere."""
+    return "AIRFLOW_CTX_TASK_ID" in environ or all(options[name] for name in _CONTEXT)
 
 
 def reopen(

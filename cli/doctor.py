@@ -20,7 +20,7 @@ from ..parser import Event, EventReader, Run
 from ..sinks.airflow.checks import Check, check_airflow
 from . import dbt, exit_codes
 from .arguments import position_of_dbt
-from .destination import ConfigurationError, airflow_of
+from .destination import ConfigurationError, airflow_of, names_task
 from .options import CREDENTIALS, delivery_options
 from .state import state_dir
 
@@ -80,7 +80,7 @@ def _airflow(options: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator
     except ConfigurationError as error:
         yield Check("FAIL", "the settings for Airflow cannot work", error.message)
         return
-    is_wanted = "AIRFLOW_CTX_TASK_ID" in environ or "airflow" in options["sinks"]
+    is_wanted = names_task(options, environ) or "airflow" in options["sinks"]
     if missing:
         remedy = f"set {' and '.join(missing)}"
         if is_wanted:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import exit_codes, report
 from .state import deliver_command, make_room
+from .task_note import task_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .relay import Relay
 
 _RUN_RECORD_TIMEOUT = 5.0
+_NOTE_TIMEOUT = 5.0
 
 
 def now() -> str:
@@ -72,6 +74,15 @@ def end(
     delivery.flush(min(_RUN_RECORD_TIMEOUT, flush_timeout), interrupted)
 
     figures = delivery.figures()
+    if destination.noted is not None:
+        trouble = destination.noted.write_note(
+            task_note(record, failed),
+            attempt=destination.attempt,
+            timeout=min(_NOTE_TIMEOUT, flush_timeout),
+            interrupted=interrupted,
+        )
+        if trouble is not None:
+            console.say(f"relay: the task's note is not written: {trouble}")
     if relay.malformed:
         console.say(
             f"relay: {relay.malformed} events of dbt's log arrived in pieces and were not read"

@@ -29,7 +29,8 @@ _SINK: Final = (
         multiple=True,
         metavar="SINK",
         help="Where records go: 'airflow', or 'jsonl:PATH' ('jsonl:-' is stdout). Repeatable. "
-        "Default: airflow inside an Airflow task, none elsewhere.",
+        "Default: airflow where --dag-id, --run-id and --task-id are known, as in an Airflow task; "
+        "none elsewhere.",
     ),
 )
 _CONNECTION: Final = (

@@ -76,6 +76,12 @@ FLUSH_WHEN_TOLD_TWICE: Final = 1.0
     help="On a task's second try and later: run what had not succeeded before, and publish the "
     "rest again.",
 )
+@option(
+    "--note/--no-note",
+    default=False,
+    help="Write how the run went as the note of the task, which Airflow's grid shows. A person's "
+    "note stays.",
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(command: tuple[str, ...], grace: float, resume: bool, **options: Any) -> int:
     destination = Destination.choose(options, os.environ)

@@ -39,7 +39,8 @@ class Request:
 
 class FakeAirflow:
     """Use as a context manager. `xcoms` holds what was committed to task `dbt`, by key, for each
-    map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`.
+    map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`, and
+    `notes` are its notes by map index.
 
     `faults` befall the writes, `read_faults` the reads below a DAG run and `other_faults` the rest,
     a login for example: one each, in this order. A stall or a drip lasts `patience` seconds.
@@ -69,6 +70,7 @@ class FakeAirflow:
             task: {index: {} for index in map_indexes} for task in ("dbt", "results")
         }
         self.xcoms = self.tasks["dbt"]
+        self.notes: dict[int, str] = {}
         self.try_number = 1
         self.valid: dict[str, str] = {"op-0": "op", "viewer-0": "viewer"}
         self.expired: set[str] = set()
@@ -227,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if index not in place:
                     return Answer(404, detail("Task instance is mapped, add the map_index value"))
                 known = {"state": "running", "try_number": airflow.try_number, "map_index": index}
-                return Answer(200, {"task_id": task, **known})
+                return Answer(200, {"task_id": task, "note": airflow.notes.get(index), **known})
             if len(parts) > 6:
                 values, key = place.get(int(options.get("map_index", -1)), {}), parts[6]
                 if key not in values:
@@ -248,6 +250,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/api/v2/version":
             known = {"version": airflow.version, "git_version": None}
             return airflow.version_answer or Answer(200, known)
+        if self.command == "PATCH":
+            return self._note(json.loads(body))
         if self.path.partition("?")[0] == "/api/v2/dags":
             with airflow.lock:
                 return self._unauthorized() or airflow.dags_answer
@@ -261,6 +265,26 @@ class _Handler(BaseHTTPRequestHandler):
             token = f"{user}-{len(airflow.valid) + len(airflow.expired)}"
             airflow.valid[token] = user
         return Answer(201, {"access_token": token})
+
+    def _note(self, content: dict[str, Any]) -> Answer:
+        """A task instance changed: its note and nothing else."""
+        airflow = self.airflow
+        path, _, query = self.path.partition("?")
+        *_, dag, _, run, _, task, index = (unquote(part) for part in path.split("/"))
+        with airflow.lock:
+            refused = self._unauthorized()
+            if refused is not None:
+                return refused
+            if airflow.valid[self._token()] == "viewer":
+                return Answer(403, detail("Forbidden"))
+            if query != "update_mask=note" or len(content["note"]) > 1000:
+                return Answer(422, detail([{"msg": "String should have at most 1000 characters"}]))
+            refused = self._absent(dag, run, task)
+            if refused is None and int(index) not in airflow.xcoms:
+                refused = Answer(404, detail([f"The Task Instance with map_index: `{index}`"]))
+            if refused is None:
+                airflow.notes[int(index)] = content["note"]
+        return refused or Answer(200, {"task_instances": [{"task_id": task}], "total_entries": 1})
 
     def _write(self, request: Request, body: bytes) -> None:
         airflow = self.airflow

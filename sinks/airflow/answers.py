@@ -47,8 +47,8 @@ class Answer:
         except (ValueError, TypeError, KeyError, RecursionError):
             return ""
         if is_array(detail):
-            words = [d["msg"] for d in detail if is_object(d) and "msg" in d]
-            detail = "; ".join(str(word) for word in words)
+            words = [d.get("msg") if is_object(d) else d for d in detail]
+            detail = "; ".join(str(word) for word in words if word)
         elif is_object(detail):
             detail = detail.get("message") or detail.get("reason") or ""
         return " ".join(str(detail or "").split())[:_SHOWN]

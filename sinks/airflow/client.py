@@ -88,6 +88,15 @@ class Client:
         index = self._to.map_index
         return self._get(token, "taskInstances", task_id, *([str(index)] if index >= 0 else []))
 
+    def write_note(self, note: str, token: str) -> Answer | Retry | Hold:
+        """Replace the note of the task that runs dbt, and nothing else of it.
+
+        Without a map index Airflow 3.3 would write that of every instance of a mapped task.
+        """
+        path = self._path("taskInstances", self._to.task_id, str(self._to.map_index))
+        body = json.dumps({"note": note})
+        return self.ask("PATCH", path + "?update_mask=note", token=token, body=body)
+
     def dag_run(self, token: str) -> Answer | Retry | Hold:
         return self._get(token)
 

@@ -13,6 +13,7 @@ from .answers import Answer, Content, Exists, Missing, read_answer, read_content
 from .attempts import Attempts, newer
 from .payload import xcom_value
 from .session import Session
+from .task_note import write_task_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,24 @@ class AirflowSink:
         if not isinstance(verdict, Retry):
             self._note_version()
         return verdict
+
+    def write_note(
+        self,
+        compose: Callable[[str], str | None],
+        *,
+        attempt: int | None,
+        timeout: float,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> str | None:
+        """Write the note of the task that runs dbt: see `write_task_note`."""
+        return write_task_note(
+            self._session,
+            self._to,
+            compose,
+            attempt=attempt,
+            timeout=timeout,
+            interrupted=interrupted,
+        )
 
     def close(self) -> None:
         self._session.close()

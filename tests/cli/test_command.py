@@ -121,6 +121,23 @@ def test_inside_airflow_without_an_address_dbt_runs_all_the_same() -> None:
     assert "no event of dbt's log came through" in second
 
 
+def test_outside_a_worker_three_ids_make_it_a_task() -> None:
+    ids = {"DAG_ID": "d", "RUN_ID": "r", "TASK_ID": "t"}
+    named = {f"DBT_RELAY_{name}": value for name, value in ids.items()}
+    done = relay("run", "--", "echo", "ran", **named)
+    assert "to have them in XCom, set DBT_RELAY_AIRFLOW_URL and" in done.stderr
+    del named["DBT_RELAY_RUN_ID"]
+    assert "XCom" not in relay("run", "--", "echo", "ran", **named).stderr
+
+
+def test_a_note_that_no_task_can_get() -> None:
+    done = relay("run", "--note", "--", "echo", "ran")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[0] == (
+        "relay: no note is written: --note needs the sink airflow"
+    )
+
+
 def test_the_last_line_of_an_airflow_task_is_a_json_summary() -> None:
     done = relay("replay", str(CORPUS / "1.7.20/example_debug.jsonl.gz"), **CONTEXT)
     summary = json.loads(done.stdout.splitlines()[-1])

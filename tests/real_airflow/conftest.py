@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .airflow import Airflow
+from .kubernetes import Kubernetes
 from .server import Server
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-DAGS = ("dbt_build", "command", "command_twice", "command_timeout", "command_mapped")
+EXAMPLES = ("dbt_build", "kubernetes_pod")
+DAGS = (*EXAMPLES, "command", "command_twice", "command_timeout", "command_mapped")
 
 
 def _executable(path: Path, variable: str) -> Path:
@@ -28,32 +30,50 @@ def _executable(path: Path, variable: str) -> Path:
     return path.absolute()
 
 
+def _project(folder: Path) -> Path:
+    """A copy of the example project."""
+    ignored = shutil.ignore_patterns("target", "logs")
+    return shutil.copytree(ROOT / "examples/jaffle", folder / "jaffle", ignore=ignored)
+
+
+def _programs() -> str:
+    """A PATH that leads to dbt-relay and dbt."""
+    programs = Path(os.environ.get("DBT_RELAY_TEST_BIN") or ROOT / ".venv/bin")
+    for program in ("dbt-relay", "dbt"):
+        _executable(programs / program, "DBT_RELAY_TEST_BIN")
+    return f"{programs.absolute()}{os.pathsep}{os.environ['PATH']}"
+
+
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
+    """The cluster that this Airflow's pod operators find."""
+    folder = tmp_path_factory.mktemp("kubernetes")
+    with Kubernetes(folder, _project(folder), _programs()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) -> Iterator[Airflow]:
     """An Airflow whose workers are set up as the example's README says, with the USER role."""
     executable = _executable(
         Path(os.environ.get("DBT_RELAY_TEST_AIRFLOW") or ROOT / ".venv-airflow/bin/airflow"),
         "DBT_RELAY_TEST_AIRFLOW",
     )
-    programs = Path(os.environ.get("DBT_RELAY_TEST_BIN") or ROOT / ".venv/bin")
-    for program in ("dbt-relay", "dbt"):
-        _executable(programs / program, "DBT_RELAY_TEST_BIN")
-
+    programs = _programs()
     home = tmp_path_factory.mktemp("airflow")
-    project = home / "jaffle"
-    shutil.copytree(
-        ROOT / "examples/jaffle", project, ignore=shutil.ignore_patterns("target", "logs")
-    )
+    project = _project(home)
     server = Server(executable, home, _inherited())
     server.environ |= {
-        "PATH": f"{programs.absolute()}{os.pathsep}{os.environ['PATH']}",
+        "PATH": programs,
+        "KUBECONFIG": str(kubernetes.config),
         "DBT_PROJECT_DIR": str(project),
         "DBT_RELAY_AIRFLOW_URL": server.url,
         "DBT_RELAY_AIRFLOW_USERNAME": "user",
         "DBT_RELAY_AIRFLOW_PASSWORD": server.passwords["user"],
     }
     server.dags.mkdir()
-    for dag_file in (ROOT / "examples/airflow/dbt_build.py", *HERE.glob("dags/*.py")):
+    examples = [ROOT / f"examples/airflow/{name}.py" for name in EXAMPLES]
+    for dag_file in (*examples, *HERE.glob("dags/*.py")):
         shutil.copy(dag_file, server.dags)
     try:
         server.start()

@@ -92,7 +92,7 @@ def test_each_node_is_written_once(airflow: Airflow, build: Build) -> None:
 def test_a_failing_build(airflow: Airflow, tmp_path: Path) -> None:
     """Fails the task with dbt's exit code, having delivered what the other sink got."""
     path = tmp_path / "records.jsonl"
-    command = f"dbt-relay run --sink airflow --sink jsonl:{path} -- dbt build"
+    command = f"dbt-relay run --note --sink airflow --sink jsonl:{path} -- dbt build"
     run_id, state = airflow.run("command", {"command": command})
 
     assert state == "failed"
@@ -103,6 +103,13 @@ def test_a_failing_build(airflow: Airflow, tmp_path: Path) -> None:
         "model.jaffle.broken_on_purpose",
         "test.jaffle.fails_on_purpose",
     }
+
+    counts, *failures = airflow.ti("command", run_id, TASK)["note"].splitlines()
+    assert counts.endswith(" 2 failure, 1 skipped")
+    assert sorted(line.partition(" Error: ")[0] for line in failures) == [
+        "- model.jaffle.broken_on_purpose: Binder",
+        "- test.jaffle.fails_on_purpose: Got 5 results, configured to fail if != 0",
+    ]
 
     xcoms = airflow.xcoms("command", run_id, TASK)
     records = records_of(path)
@@ -190,7 +197,7 @@ def test_a_mapped_task(airflow: Airflow) -> None:
 def test_a_retry_replaces_the_records_of_the_first_try(airflow: Airflow) -> None:
     command = (
         "if [ $AIRFLOW_CTX_TRY_NUMBER = 1 ]; then seed=raw_orders; else seed=raw_customers; fi;"
-        " dbt-relay run -- dbt seed --select $seed && [ $seed = raw_customers ]"
+        " dbt-relay run --note -- dbt seed --select $seed && [ $seed = raw_customers ]"
     )
     run_id, state = airflow.run("command_twice", {"command": command})
 
@@ -199,5 +206,9 @@ def test_a_retry_replaces_the_records_of_the_first_try(airflow: Airflow) -> None
     assert xcoms.keys() == {RUN, "seed.jaffle.raw_customers"}
     assert xcoms["seed.jaffle.raw_customers"]["attempt"] == 2
     assert xcoms[RUN]["attempt"] == 2
+    # Airflow keeps a note over a retry; had it changed the first try's state, there were no second.
+    assert airflow.ti("command_twice", run_id, TASK)["note"] == (
+        "dbt-relay: 1 node: 1 success (try 2)"
+    )
     written = {write.key for write in airflow.audit("command_twice", run_id)}
     assert "seed.jaffle.raw_orders" in written  # by the first try

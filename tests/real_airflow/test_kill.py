@@ -31,7 +31,7 @@ def slow_command(marker: str) -> str:
     """Two queries of minutes; every process of it carries `marker` in its environment."""
     return (
         f"MARKER={marker} JAFFLE_DUCKDB=target/slow.duckdb"
-        " dbt-relay run -- dbt run --select tag:slow --vars 'slow: true'"
+        " dbt-relay run --note -- dbt run --select tag:slow --vars 'slow: true'"
     )
 
 
@@ -42,6 +42,7 @@ def assert_ended_well(airflow: Airflow, dag_id: str, run_id: str, marker: str) -
     assert xcoms.keys() == {RUN, *SLOW}
     assert {xcoms[key]["outcome"] for key in SLOW} == {"interrupted"}
     assert xcoms[RUN]["state"] in {"finished", "died"}
+    assert "2 interrupted" in airflow.ti(dag_id, run_id, TASK)["note"]
     assert airflow.wait(dag_id, run_id) == "failed"
 
 
