@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from .wording import result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..parser.records import NodeRecord, RunRecord
 
@@ -84,6 +84,16 @@ def decide(
     if not producer.has_ended:
         return Decision("wait", f"dbt has not ended this node; its task is {producer.state}")
     return case.of_absence()
+
+
+def combine(decisions: Sequence[Decision]) -> Decision:
+    """What a task does that waits for several nodes, all of them decided: it fails if one did, runs
+    them if one is to be run, and is skipped if none succeeded. Its reason tells of each once."""
+    if len(decisions) == 1:
+        return decisions[0]
+    ranked: tuple[Action, ...] = ("wait", "fail", "run", "success", "skip")
+    first = min(decisions, key=lambda decision: ranked.index(decision.action))
+    return Decision(first.action, "\n".join(decision.reason for decision in decisions))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A task that waits for one dbt node, and ends as the node did."""
+"""A task that waits for a dbt node, and ends as the node did."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
 
 from ..consumer.decision import Decision, Policy
-from .look import Waiting, look
+from ..consumer.look import Waiting, look
+from .reader import TaskReader
 from .trigger import DbtNodeTrigger
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _SKIP: Final = 99
 
 
 class DbtNodeFailedError(AirflowException):
-    """The node did not succeed; the message is dbt's own text."""
+    """A node did not succeed; the message is dbt's own text."""
 
 
 class DbtNodeSensor(BaseSensorOperator):
@@ -38,7 +39,8 @@ class DbtNodeSensor(BaseSensorOperator):
     The modes are `poke`, `reschedule` and `deferrable=True`. In each of them the node's result is
     in the task's log once: dbt's line of a success, or the exception with dbt's text.
 
-    :param unique_id: the node as dbt names it, `model.jaffle.orders` (templated)
+    :param unique_id: the node as dbt names it, `model.jaffle.orders`; or several, of which one that
+        fails makes the task fail (templated)
     :param producer_task_id: the task that runs dbt, with the ids of its groups (templated)
     :param producer_map_index: which instance of it, where it is mapped; the sensor's own by default
     :param xcom_task_id: the task that holds the records, if `dbt-relay run` was told another
@@ -47,6 +49,7 @@ class DbtNodeSensor(BaseSensorOperator):
     :param on_upstream_failed: `fail` or `skip` where dbt skipped the node after a failure
     :param fallback: a command for bash that runs the node, for a later try of this task, once the
         producer has ended (templated; `{{ task.node_name }}` is what dbt selects it by)
+    :param node_name: what `--select` takes for it: by default the end of the first `unique_id`
     :param fallback_env: variables to add to those of the worker (templated)
     :param fallback_cwd: where to run it (templated)
     """
@@ -64,7 +67,7 @@ class DbtNodeSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        unique_id: str,
+        unique_id: str | Sequence[str],
         producer_task_id: str,
         producer_map_index: int | None = None,
         xcom_task_id: str | None = None,
@@ -72,6 +75,7 @@ class DbtNodeSensor(BaseSensorOperator):
         on_missing: Literal["fail", "skip", "success"] = "fail",
         on_upstream_failed: Literal["fail", "skip"] = "fail",
         fallback: str | None = None,
+        node_name: str | None = None,
         fallback_env: Mapping[str, str] | None = None,
         fallback_cwd: str | None = None,
         poke_interval: timedelta | float = 10,
@@ -89,17 +93,14 @@ class DbtNodeSensor(BaseSensorOperator):
         self.on_missing = on_missing
         self.on_upstream_failed = on_upstream_failed
         self.fallback = fallback
+        self.node_name = node_name or _first(unique_id).split(".", 2)[-1]
         self.fallback_env = fallback_env
         self.fallback_cwd = fallback_cwd
         if deferrable is None:
             deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.deferrable = deferrable
+        self._known: dict[str, Decision] = {}
         self._hook: SubprocessHook | None = None
-
-    @property
-    def node_name(self) -> str:
-        """What dbt's `--select` takes for the node: `orders`, `orders.v2`."""
-        return self.unique_id.split(".", 2)[-1]
 
     def execute(self, context: Any) -> Any:
         """Wait in this process, or in the triggerer."""
@@ -116,12 +117,12 @@ class DbtNodeSensor(BaseSensorOperator):
 
     def poke(self, context: Any) -> bool:
         """Look once; True when the node has succeeded."""
-        return self._conclude(look(self._waiting(context)), context)
+        return self._conclude(look(self._waiting(context), TaskReader(), self._known))
 
     def resume(self, context: Any, event: dict[str, Any], until: str) -> None:
         """Go on with what the trigger has found."""
         decision = Decision(event["action"], event["reason"])
-        if not self._conclude(decision, context):
+        if not self._conclude(decision):
             self._defer(context, datetime.fromisoformat(until))
 
     def on_kill(self) -> None:
@@ -132,7 +133,7 @@ class DbtNodeSensor(BaseSensorOperator):
     def _defer(self, context: Any, until: datetime) -> NoReturn:
         left = until - datetime.now(timezone.utc)
         if left <= timedelta(0):
-            raise AirflowSensorTimeout(f"{self.unique_id} has not ended after {self.timeout:.0f} s")
+            raise AirflowSensorTimeout(f"{self.node_name} has not ended after {self.timeout:.0f} s")
         self.defer(
             trigger=DbtNodeTrigger(self._waiting(context).to_json(), self.poke_interval),
             method_name="resume",
@@ -145,7 +146,9 @@ class DbtNodeSensor(BaseSensorOperator):
         logical_date = context["dag_run"].logical_date
         index = self.producer_map_index
         return Waiting(
-            unique_id=self.unique_id,
+            unique_ids=(self.unique_id,)
+            if isinstance(self.unique_id, str)
+            else tuple(self.unique_id),
             dag_id=own.dag_id,
             run_id=own.run_id,
             task_id=self.producer_task_id,
@@ -157,7 +160,7 @@ class DbtNodeSensor(BaseSensorOperator):
             policy=Policy(self.on_missing, self.on_upstream_failed, self.fallback is not None),
         )
 
-    def _conclude(self, decision: Decision, context: Any) -> bool:
+    def _conclude(self, decision: Decision) -> bool:
         match decision.action:
             case "wait":
                 return False
@@ -182,12 +185,16 @@ class DbtNodeSensor(BaseSensorOperator):
             cwd=self.fallback_cwd,
         )
         if ended.exit_code == _SKIP:
-            raise AirflowSkipException(f"the fallback for {self.unique_id} ended with {_SKIP}")
+            raise AirflowSkipException(f"the fallback for {self.node_name} ended with {_SKIP}")
         if ended.exit_code != 0:
             raise DbtNodeFailedError(
-                f"the fallback for {self.unique_id} ended with exit code {ended.exit_code}, "
+                f"the fallback for {self.node_name} ended with exit code {ended.exit_code}, "
                 "see its output above"
             )
+
+
+def _first(unique_id: str | Sequence[str]) -> str:
+    return unique_id if isinstance(unique_id, str) else unique_id[0]
 
 
 def _check(value: str, name: str, known: tuple[str, ...]) -> None:

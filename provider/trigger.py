@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from ..consumer.decision import FINAL
-from .look import Waiting, look, producer_state
+from ..consumer.decision import FINAL, Decision
+from ..consumer.look import Waiting, look
+from .reader import TaskReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +23,7 @@ _KEPT: Final = 1000
 
 
 class DbtNodeTrigger(BaseTrigger):
-    """Fires once, with the decision on a node: `{"action": …, "reason": …}`.
+    """Fires once, with the decision on the nodes: `{"action": …, "reason": …}`.
 
     Holds nothing that a restart of the triggerer would lose, and logs nothing: what is logged here
     is in the task's log too.
@@ -40,38 +41,35 @@ class DbtNodeTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until there is a decision. The looks of many triggers spread by themselves."""
-        waiting = Waiting.from_json(self.waiting)
+        waiting, known = Waiting.from_json(self.waiting), dict[str, Decision]()
+        reader = _SharingReader(self.poll_interval / 2)
         while True:
-            decision = await sync_to_async(look)(waiting, self._state)
+            decision = await sync_to_async(look)(waiting, reader, known)
             if decision.action != "wait":
                 yield TriggerEvent({"action": decision.action, "reason": decision.reason})
                 return
             jitter = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
             await asyncio.sleep(self.poll_interval * jitter)
 
-    def _state(self, waiting: Waiting) -> str | None:
-        return _STATES.get(waiting, younger_than=self.poll_interval / 2)
 
+class _SharingReader(TaskReader):
+    """Asks for the state of a task that runs dbt once for all the nodes that wait for it."""
 
-class _States:
-    """The states of the tasks that run dbt, asked once for all the nodes that wait for the same."""
+    _asking: Final = threading.Lock()
+    _known: Final[dict[tuple[str, str, str, int], tuple[float, str | None]]] = {}
 
-    def __init__(self) -> None:
-        self._asking = threading.Lock()
-        self._known: dict[tuple[str, str, str, int], tuple[float, str | None]] = {}
+    def __init__(self, younger_than: float) -> None:
+        self._younger_than = younger_than
 
-    def get(self, waiting: Waiting, younger_than: float) -> str | None:
-        """The state; a final one is always asked anew, as somebody may have cleared the task."""
+    def state(self, waiting: Waiting) -> str | None:
+        """A final state is always asked anew, as somebody may have cleared the task."""
         with self._asking:
             now = time.monotonic()
             at, state = self._known.get(waiting.producer, (float("-inf"), None))
-            if now - at < younger_than and state not in FINAL:
+            if now - at < self._younger_than and state not in FINAL:
                 return state
-            state = producer_state(waiting)
+            state = super().state(waiting)
             if len(self._known) >= _KEPT:
                 self._known.clear()
             self._known[waiting.producer] = now, state
             return state
-
-
-_STATES: Final = _States()

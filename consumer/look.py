@@ -1,0 +1,96 @@
+"""One look at the nodes that a task waits for: what is read, in which order, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from ..parser.keys import xcom_key
+from ..parser.records import NodeRecord, RunRecord, read_record
+from ..parser.values import as_sent
+from .decision import Decision, Policy, Producer, combine, decide
+
+R = TypeVar("R", NodeRecord, RunRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A task that waits for nodes: for which, of what run, and in which try of its own.
+
+    `task_id` runs dbt, and holds the XComs unless `xcom_task_id` names another. `logical_date` is
+    the DAG run's, in ISO 8601, None if it has none.
+    """
+
+    unique_ids: tuple[str, ...]
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    xcom_task_id: str | None = None
+    key_prefix: str = ""
+    logical_date: str | None = None
+    attempt: int = 1
+    policy: Policy = field(default_factory=Policy)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Waiting:
+        """Of `to_json`, also after JSON has made a list of the tuple."""
+        ids, policy = tuple(value["unique_ids"]), Policy(**value["policy"])
+        return cls(**{**value, "unique_ids": ids, "policy": policy})
+
+    @property
+    def producer(self) -> tuple[str, str, str, int]:
+        """The task instance that runs dbt."""
+        return self.dag_id, self.run_id, self.task_id, self.map_index
+
+
+class Reader(Protocol):
+    """How a look reads Airflow; each method is one call."""
+
+    def state(self, waiting: Waiting) -> str | None:
+        """Airflow's word on the task that runs dbt; None if it is not scheduled yet."""
+        ...
+
+    def xcom(self, waiting: Waiting, key: str) -> Any:
+        """A value, None where there is none."""
+        ...
+
+    def try_number(self, waiting: Waiting) -> int | None:
+        """The try that Airflow is at of the task that runs dbt, None where it does not tell."""
+        ...
+
+
+def look(waiting: Waiting, reader: Reader, known: dict[str, Decision]) -> Decision:
+    """What the task does now; `known` is what earlier looks have decided, and is added to.
+
+    Costs one call for the state, one for a node's record once dbt's task has begun, and up to two
+    more for each node that is decided.
+    """
+    producer = Producer(reader.state(waiting))
+    for unique_id in waiting.unique_ids:
+        if unique_id not in known:
+            decision = _look_at(unique_id, waiting, reader, producer)
+            if decision.action == "wait":
+                return decision
+            known[unique_id] = decision
+    return combine([known[unique_id] for unique_id in waiting.unique_ids])
+
+
+def _look_at(unique_id: str, waiting: Waiting, reader: Reader, producer: Producer) -> Decision:
+    node = run = None
+    if producer.has_begun:
+        key = xcom_key(unique_id, waiting.key_prefix)
+        node = _record(reader.xcom(waiting, key), NodeRecord)
+    if node is not None or producer.has_ended:
+        run = _record(reader.xcom(waiting, waiting.key_prefix + RunRecord.key), RunRecord)
+    if node is not None:
+        producer = Producer(producer.state, reader.try_number(waiting))
+    return decide(unique_id, node, run, producer, attempt=waiting.attempt, policy=waiting.policy)
+
+
+def _record(value: Any, kind: type[R]) -> R | None:
+    record = read_record(as_sent(value))
+    return record if isinstance(record, kind) else None

@@ -1,0 +1,58 @@
+"""Reading XComs and states with the task SDK: no credentials, in a worker and in the triggerer."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from airflow.sdk.execution_time.xcom import XCom
+
+if TYPE_CHECKING:
+    from ..consumer.look import Waiting
+
+
+class TaskReader:
+    """Reads as the task itself may. See consumer.look.Reader."""
+
+    def state(self, waiting: Waiting) -> str | None:
+        states = RuntimeTaskInstance.get_task_states(
+            dag_id=waiting.dag_id,
+            task_ids=[waiting.task_id],
+            run_ids=[waiting.run_id],
+            map_index=waiting.map_index,
+        )
+        index = f"_{waiting.map_index}" if waiting.map_index >= 0 else ""
+        state = states.get(waiting.run_id, {}).get(waiting.task_id + index)
+        return None if state is None else str(state)
+
+    def xcom(self, waiting: Waiting, key: str) -> Any:
+        return XCom.get_one(
+            key=key,
+            dag_id=waiting.dag_id,
+            run_id=waiting.run_id,
+            task_id=waiting.xcom_task_id or waiting.task_id,
+            map_index=waiting.map_index,
+        )
+
+    def try_number(self, waiting: Waiting) -> int | None:
+        """The SDK tells the try of another task only through "its latest before a logical date"
+        (Airflow 3.2 and later), so not for a DAG run that has no such date."""
+        if waiting.logical_date is None:
+            return None
+        try:
+            from airflow.sdk.execution_time.comms import GetPreviousTI  # noqa: PLC0415
+        except ImportError:
+            return None
+        after = datetime.fromisoformat(waiting.logical_date) + timedelta(microseconds=1)
+        question = GetPreviousTI(
+            dag_id=waiting.dag_id,
+            task_id=waiting.task_id,
+            logical_date=after,
+            map_index=waiting.map_index,
+        )
+        answer: Any = task_runner.SUPERVISOR_COMMS.send(question)
+        latest = getattr(answer, "task_instance", None)
+        is_ours = latest is not None and latest.run_id == waiting.run_id
+        return latest.try_number if is_ours else None
