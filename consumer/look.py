@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from ..parser.keys import xcom_key
@@ -66,31 +67,47 @@ class Reader(Protocol):
 def look(waiting: Waiting, reader: Reader, known: dict[str, Decision]) -> Decision:
     """What the task does now; `known` is what earlier looks have decided, and is added to.
 
-    Costs one call for the state, one for a node's record once dbt's task has begun, and up to two
-    more for each node that is decided.
+    Costs one call for the state, one for a node's record once dbt's task has begun, and two more
+    in a look that decides.
     """
-    producer = Producer(reader.state(waiting))
+    now = _Look(waiting, reader)
     for unique_id in waiting.unique_ids:
         if unique_id not in known:
-            decision = _look_at(unique_id, waiting, reader, producer)
+            decision = now.at(unique_id)
             if decision.action == "wait":
                 return decision
             known[unique_id] = decision
     return combine([known[unique_id] for unique_id in waiting.unique_ids])
 
 
-def _look_at(unique_id: str, waiting: Waiting, reader: Reader, producer: Producer) -> Decision:
-    node = run = None
-    if producer.has_begun:
-        key = xcom_key(unique_id, waiting.key_prefix)
-        node = _record(reader.xcom(waiting, key), NodeRecord)
-    if node is not None or producer.has_ended:
-        run = _record(reader.xcom(waiting, waiting.key_prefix + RunRecord.key), RunRecord)
-    if node is not None:
-        producer = Producer(producer.state, reader.try_number(waiting))
-    return decide(unique_id, node, run, producer, attempt=waiting.attempt, policy=waiting.policy)
+class _Look:
+    """The state first, then records: what was written before the end is then seen with it."""
 
+    def __init__(self, waiting: Waiting, reader: Reader) -> None:
+        self._waiting = waiting
+        self._reader = reader
+        self._producer = Producer(reader.state(waiting))
 
-def _record(value: Any, kind: type[R]) -> R | None:
-    record = read_record(as_sent(value))
-    return record if isinstance(record, kind) else None
+    def at(self, unique_id: str) -> Decision:
+        node = run = None
+        producer = self._producer
+        if producer.has_begun:
+            node = self._record(xcom_key(unique_id, self._waiting.key_prefix), NodeRecord)
+        if node is not None or producer.has_ended:
+            run = self._run
+        if node is not None:
+            producer = Producer(producer.state, self._try_number)
+        attempt, policy = self._waiting.attempt, self._waiting.policy
+        return decide(unique_id, node, run, producer, attempt=attempt, policy=policy)
+
+    @cached_property
+    def _run(self) -> RunRecord | None:
+        return self._record(self._waiting.key_prefix + RunRecord.key, RunRecord)
+
+    @cached_property
+    def _try_number(self) -> int | None:
+        return self._reader.try_number(self._waiting)
+
+    def _record(self, key: str, kind: type[R]) -> R | None:
+        record = read_record(as_sent(self._reader.xcom(self._waiting, key)))
+        return record if isinstance(record, kind) else None

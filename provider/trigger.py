@@ -40,16 +40,20 @@ class DbtNodeTrigger(BaseTrigger):
         return path, {"waiting": self.waiting, "poll_interval": self.poll_interval}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until there is a decision. The looks of many triggers spread by themselves."""
+        """Look until there is a decision, first after one interval: the sensor has just looked.
+
+        An Airflow whose scheduler is behind fails a task that is back in its worker before the
+        executor's report on its deferral was processed (seen with 3.3 and the LocalExecutor).
+        """
         waiting, known = Waiting.from_json(self.waiting), dict[str, Decision]()
         reader = _SharingReader(self.poll_interval / 2)
         while True:
+            jitter = random.uniform(1, 1 + _JITTER)  # noqa: S311 - no secret
+            await asyncio.sleep(self.poll_interval * jitter)
             decision = await sync_to_async(look)(waiting, reader, known)
             if decision.action != "wait":
                 yield TriggerEvent({"action": decision.action, "reason": decision.reason})
                 return
-            jitter = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
-            await asyncio.sleep(self.poll_interval * jitter)
 
 
 class _SharingReader(TaskReader):

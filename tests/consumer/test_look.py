@@ -91,6 +91,13 @@ def test_what_is_decided_is_not_read_again() -> None:
     assert ORDERS not in airflow.asked
 
 
+def test_the_run_is_read_once_for_all_the_nodes_of_a_look() -> None:
+    both = replace(WAITING, unique_ids=(ORDERS, PAYMENTS))
+    airflow = Airflow("running", {ORDERS: node(ORDERS), PAYMENTS: node(PAYMENTS), RUN: run()})
+    assert look(both, airflow, {}).action == "success"
+    assert airflow.asked == ["state", ORDERS, RUN, "try", PAYMENTS]
+
+
 def test_a_value_that_airflow_encoded_twice_is_a_record_all_the_same() -> None:
     twice = json.dumps(json.dumps(node(ORDERS)))
     assert look(WAITING, Airflow("running", {ORDERS: twice, RUN: run()}), {}).action == "success"
