@@ -67,14 +67,16 @@ def decide(
     producer: Producer,
     *,
     attempt: int = 1,
+    is_mended: bool = False,
     policy: Policy | None = None,
 ) -> Decision:
     """What a task that waits for the node `unique_id` does now, in its try `attempt`.
 
     `node` and `run` must have been read after the producer's state: then a node without a record
-    has none, once the producer has ended.
+    has none, once the producer has ended. `is_mended`: what the node was skipped for has succeeded
+    since.
     """
-    case = _Case(unique_id, run, producer, attempt, policy or Policy())
+    case = _Case(unique_id, run, producer, attempt, is_mended, policy or Policy())
     if not producer.has_begun:
         return Decision(
             "wait", f"the task that runs dbt is {producer.state or 'not scheduled yet'}"
@@ -102,6 +104,7 @@ class _Case:
     run: RunRecord | None
     producer: Producer
     attempt: int
+    is_mended: bool
     policy: Policy
 
     def is_of_this_try(self, record: NodeRecord | RunRecord) -> bool:
@@ -175,7 +178,7 @@ class _Case:
     def _not_succeeded(self, reason: str, node: NodeRecord | None = None) -> Decision:
         """Fail, unless another try of the producer, or a run of this node alone, may mend it."""
         if self.producer.has_ended:
-            can_run = self.policy.can_run and self.attempt > 1
+            can_run = self.policy.can_run and (self.attempt > 1 or self.is_mended)
             return Decision("run" if can_run else "fail", reason, node)
         # The first try tells at once what failed. A later one has told it, and would be used up
         # before the producer's own retry could mend it.

@@ -97,8 +97,23 @@ class _Look:
             run = self._run
         if node is not None:
             producer = Producer(producer.state, self._try_number)
-        attempt, policy = self._waiting.attempt, self._waiting.policy
-        return decide(unique_id, node, run, producer, attempt=attempt, policy=policy)
+        return decide(
+            unique_id,
+            node,
+            run,
+            producer,
+            attempt=self._waiting.attempt,
+            is_mended=node is not None and self._is_mended(node),
+            policy=self._waiting.policy,
+        )
+
+    def _is_mended(self, node: NodeRecord) -> bool:
+        """Whether what the node was skipped for has succeeded since, where that matters."""
+        matters = self._producer.has_ended and self._waiting.policy.can_run
+        if not matters or node.outcome != "skipped" or node.caused_by is None:
+            return False
+        cause = self._record(xcom_key(node.caused_by, self._waiting.key_prefix), NodeRecord)
+        return cause is not None and cause.outcome in ("success", "warning")
 
     @cached_property
     def _run(self) -> RunRecord | None:

@@ -35,6 +35,7 @@ NODES = {
     "warning": [node("warn")],
     "skipped": [node("skipped", skip_cause="fail_fast"), node("skipped")],
     "skipped after a failure": [node("skipped", skip_cause="upstream_failed")],
+    "skipped and mended": [node("skipped", skip_cause="upstream_failed")],
     "failure": [node("error"), node("fail"), node("partial success"), node("error", None)],
     "interrupted": [node("interrupted"), node("error", outcome="interrupted")],
 }
@@ -107,6 +108,7 @@ def test_every_combination_is_decided_as_the_table_says(state: str) -> None:
                 its_run,
                 producer,
                 attempt=TRIES[attempt],
+                is_mended=of_node == "skipped and mended",
                 policy=policy(options),
             )
             assert decided.action == row.action, (words, options, row, decided)

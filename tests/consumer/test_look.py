@@ -108,6 +108,16 @@ def test_what_is_no_record_is_none() -> None:
         assert look(WAITING, Airflow("running", {ORDERS: value, RUN: run()}), {}).action == "wait"
 
 
+def test_a_node_is_run_once_what_it_was_skipped_for_has_been_mended() -> None:
+    fields = {"outcome": "skipped", "skip_cause": "upstream_failed", "caused_by": PAYMENTS}
+    xcoms = {ORDERS: node(ORDERS, "skipped", **fields), PAYMENTS: node(PAYMENTS, "error")}
+    waiting = replace(WAITING, policy=Policy(can_run=True))
+    assert look(waiting, Airflow("failed", xcoms), {}).action == "fail"
+    xcoms[PAYMENTS] = node(PAYMENTS)
+    assert look(waiting, Airflow("failed", xcoms), {}).action == "run"
+    assert look(WAITING, Airflow("failed", xcoms), {}).action == "fail"
+
+
 def test_keys_are_those_that_the_relay_writes() -> None:
     waiting = replace(WAITING, unique_ids=("model.jaffle.ünï",), key_prefix="a:")
     airflow = Airflow("failed", {})
