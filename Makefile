@@ -17,7 +17,7 @@ demo: .venv/demo
 	$(PYTHON) examples/demo.py
 
 test: .venv/dev $(AIRFLOW)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 unit: .venv/dev
 	$(BIN)/python -m pytest $(UNIT)
@@ -51,9 +51,9 @@ $(UV):
 	$(UV) pip install --quiet --python $(BIN)/python $(PINS) --editable . --group dev
 	@touch $@ .venv/demo
 
-$(AIRFLOW): $(UV) tests/constraints/airflow.txt
+$(AIRFLOW): $(UV) pyproject.toml tests/constraints/airflow.txt
 	$(PYTHON) -m venv .venv-airflow
 	$(UV) pip install --quiet --python .venv-airflow/bin/python \
-		--constraint tests/constraints/airflow.txt apache-airflow apache-airflow-providers-standard \
+		--constraint tests/constraints/airflow.txt --editable '.[airflow]' \
 		apache-airflow-providers-cncf-kubernetes
 	@touch $@

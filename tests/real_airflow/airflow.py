@@ -31,9 +31,10 @@ class Write(NamedTuple):
 class Airflow:
     """Talks to one Server. Run ids are ours, so that a trigger can be repeated safely."""
 
-    def __init__(self, server: Server, project: Path) -> None:
+    def __init__(self, server: Server, project: Path, flaky_project: Path) -> None:
         self.server = server
         self.project = project
+        self.flaky_project = flaky_project
         self.api = server.api
 
     # Runs ----------------------------------------------------------------------------------
@@ -78,6 +79,28 @@ class Airflow:
         answer = self.api.call("GET", path_of(*parts, *([map_index] if map_index >= 0 else [])))
         assert answer.status == 200, answer
         return answer.body
+
+    def tis(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Every task instance of a DAG run."""
+        path = path_of("dags", dag_id, "dagRuns", run_id, "taskInstances") + "?limit=100"
+        answer = self.api.call("GET", path)
+        assert answer.status == 200, answer
+        return answer.body["task_instances"]
+
+    def clear(
+        self, dag_id: str, run_id: str, task_id: str, *, downstream: bool, dry_run: bool = False
+    ) -> set[str]:
+        """As the button in the UI; the task ids that this clears."""
+        body = {
+            "dag_run_id": run_id,
+            "task_ids": [task_id],
+            "include_downstream": downstream,
+            "only_failed": False,
+            "dry_run": dry_run,
+        }
+        answer = self.api.call("POST", path_of("dags", dag_id, "clearTaskInstances"), body)
+        assert answer.status == 200, answer
+        return {ti["task_id"] for ti in answer.body["task_instances"]}
 
     def mark_failed(self, dag_id: str, run_id: str, task_id: str) -> None:
         """As the button in the UI; Airflow ends the task at its next heartbeat."""
@@ -141,6 +164,27 @@ class Airflow:
         except FileNotFoundError:
             return ""
         return "\n".join(_event_of(line) for line in lines)
+
+    def whole_log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+        """All that the log of a task's newest try shows: of its worker, of its trigger, and the
+        texts of exceptions."""
+        attempt = self.ti(dag_id, run_id, task_id, map_index)["try_number"]
+        parts = ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "logs", attempt]
+        path = path_of(*parts) + f"?full_content=true&map_index={map_index}"
+        answer = self.api.call("GET", path)
+        assert answer.status == 200, answer
+        return "\n".join(
+            "\n".join([e["event"], *(d["exc_value"] for d in e.get("error_detail") or [])])
+            for e in answer.body["content"]
+        )
+
+    def execution_reads(self, run_id: str, ending: str, since: str = "") -> list[str]:
+        """When tasks and triggers of a run have asked for an XCom, by the end of its address."""
+        return [
+            at
+            for at, path in self.server.requests_to_tasks_api()
+            if f"/{run_id}/" in path and path.endswith(ending) and at > since
+        ]
 
     def output(self, dag_id: str, run_id: str, task_id: str) -> str:
         """What a BashOperator's command itself printed, without its command line."""

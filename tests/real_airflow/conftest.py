@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-EXAMPLES = ("dbt_build", "kubernetes_pod")
-DAGS = (*EXAMPLES, "command", "command_twice", "command_timeout", "command_mapped")
+EXAMPLES = ("dbt_build", "dbt_nodes", "kubernetes_pod")
+DAGS = (
+    *EXAMPLES,
+    *("command", "command_twice", "command_timeout", "command_mapped"),
+    *("nodes_modes", "nodes_mapped", "nodes_flaky"),
+)
+FLAKY = """
+select {{ 'no_such_column' if env_var('AIRFLOW_CTX_TRY_NUMBER', '1') == '1' else '1' }} as id
+from {{ ref('orders') }}
+"""
 
 
 def _executable(path: Path, variable: str) -> Path:
@@ -30,10 +39,25 @@ def _executable(path: Path, variable: str) -> Path:
     return path.absolute()
 
 
-def _project(folder: Path) -> Path:
+def _project(folder: Path, name: str = "jaffle") -> Path:
     """A copy of the example project."""
     ignored = shutil.ignore_patterns("target", "logs")
-    return shutil.copytree(ROOT / "examples/jaffle", folder / "jaffle", ignore=ignored)
+    return shutil.copytree(ROOT / "examples/jaffle", folder / name, ignore=ignored)
+
+
+def _flaky_project(folder: Path) -> Path:
+    """One with a model that fails in a task's first try, and another that needs it."""
+    project = _project(folder, "flaky")
+    (project / "models/marts/flaky.sql").write_text(FLAKY)
+    (project / "models/marts/after_flaky.sql").write_text("select * from {{ ref('flaky') }}")
+    return project
+
+
+def _deploy(project: Path, path: str) -> None:
+    """Leave the manifest, as the example says."""
+    environ = {**_inherited(), "PATH": path, "DBT_PROJECT_DIR": str(project)}
+    command = "dbt --quiet parse && cp target/manifest.json ."
+    subprocess.run(["bash", "-c", command], cwd=project, env=environ, check=True, timeout=120)
 
 
 def _programs() -> str:
@@ -61,7 +85,9 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
     )
     programs = _programs()
     home = tmp_path_factory.mktemp("airflow")
-    project = _project(home)
+    project, flaky = _project(home), _flaky_project(home)
+    for deployed in (project, flaky):
+        _deploy(deployed, programs)
     server = Server(executable, home, _inherited())
     server.environ |= {
         "PATH": programs,
@@ -77,7 +103,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
         shutil.copy(dag_file, server.dags)
     try:
         server.start()
-        running = Airflow(server, project)
+        running = Airflow(server, project, flaky)
         for dag_id in DAGS:
             running.wait_for_dag(dag_id)
         yield running

@@ -25,6 +25,7 @@ USERS = {"admin": "ADMIN", "op": "OP", "user": "USER", "viewer": "VIEWER"}
 START_WITHIN = 180.0
 STOP_WITHIN = 20.0
 
+_REQUEST = re.compile(r"(?m)^(\S+) .*request finished.* method=GET path=/execution(\S+)")
 _INFORMATION = re.compile(r"\[(info|debug) +\]|^INFO:")
 
 
@@ -41,7 +42,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 class Server:
-    """`start()` returns once scheduler and DAG processor are healthy; `stop()` leaves nothing."""
+    """`start()` returns once all of it is healthy; `stop()` leaves nothing."""
 
     def __init__(self, executable: Path, home: Path, environ: Mapping[str, str]) -> None:
         self.executable = executable
@@ -64,6 +65,7 @@ class Server:
             "api-execution": ["api-server", "--apps", "execution", "--port", str(execution_port)],
             "scheduler": ["scheduler", "--skip-serve-logs"],
             "dag-processor": ["dag-processor"],
+            "triggerer": ["triggerer", "--skip-serve-logs"],
         }
 
     def _settings(self, port: int, execution_port: int) -> dict[str, str]:
@@ -145,7 +147,7 @@ class Server:
                 time.sleep(0.25)
                 continue
             health = answer.body
-            parts = ("metadatabase", "scheduler", "dag_processor")
+            parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
             if answer.status == 200 and all(health[p]["status"] == "healthy" for p in parts):
                 return
             time.sleep(0.25)
@@ -168,6 +170,11 @@ class Server:
     def processes_left(self, within: float) -> dict[int, str]:
         """Command lines, by pid, of what this Airflow or one of its tasks started and is alive."""
         return processes_left(f"AIRFLOW_HOME={self.home}\0", within)
+
+    def requests_to_tasks_api(self) -> list[tuple[str, str]]:
+        """What tasks and triggers have asked: time and path, oldest first."""
+        log = (self._logs / "api-execution.log").read_text(errors="replace")
+        return _REQUEST.findall(log)
 
     def log_tails(self, characters: int = 3000) -> str:
         """The ends of the logs of Airflow's own processes, of what is more than information."""

@@ -1,0 +1,65 @@
+"""DAGs whose tasks wait for nodes: in each mode, mapped, and as a group with a node that fails."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG
+
+from dbt_relay.provider import DbtNodeSensor, dbt_task_group
+
+PROJECT = os.environ["DBT_PROJECT_DIR"]
+MODES = {"poke": {"mode": "poke"}, "reschedule": {"mode": "reschedule"}, "deferred": {}}
+NODES = ("orders", "broken_on_purpose", "skipped_on_purpose")
+
+with DAG("nodes_modes", schedule=None):
+    BashOperator(task_id="dbt", bash_command="{{ dag_run.conf['command'] }}", cwd=PROJECT)
+    for mode, how in MODES.items():
+        for node in NODES:
+            DbtNodeSensor(
+                task_id=f"{mode}_{node}",
+                unique_id=f"model.jaffle.{node}",
+                producer_task_id="dbt",
+                poke_interval=2,
+                deferrable=mode == "deferred",
+                **how,
+            )
+
+with DAG("nodes_mapped", schedule=None):
+    BashOperator.partial(task_id="dbt", cwd=PROJECT, max_active_tis_per_dagrun=1).expand(
+        bash_command=[
+            f"JAFFLE_DUCKDB=target/mapped.duckdb dbt-relay run --map-index {{{{ ti.map_index }}}}"
+            f" -- dbt seed --select {seed}"
+            for seed in ("raw_orders", "raw_customers")
+        ]
+    )
+    DbtNodeSensor.partial(
+        task_id="raw_orders",
+        unique_id="seed.jaffle.raw_orders",
+        producer_task_id="dbt",
+        poke_interval=1,
+        deferrable=True,
+        on_missing="skip",
+    ).expand(producer_map_index=[0, 1])
+
+FLAKY = str(Path(PROJECT).with_name("flaky"))
+DBT = "DBT_PROJECT_DIR=. dbt-relay "
+
+with DAG("nodes_flaky", schedule=None):
+    dbt_task_group(
+        manifest=f"{FLAKY}/manifest.json",
+        producer=BashOperator(
+            task_id="run_dbt",
+            bash_command=f"{DBT}run --resume -- dbt build --exclude tag:slow",
+            cwd=FLAKY,
+            retries=1,
+            retry_delay=timedelta(seconds=1),
+        ),
+        exclude="tag:slow",
+        poke_interval=3,
+        fallback=f"{DBT}run --renew run_dbt -- dbt build --select {{{{ task.node_name }}}}",
+        fallback_cwd=FLAKY,
+    )
