@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 import uuid
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from .server import Server
 
+_READ = re.compile(r"(?m)^(\S+) .*request finished.* method=GET path=/execution(\S+)")
 DONE = frozenset({"success", "failed"})
 
 
@@ -182,7 +184,7 @@ class Airflow:
         """When tasks and triggers of a run have asked for an XCom, by the end of its address."""
         return [
             at
-            for at, path in self.server.requests_to_tasks_api()
+            for at, path in _READ.findall(self.server.access_log())
             if f"/{run_id}/" in path and path.endswith(ending) and at > since
         ]
 

@@ -25,7 +25,6 @@ USERS = {"admin": "ADMIN", "op": "OP", "user": "USER", "viewer": "VIEWER"}
 START_WITHIN = 180.0
 STOP_WITHIN = 20.0
 
-_REQUEST = re.compile(r"(?m)^(\S+) .*request finished.* method=GET path=/execution(\S+)")
 _INFORMATION = re.compile(r"\[(info|debug) +\]|^INFO:")
 
 
@@ -171,10 +170,9 @@ class Server:
         """Command lines, by pid, of what this Airflow or one of its tasks started and is alive."""
         return processes_left(f"AIRFLOW_HOME={self.home}\0", within)
 
-    def requests_to_tasks_api(self) -> list[tuple[str, str]]:
-        """What tasks and triggers have asked: time and path, oldest first."""
-        log = (self._logs / "api-execution.log").read_text(errors="replace")
-        return _REQUEST.findall(log)
+    def access_log(self) -> str:
+        """What tasks and triggers have asked of their API, oldest first."""
+        return (self._logs / "api-execution.log").read_text(errors="replace")
 
     def log_tails(self, characters: int = 3000) -> str:
         """The ends of the logs of Airflow's own processes, of what is more than information."""
