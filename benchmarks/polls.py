@@ -71,9 +71,9 @@ from datetime import datetime, timezone
 
 def write_down(path, task):
     now = datetime.now(timezone.utc).isoformat()
-    line = f"{now} request finished method=GET path=/execution/{path} query='task_ids={task}' status"
+    line = f"{now} request finished method=GET path=/execution/{path} query='task_ids={task}'"
     with open("triggerer-calls", "a") as file:
-        print(line, file=file)
+        print(line, "status_code=200", file=file)
 
 def patch():
     while "airflow.sdk.execution_time.xcom" not in sys.modules:

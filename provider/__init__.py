@@ -4,6 +4,7 @@ Needs Airflow 3, `pip install 'dbt-relay[airflow]'`; nothing else of dbt-relay i
 """
 
 from .sensor import DbtNodeFailedError, DbtNodeSensor
+from .task_group import dbt_task_group
 from .trigger import DbtNodeTrigger
 
-__all__ = ["DbtNodeFailedError", "DbtNodeSensor", "DbtNodeTrigger"]
+__all__ = ["DbtNodeFailedError", "DbtNodeSensor", "DbtNodeTrigger", "dbt_task_group"]
