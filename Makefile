@@ -25,10 +25,11 @@ unit: .venv/dev
 chaos: .venv/dev
 	$(BIN)/python tests/chaos --seeds 200 --jobs 2
 
-check: .venv/dev
+check: .venv/dev $(AIRFLOW)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/basedpyright --pythonpath .venv-airflow/bin/python --project provider/pyrightconfig.json
 	$(BIN)/python -m pytest -q tests/project
 
 bench: .venv/dev

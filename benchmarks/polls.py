@@ -61,7 +61,7 @@ with DAG("polls", schedule=None):
                 DbtNodeSensor(
                     task_id=task_id, producer_task_id=mode, unique_id=node,
                     mode="reschedule" if mode == "reschedule" else "poke",
-                    deferrable=mode == "deferred",
+                    deferrable=mode == "deferred", poke_interval=10,
                 )
 """
 # The triggerer's calls, written down as the API writes its access log.

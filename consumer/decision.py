@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Action = Literal["wait", "success", "skip", "fail", "run"]
 """`run` is for the waiting task to run the node itself."""
 
+OnMissing = Literal["fail", "skip", "success"]
+OnUpstreamFailed = Literal["fail", "skip"]
+
 FINAL: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 """States in which Airflow leaves a task until somebody clears it."""
 _BEFORE: Final = frozenset({None, "scheduled", "queued", "restarting"})
@@ -46,8 +49,8 @@ class Policy:
     """What to make of a node that was not part of the run, and of one that dbt skipped because
     something before it failed. `can_run`: the waiting task has a command to run the node with."""
 
-    on_missing: Literal["fail", "skip", "success"] = "fail"
-    on_upstream_failed: Literal["fail", "skip"] = "fail"
+    on_missing: OnMissing = "fail"
+    on_upstream_failed: OnUpstreamFailed = "fail"
     can_run: bool = False
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
 
-from ..consumer.decision import Decision, Policy
+from ..consumer.decision import Decision, OnMissing, OnUpstreamFailed, Policy
 from ..consumer.look import Waiting, look
 from .reader import TaskReader
 from .trigger import DbtNodeTrigger
@@ -72,26 +72,26 @@ class DbtNodeSensor(BaseSensorOperator):
         producer_map_index: int | None = None,
         xcom_task_id: str | None = None,
         key_prefix: str = "",
-        on_missing: Literal["fail", "skip", "success"] = "fail",
-        on_upstream_failed: Literal["fail", "skip"] = "fail",
+        on_missing: OnMissing = "fail",
+        on_upstream_failed: OnUpstreamFailed = "fail",
         fallback: str | None = None,
         node_name: str | None = None,
         fallback_env: Mapping[str, str] | None = None,
         fallback_cwd: str | None = None,
-        poke_interval: timedelta | float = 10,
+        poke_interval: timedelta | float = 5,
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
-        _check(on_missing, "on_missing", ("fail", "skip", "success"))
-        _check(on_upstream_failed, "on_upstream_failed", ("fail", "skip"))
+        _check("on_missing", on_missing, get_args(OnMissing))
+        _check("on_upstream_failed", on_upstream_failed, get_args(OnUpstreamFailed))
         self.unique_id = unique_id
         self.producer_task_id = producer_task_id
         self.producer_map_index = producer_map_index
         self.xcom_task_id = xcom_task_id
         self.key_prefix = key_prefix
-        self.on_missing = on_missing
-        self.on_upstream_failed = on_upstream_failed
+        self.on_missing: OnMissing = on_missing
+        self.on_upstream_failed: OnUpstreamFailed = on_upstream_failed
         self.fallback = fallback
         self.node_name = node_name or _first(unique_id).split(".", 2)[-1]
         self.fallback_env = fallback_env
@@ -197,6 +197,6 @@ def _first(unique_id: str | Sequence[str]) -> str:
     return unique_id if isinstance(unique_id, str) else unique_id[0]
 
 
-def _check(value: str, name: str, known: tuple[str, ...]) -> None:
+def _check(option: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ValueError(f"{name} is {value!r}: it must be one of {', '.join(known)}")
+        raise ValueError(f"{option} is {value!r}: it must be one of {', '.join(known)}")

@@ -1,0 +1,99 @@
+"""A task group with one task for each dbt node, fed by the one task that runs dbt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.common.compat.sdk import TaskGroup
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
+
+from ..consumer.manifest import Manifest
+from ..consumer.plan import Tests, plan
+from .sensor import DbtNodeSensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from os import PathLike
+
+    from airflow.sdk import BaseOperator
+
+    from ..consumer.manifest import Node
+
+_PRODUCER: Final = "run_dbt"
+_DONE: Final = "done"
+
+
+def dbt_task_group(
+    *,
+    manifest: str | PathLike[str],
+    producer: BaseOperator | str,
+    select: str | Sequence[str] | None = None,
+    exclude: str | Sequence[str] | None = None,
+    group_id: str = "dbt",
+    tests: Tests = "task",
+    outlets: Callable[[Node], Iterable[Any]] | None = None,
+    deferrable: bool = True,
+    **sensor: Any,
+) -> TaskGroup:
+    """A group of `producer`, a DbtNodeSensor for each selected model, seed and snapshot, wired
+    along dbt's edges, and a last task `done`. dbt is neither imported nor called.
+
+    The first nodes are downstream of the producer, so that clearing it clears the group, and start
+    with it all the same. `done` fails the DAG run where dbt failed and every node succeeded, as
+    after a failed hook.
+
+    :param manifest: dbt's `target/manifest.json`, as `dbt parse` or any build leaves it
+    :param producer: the task that runs dbt, or the command for bash of one that is made here
+    :param select: which nodes, in dbt's own words (`tag:daily`, `path:models/marts`, `+orders`);
+        say the same to dbt, as what it does not run is missing here
+    :param exclude: which not
+    :param tests: `task`: those of a node in one task `….test`; `node`: in the node's own; `none`
+    :param outlets: the assets that a node's task updates
+    :param deferrable: wait in the triggerer, which takes no worker's slot
+    :param sensor: more for each DbtNodeSensor: `fallback`, `on_missing`, `poke_interval`, …;
+        `retries` and `retry_delay` are the producer's unless given
+    :raises ManifestError: if there is no manifest of dbt 1.7 or later
+    :raises SelectionError: if a selection is none that dbt would take
+    """
+    nodes = Manifest.read(manifest)
+    with TaskGroup(group_id) as group:
+        runs_dbt: Any
+        if isinstance(producer, str):
+            runs_dbt = BashOperator(task_id=_PRODUCER, bash_command=producer)
+        else:
+            runs_dbt = group.add(producer)
+        later: dict[str, Any] = {"trigger_rule": _trigger_rule(sensor), **_retries(runs_dbt)}
+        later |= sensor
+        first: dict[str, Any] = {**later, "trigger_rule": "always"}
+        taken = {runs_dbt.task_id.rpartition(".")[2], _DONE}
+        tasks: dict[str, DbtNodeSensor] = {}
+        for task in plan(nodes, select, exclude, tests=tests, taken=taken):
+            options = later if task.upstream else first
+            waits = DbtNodeSensor(
+                task_id=task.task_id,
+                unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
+                node_name=task.selector,
+                producer_task_id=runs_dbt.task_id,
+                deferrable=deferrable,
+                outlets=list(outlets(task.node)) if outlets and not task.is_test else None,
+                **options,
+            )
+            waits.set_upstream([tasks[task_id] for task_id in task.upstream] or runs_dbt)
+            tasks[task.task_id] = waits
+        done = EmptyOperator(task_id=_DONE, trigger_rule="none_failed")
+        leaves = [task for task in tasks.values() if not task.downstream_task_ids]
+        done.set_upstream([runs_dbt, *leaves])
+    return group
+
+
+def _retries(producer: Any) -> dict[str, Any]:
+    """A node's task is tried as often as dbt is: a retry of dbt may mend the node."""
+    names = ("retries", "retry_delay") if getattr(producer, "retries", None) else ()
+    return {name: getattr(producer, name) for name in names}
+
+
+def _trigger_rule(sensor: dict[str, Any]) -> str:
+    """Where a node failed, Airflow itself marks what is after it, which costs no look. With
+    `on_upstream_failed="skip"` each task has to see its own record."""
+    return "all_done" if sensor.get("on_upstream_failed") == "skip" else "none_failed"
