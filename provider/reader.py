@@ -53,6 +53,7 @@ class TaskReader:
             map_index=waiting.map_index,
         )
         answer: Any = task_runner.SUPERVISOR_COMMS.send(question)
-        latest = getattr(answer, "task_instance", None)
-        is_ours = latest is not None and latest.run_id == waiting.run_id
-        return latest.try_number if is_ours else None
+        latest: Any = getattr(answer, "task_instance", None)
+        if latest is None or latest.run_id != waiting.run_id:
+            return None
+        return latest.try_number

@@ -22,7 +22,7 @@ from .reader import TaskReader
 from .trigger import DbtNodeTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 _SKIP: Final = 99
 """The exit code by which a command skips its task, as with BashOperator."""
@@ -54,7 +54,7 @@ class DbtNodeSensor(BaseSensorOperator):
     :param fallback_cwd: where to run it (templated)
     """
 
-    template_fields: Sequence[str] = (
+    template_fields: Collection[str] = (
         "unique_id",
         "producer_task_id",
         "fallback",
