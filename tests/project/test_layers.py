@@ -46,6 +46,12 @@ def test_a_module_imports_only_from_the_layers_below(path: Path) -> None:
         assert level <= len(folders) + 1
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_provider_imports_airflow(path: Path) -> None:
+    used = {name.partition(".")[0] for level, name in imports(path) if level == 0}
+    assert "airflow" not in used or path.parent == ROOT / "provider"
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "parser").glob("*.py")), ids=lambda p: p.name)
 def test_the_parser_is_pure(path: Path) -> None:
     used = {name.partition(".")[0] for level, name in imports(path) if level == 0}

@@ -1,0 +1,114 @@
+"""What a task group consists of, as Airflow's own DAG has it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .airflow import Airflow
+
+CALLS = {
+    "operator": (
+        "dbt_task_group(manifest=MANIFEST, producer=operator(retries=2), group_id='shop',"
+        " select='+orders', outlets=lambda node: [Asset(node.name)])"
+    ),
+    "command": (
+        "dbt_task_group(manifest=MANIFEST, producer='dbt-relay run -- dbt build',"
+        " exclude='tag:slow', tests='none', on_upstream_failed='skip', deferrable=False)"
+    ),
+    "no manifest": "dbt_task_group(manifest='/nowhere.json', producer='x')",
+    "no node": "dbt_task_group(manifest=MANIFEST, producer='x', select='tag:no')",
+    "no such method": "dbt_task_group(manifest=MANIFEST, producer='x', select='state:new')",
+    "no such option": (
+        "DbtNodeSensor(task_id='a', unique_id='a.b.c', producer_task_id='d', on_missing='x')"
+    ),
+}
+SHOW = """
+import json, os, sys
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG, Asset
+from dbt_relay.provider import DbtNodeSensor, dbt_task_group
+
+MANIFEST = os.environ["DBT_PROJECT_DIR"] + "/manifest.json"
+
+def operator(**options):
+    return BashOperator(task_id="builds", bash_command="dbt-relay run -- dbt build", **options)
+
+def shown(task):
+    return {
+        "upstream": sorted(task.upstream_task_ids),
+        "group": task.task_group.group_id,
+        "rule": task.trigger_rule.value,
+        "retries": task.retries,
+        "outlets": [asset.name for asset in task.outlets],
+        "producer": getattr(task, "producer_task_id", None),
+        "deferrable": getattr(task, "deferrable", None),
+    }
+
+found = {}
+for name, call in json.loads(sys.argv[1]).items():
+    with DAG("shown", schedule=None) as dag:
+        try:
+            eval(call)
+            found[name] = {task.task_id: shown(task) for task in dag.tasks}
+        except ValueError as error:
+            found[name] = str(error)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def shown(airflow: Airflow) -> dict[str, Any]:
+    """The tasks that each of the CALLS makes, by task id; or its error."""
+    done = subprocess.run(
+        [airflow.server.executable.parent / "python", "-c", SHOW, json.dumps(CALLS)],
+        env=airflow.server.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_group_of_an_operator(shown: dict[str, Any]) -> None:
+    tasks = shown["operator"]
+    first, orders, test = tasks["shop.raw_orders"], tasks["shop.orders"], tasks["shop.orders.test"]
+    assert tasks["builds"]["group"] == "shop"
+    assert (first["upstream"], first["rule"]) == (["builds"], "always")
+    assert orders["upstream"] == ["shop.stg_orders.test", "shop.stg_payments.test"]
+    assert orders["rule"] == "none_failed"
+    assert (tasks["shop.done"]["retries"], orders["retries"], test["retries"]) == (0, 2, 2)
+    assert (orders["outlets"], test["outlets"]) == (["orders"], [])
+    assert {task["producer"] for task in tasks.values()} == {"builds", None}
+    assert orders["deferrable"] is True
+    assert tasks["shop.done"]["upstream"] == ["builds", "shop.orders.test"]
+
+
+def test_a_group_of_a_command_in_which_each_task_sees_its_own_skip(shown: dict[str, Any]) -> None:
+    tasks = shown["command"]
+    assert tasks["dbt.run_dbt"]["upstream"] == []
+    assert not [task_id for task_id in tasks if task_id.endswith(".test")]
+    assert tasks["dbt.skipped_on_purpose"]["rule"] == "all_done"
+    assert tasks["dbt.skipped_on_purpose"]["deferrable"] is False
+    assert not {"dbt.slow_one", "dbt.slow_two"} & tasks.keys()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("no manifest", "run `dbt parse`"),
+        ("no node", "nothing matches 'tag:no'"),
+        ("no such method", "dbt ls"),
+        ("no such option", "it must be one of fail, skip, success"),
+    ],
+)
+def test_what_cannot_work_is_an_error_of_the_dag(
+    shown: dict[str, Any], call: str, words: str
+) -> None:
+    assert words in shown[call]
