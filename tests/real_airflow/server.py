@@ -110,8 +110,15 @@ class Server:
             self.stop()
             raise
 
+    def restart(self, name: str) -> None:
+        """End one of the processes, as a deployment does, and start it anew."""
+        process = self._processes[name]
+        _signal_group(process, signal.SIGTERM)
+        _wait_or_kill(process, time.monotonic() + STOP_WITHIN)
+        self._processes[name] = self._launch(name, self._commands[name])
+
     def _launch(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
-        with (self._logs / f"{name}.log").open("wb") as log:
+        with (self._logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [self.executable, *command],
                 cwd=self.home,

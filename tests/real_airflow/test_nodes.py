@@ -59,12 +59,14 @@ def test_in_each_mode_a_task_ends_as_its_node_and_says_so_once(airflow: Airflow)
 def test_where_the_relay_is_killed_every_task_ends_with_the_reason(
     airflow: Airflow, marker: str
 ) -> None:
+    """Also those whose triggerer was restarted while they waited in it."""
     command = (
         f"MARKER={marker} JAFFLE_DUCKDB=target/slow.duckdb"
         " dbt-relay run -- dbt run --select tag:slow --vars 'slow: true'"
     )
     run_id = airflow.trigger("nodes_modes", {"command": command})
     airflow.wait_for_log("nodes_modes", run_id, "dbt", "START sql table model main.slow_two")
+    airflow.server.restart("triggerer")
     for pid, words in processes_with(marker).items():
         if "dbt-relay run" in words:
             os.kill(pid, signal.SIGKILL)
