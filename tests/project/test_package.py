@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LAYERS = ("parser", "sinks", "cli")
+LAYERS = ("parser", "sinks", "consumer", "cli")
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: list[str]) -> None
 
 
 def test_no_bare_folder_name_is_importable() -> None:
-    code = (
-        "import importlib.util as u; print([n for n in ('cli','parser','sinks') if u.find_spec(n)])"
-    )
+    code = "import importlib.util as u; print([n for n in ('cli','consumer','parser','sinks') if u.find_spec(n)])"
     command = [sys.executable, "-I", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,73 @@
+"""The files and folders of a project, as far as its nodes tell of them."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_ROOT = ""
+
+
+class Folders:
+    """A tree of paths, searched with the patterns of `pathlib.Path.glob`, which dbt uses.
+
+    dbt looks into the project's folder, which need not be where the manifest is read. What it
+    would find there beside these paths belongs to no node.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._names: dict[str, set[str]] = {_ROOT: set()}
+        for path in paths:
+            below = path
+            while below:
+                folder, _, name = below.rpartition("/")
+                names = self._names.setdefault(folder, set())
+                if name in names:
+                    break
+                names.add(name)
+                below = folder
+
+    def glob(self, pattern: str) -> set[str]:
+        """The files and folders that match; the project's own folder is the empty path."""
+        found = {_ROOT}
+        for part in PurePosixPath(pattern).parts:
+            found = set(self._step(found, part))
+        return {path for path in found if path in self._names} if pattern.endswith("/") else found
+
+    def _step(self, folders: set[str], part: str) -> Iterator[str]:
+        if part == "**":
+            for folder in folders:
+                yield from self._below(folder)
+            return
+        matches = re.compile(fnmatch.translate(part)).match if is_pattern(part) else None
+        for folder in folders:
+            names = self._names.get(folder, frozenset[str]())
+            for name in filter(matches, names) if matches else names & {part}:
+                yield f"{folder}/{name}" if folder else name
+
+    def _below(self, folder: str) -> Iterator[str]:
+        """A folder, and those in it at any depth."""
+        if folder not in self._names:
+            return
+        found = [folder]
+        for one in found:  # grows while it is read
+            yield one
+            below = (f"{one}/{name}" if one else name for name in self._names[one])
+            found += [path for path in below if path in self._names]
+
+
+def is_pattern(text: str) -> bool:
+    return any(sign in text for sign in "*?[]")
+
+
+def with_folders(path: str) -> Iterator[str]:
+    """A path, and the folders that it lies in, up to the root."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+    yield _ROOT
