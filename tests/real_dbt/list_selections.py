@@ -3,8 +3,7 @@
     python list_selections.py < pairs.json > lists.json
 
 Parses the project once, which writes target/manifest.json. Each answer is a list of unique_ids, or
-null where dbt refuses. dbt 1.7 lists no tests here: its `--indirect-selection empty` forgets the
-relatives of `+a`, and without it the tests of each node come along.
+null where dbt refuses. Of dbt 1.7 and 1.8 the tests of each node come along.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def listed(pairs: list[tuple[str | None, str | None]]) -> list[list[str] | None]
     assert parsed.success, parsed.exception
     runner = dbtRunner(manifest=parsed.result)
     options = ["--resource-type", "all", "--output", "json", "--output-keys", "unique_id"]
-    if not __version__.startswith("1.7."):
+    if not __version__.startswith(("1.7.", "1.8.")):  # there `empty` forgets the relatives of `+a`
         options += ["--indirect-selection", "empty"]
     found: list[list[str] | None] = []
     for select, exclude in pairs:
