@@ -39,8 +39,10 @@ class Waiting:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Waiting:
         """Of `to_json`, also after JSON has made a list of the tuple."""
-        ids, policy = tuple(value["unique_ids"]), Policy(**value["policy"])
-        return cls(**{**value, "unique_ids": ids, "policy": policy})
+        facts = dict(value)
+        facts["unique_ids"] = tuple(value["unique_ids"])
+        facts["policy"] = Policy(**value["policy"])
+        return cls(**facts)
 
     @property
     def producer(self) -> tuple[str, str, str, int]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from .names import is_pattern, matcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,7 +44,7 @@ class Folders:
             for folder in folders:
                 yield from self._below(folder)
             return
-        matches = re.compile(fnmatch.translate(part)).match if is_pattern(part) else None
+        matches = matcher(part) if is_pattern(part) else None
         for folder in folders:
             names = self._names.get(folder, frozenset[str]())
             for name in filter(matches, names) if matches else names & {part}:
@@ -59,10 +59,6 @@ class Folders:
             yield one
             below = (f"{one}/{name}" if one else name for name in self._names[one])
             found += [path for path in below if path in self._names]
-
-
-def is_pattern(text: str) -> bool:
-    return any(sign in text for sign in "*?[]")
 
 
 def with_folders(path: str) -> Iterator[str]:

@@ -11,7 +11,8 @@ from .selection import SelectionError, select
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .manifest import Manifest, Node
+    from .manifest import Manifest
+    from .node import Node
 
 Tests = Literal["task", "node", "none"]
 """The tests of a node: in a task of their own, in that of the node, or not shown."""

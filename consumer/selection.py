@@ -55,9 +55,8 @@ class Criterion:
             raise SelectionError(f"{text!r} is not a selection that dbt knows")
         if found["at"] and found["down"] is not None:
             raise SelectionError(f"{text!r} has both @ and +: @ takes all children already")
-        relatives = Relatives(
-            _depth(text, found["up"]), _depth(text, found["down"]), bool(found["at"])
-        )
+        up, down = (_generations(text, found[way]) for way in ("up", "down"))
+        relatives = Relatives(up, down, with_parents_of_children=bool(found["at"]))
         value = found["value"]
         if found["method"] is None:
             return cls(_default_method(value), (), value, relatives)
@@ -171,7 +170,7 @@ def _default_method(value: str) -> str:
     return "file" if value.lower().endswith(_FILES) else "fqn"
 
 
-def _depth(text: str, digits: str | None) -> float:
+def _generations(text: str, digits: str | None) -> float:
     """None is no generation, no digits are all of them."""
     if digits is None:
         return 0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import BaseOperator
 
-    from ..consumer.manifest import Node
+    from ..consumer.node import Node
 
 _PRODUCER: Final = "run_dbt"
 _DONE: Final = "done"

@@ -32,9 +32,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: list[str]) -> None
 
 
 def test_no_bare_folder_name_is_importable() -> None:
-    code = (
-        "import importlib.util as u; print([n for n in ('cli','parser','sinks') if u.find_spec(n)])"
-    )
+    code = f"import importlib.util as u; print([n for n in {LAYERS} if u.find_spec(n)])"
     command = [sys.executable, "-I", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
     assert done.stdout.strip() == "[]"

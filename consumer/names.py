@@ -1,0 +1,90 @@
+"""The names of nodes in a selection: `orders`, `marts.orders`, `stg_*`, `orders.v2`."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from .manifest import Node
+
+
+class Names:
+    """Finds nodes by their fully qualified names: package, folders, name and perhaps version.
+
+    With `leaves` a wildcard without dots looks at the bare name as well, as from dbt 1.11.16 and
+    1.12.6 on; before, `stg_*` finds no model that lies in a folder.
+    """
+
+    def __init__(self, nodes: Iterable[Node], *, leaves: bool) -> None:
+        self._nodes = tuple(nodes)
+        self._leaves = leaves
+        self._exact = index(
+            (name, node.unique_id)
+            for node in self._nodes
+            for name in {_leaf(node), *_beginnings(node.fqn), *_beginnings(node.fqn[1:])}
+        )
+        self._versions = index(
+            ("_".join(n.fqn[-2:]), n.unique_id) for n in self._nodes if n.version is not None
+        )
+
+    def find(self, name: str) -> Iterator[str]:
+        """A name, a folder (all that is in it), or both with dots; with the package or without.
+
+        Of `name.v2` and `name_v2` dbt compares the end alone: any package goes before it.
+        """
+        if is_pattern(name):
+            yield from self._like(name)
+        else:
+            yield from self._exact.get(name, ())
+            yield from self._versions.get("_".join(name.split(".")[-2:]), ())
+
+    def _like(self, pattern: str) -> Iterator[str]:
+        """What comes before the first wildcard is compared part by part, the rest as a whole."""
+        parts = pattern.split(".")
+        plain = next(i for i, part in enumerate(parts) if is_pattern(part))
+        start = "".join(f"{part}." for part in parts[:plain])
+        matches = matcher(".".join(parts[plain:]))
+        leaf = matches if self._leaves and len(parts) == 1 else None
+        for node in self._nodes:
+            for fqn in (node.fqn, node.fqn[1:]):
+                name = ".".join(fqn)
+                is_as_deep = name.count(".") >= len(parts) - 1
+                if is_as_deep and name.startswith(start) and matches(name[len(start) :]):
+                    yield node.unique_id
+                    break
+            else:
+                if leaf and leaf(_leaf(node)):
+                    yield node.unique_id
+
+
+def _leaf(node: Node) -> str:
+    """The bare name; the fqn of a versioned model ends with the version."""
+    return node.fqn[-1] if node.version is None else node.fqn[-2:][0]
+
+
+def _beginnings(fqn: Sequence[str]) -> Iterator[str]:
+    """`a`, `a.b`, `a.b.c`; a dot within a name parts it, too."""
+    parts = ".".join(fqn).split(".")
+    for end in range(1, len(parts) + 1):
+        yield ".".join(parts[:end])
+
+
+def is_pattern(text: str) -> bool:
+    return any(sign in text for sign in "*?[]")
+
+
+def matcher(pattern: str) -> Callable[[str], Any]:
+    """Whether a text is as this pattern with the wildcards `*`, `?` and `[…]`."""
+    return re.compile(fnmatch.translate(pattern)).match
+
+
+def index(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The second of each pair by the first."""
+    found: dict[str, list[str]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found

@@ -1,0 +1,1 @@
+select * from {{ ref('purchases', v=1) }} union all select * from {{ ref('purchases', v=2) }}
