@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..parser.exits import Exit
     from ..parser.records import RunRecord
+    from ..parser.run import Run
     from ..sinks import Delivery, Journal
     from .console import Console
     from .destination import Destination
@@ -26,6 +27,18 @@ _RUN_RECORD_TIMEOUT = 5.0
 def now() -> str:
     """The time as records have it."""
     return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def announce(started: RunRecord, run: Run) -> RunRecord:
+    """The record of a run that goes on, with the versions at work."""
+    last = run.invocations[-1]
+    return replace(
+        started,
+        adapter=last.adapter,
+        dbt_version=last.version,
+        invocation_id=last.id,
+        sequence=started.sequence + 1,
+    )
 
 
 def end(
@@ -66,6 +79,7 @@ def end(
         finished_at=now(),
         invocation_id=last.id if last is not None else None,
         dbt_version=last.version if last is not None else None,
+        adapter=last.adapter if last is not None else None,
         sequence=started.sequence + 1,
     )
     delivery.put(record)

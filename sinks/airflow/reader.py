@@ -11,7 +11,7 @@ from ..base import Hold, Retry
 from .answers import Answer, Content, Missing, read_content
 from .attempts import stored
 from .session import Session
-from .sink import key_of
+from .wire import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
