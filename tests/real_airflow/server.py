@@ -41,7 +41,10 @@ def _free_ports(count: int) -> list[int]:
 
 
 class Server:
-    """`start()` returns once scheduler and DAG processor are healthy; `stop()` leaves nothing."""
+    """`start()` returns once scheduler, DAG processor and triggerer are healthy.
+
+    `stop()` leaves nothing.
+    """
 
     def __init__(self, executable: Path, home: Path, environ: Mapping[str, str]) -> None:
         self.executable = executable
@@ -64,6 +67,7 @@ class Server:
             "api-execution": ["api-server", "--apps", "execution", "--port", str(execution_port)],
             "scheduler": ["scheduler", "--skip-serve-logs"],
             "dag-processor": ["dag-processor"],
+            "triggerer": ["triggerer", "--skip-serve-logs"],
         }
 
     def _settings(self, port: int, execution_port: int) -> dict[str, str]:
@@ -91,6 +95,8 @@ class Server:
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.task_logs),
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            # Cosmos reports the end of every task to its makers unless it is told not to.
+            "DO_NOT_TRACK": "1",
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
         }
@@ -145,7 +151,7 @@ class Server:
                 time.sleep(0.25)
                 continue
             health = answer.body
-            parts = ("metadatabase", "scheduler", "dag_processor")
+            parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
             if answer.status == 200 and all(health[p]["status"] == "healthy" for p in parts):
                 return
             time.sleep(0.25)
