@@ -54,5 +54,6 @@ $(UV):
 $(AIRFLOW): $(UV) tests/constraints/airflow.txt
 	$(PYTHON) -m venv .venv-airflow
 	$(UV) pip install --quiet --python .venv-airflow/bin/python \
-		--constraint tests/constraints/airflow.txt apache-airflow apache-airflow-providers-standard
+		--constraint tests/constraints/airflow.txt \
+		apache-airflow apache-airflow-providers-standard astronomer-cosmos
 	@touch $@
