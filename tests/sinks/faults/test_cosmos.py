@@ -130,7 +130,7 @@ class TestSeveralRecords:
             assert made.send(record) == Delivered()
         writes = server.writes()
         assert writes.pop(RunRecord.key) == ["POST", "PATCH", "PATCH"]
-        assert writes == dict.fromkeys((EVENT, STATUS, TESTS, "dbt_startup_events"), ["POST"])
+        assert writes == {key: ["POST"] for key in (EVENT, STATUS, TESTS, "dbt_startup_events")}
         assert server.xcoms[-1][TESTS] == "pass"
 
     def test_the_tests_of_an_older_run_do_not_replace_a_newers(
