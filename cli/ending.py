@@ -83,7 +83,9 @@ def end(
         sequence=started.sequence + 1,
     )
     delivery.put(record)
-    delivery.flush(min(_RUN_RECORD_TIMEOUT, flush_timeout), interrupted)
+    # For Cosmos the end of the run is also that of all tests of which some were not selected.
+    most = flush_timeout if destination.is_watched else _RUN_RECORD_TIMEOUT
+    delivery.flush(min(most, flush_timeout), interrupted)
 
     figures = delivery.figures()
     if relay.malformed:

@@ -132,6 +132,7 @@ class TestSeveralRecords:
         assert writes.pop(RunRecord.key) == ["POST", "PATCH", "PATCH"]
         assert writes == {key: ["POST"] for key in (EVENT, STATUS, TESTS, "dbt_startup_events")}
         assert server.xcoms[-1][TESTS] == "pass"
+        assert not [r for r in server.requests if r.method == "GET" and "startup" in r.path]
 
     def test_the_tests_of_an_older_run_do_not_replace_a_newers(
         self, server: FakeAirflow, sink: MakeSink
