@@ -56,5 +56,5 @@ $(AIRFLOW): $(UV) pyproject.toml tests/constraints/airflow.txt
 	$(PYTHON) -m venv .venv-airflow
 	$(UV) pip install --quiet --python .venv-airflow/bin/python \
 		--constraint tests/constraints/airflow.txt --editable '.[airflow]' \
-		apache-airflow-providers-cncf-kubernetes
+		apache-airflow-providers-cncf-kubernetes astronomer-cosmos
 	@touch $@

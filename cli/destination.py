@@ -44,6 +44,8 @@ class Destination:
     """Where records outlive a retry of the task that runs dbt."""
     noted: AirflowSink | None = None
     """Where the task gets a note at the end."""
+    is_watched: bool = False
+    """Whether sensors of Cosmos wait for the records."""
     owns_stdout: bool = False
     in_airflow: bool = False
     """Whether this is the work of an Airflow task, be it on a worker or elsewhere."""
@@ -83,6 +85,7 @@ class Destination:
                 settings = _airflow(options, login)
                 if options["xcom_task_id"]:
                     chosen.lasting_airflow = settings
+                chosen.is_watched = settings.wire == "cosmos"
                 airflow = AirflowSink(settings, note)
                 chosen.sinks.append(airflow)
                 if options.get("note"):
@@ -175,6 +178,14 @@ def _missing(options: Mapping[str, Any], login: Login) -> list[str]:
 
 
 def _airflow(options: Mapping[str, Any], login: Login) -> AirflowSettings:
+    wire = options.get("wire", "relay")
+    given = {"--key-prefix": options["key_prefix"], "--xcom-task-id": options["xcom_task_id"]}
+    fixed = [name for name, value in given.items() if value]
+    if wire == "cosmos" and fixed:
+        raise ConfigurationError(
+            f"--wire cosmos and {fixed[0]} exclude each other: the sensors of Cosmos read keys "
+            "that are fixed, of the task whose state they watch"
+        )
     try:
         check_prefix(options["key_prefix"])
         return AirflowSettings(
@@ -187,6 +198,7 @@ def _airflow(options: Mapping[str, Any], login: Login) -> AirflowSettings:
             map_index=options["map_index"],
             key_prefix=options["key_prefix"],
             max_message_bytes=options["max_message_bytes"],
+            wire=wire,
             force=options.get("force", False),
             ca_file=options["ca_file"],
             proxy=options["proxy"],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..parser.exits import Exit
     from ..parser.records import RunRecord
+    from ..parser.run import Run
     from ..sinks import Delivery, Journal
     from .console import Console
     from .destination import Destination
@@ -28,6 +29,18 @@ _NOTE_TIMEOUT = 5.0
 def now() -> str:
     """The time as records have it."""
     return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def announce(started: RunRecord, run: Run) -> RunRecord:
+    """The record of a run that goes on, with the versions at work."""
+    last = run.invocations[-1]
+    return replace(
+        started,
+        adapter=last.adapter,
+        dbt_version=last.version,
+        invocation_id=last.id,
+        sequence=started.sequence + 1,
+    )
 
 
 def end(
@@ -68,10 +81,13 @@ def end(
         finished_at=now(),
         invocation_id=last.id if last is not None else None,
         dbt_version=last.version if last is not None else None,
+        adapter=last.adapter if last is not None else None,
         sequence=started.sequence + 1,
     )
     delivery.put(record)
-    delivery.flush(min(_RUN_RECORD_TIMEOUT, flush_timeout), interrupted)
+    # For Cosmos the end of the run is also that of all tests of which some were not selected.
+    most = flush_timeout if destination.is_watched else _RUN_RECORD_TIMEOUT
+    delivery.flush(min(most, flush_timeout), interrupted)
 
     figures = delivery.figures()
     if destination.noted is not None:

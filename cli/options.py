@@ -8,6 +8,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 import click
 
 from ..sinks import KEEP_DAYS, KEEP_RUNS
+from ..sinks.airflow import WIRES
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,6 +87,14 @@ _PLACE: Final = (
         "--xcom-task-id",
         metavar="ID",
         help="Send to this task of the same DAG run instead; its XComs survive a retry of yours.",
+    ),
+    option(
+        "--wire",
+        type=click.Choice(WIRES),
+        default=WIRES[0],
+        show_default=True,
+        help="Form of the XComs: the relay's own records, or what the sensors of Astronomer Cosmos "
+        "1.15 read of their producer.",
     ),
     option("--key-prefix", default="", metavar="TEXT", help="Put before each XCom key."),
     option(

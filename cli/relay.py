@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from ..parser.events import Event, EventReader, Text
 from ..parser.run import Run
 from . import artifacts
+from .state import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,10 +21,16 @@ if TYPE_CHECKING:
     from ..parser.secrets import Secrets
     from .console import Console
 
+NO_MANIFEST: Final = (
+    "dbt's manifest.json of this run is not there to say which models its tests are of: sensors of "
+    "Cosmos that watch tests go by the state of this task"
+)
+
 
 class Relay:
     """Feeds one run. `publish` takes each record and must not block; `target_dir` is where dbt
-    writes its artifacts if its log does not say."""
+    writes its artifacts if its log does not say; `with_tests` adds what a test is of to its record.
+    """
 
     def __init__(
         self,
@@ -32,6 +40,7 @@ class Relay:
         secrets: Secrets,
         target_dir: Path,
         attempt: int | None = None,
+        with_tests: bool = False,
     ) -> None:
         self.run = Run(attempt=attempt)
         self.dbt_summary: str | None = None
@@ -42,6 +51,8 @@ class Relay:
         self._publish = publish
         self._target_dir = target_dir
         self._traced: set[str] = set()
+        self._with_tests = with_tests
+        self._tested: dict[str, dict[str, dict[str, int]]] = {}
 
     @property
     def malformed(self) -> int:
@@ -90,7 +101,22 @@ class Relay:
 
     def _send(self, records: list[NodeRecord]) -> None:
         for record in records:
-            self._publish(record)
+            self._publish(self._testing(record) if self._with_tests else record)
+
+    def _testing(self, record: NodeRecord) -> NodeRecord:
+        """The record, of a test with the nodes that it tests. dbt's log does not name them, its
+        manifest does, which is written before any node starts."""
+        if not record.unique_id.startswith("test."):
+            return record
+        invocation = next((i for i in self.run.invocations if i.id == record.invocation_id), None)
+        if invocation is None:
+            return record
+        if invocation.id not in self._tested:
+            lineage = artifacts.lineage(invocation, self._target_dir)
+            if lineage is None:
+                note(NO_MANIFEST)
+            self._tested[invocation.id] = lineage.tested() if lineage is not None else {}
+        return replace(record, tests=self._tested[invocation.id].get(record.unique_id))
 
     def _trace(self, invocation: Invocation) -> None:
         if invocation.id in self._traced or not any(

@@ -71,6 +71,7 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
             secrets=Secrets(dbt.secrets_of(os.environ)),
             target_dir=target_path,
             attempt=destination.attempt,
+            with_tests=destination.is_watched,
         )
         try:
             for chunk in _chunks(log):

@@ -19,14 +19,14 @@ from .child import CannotStartError, Child
 from .console import Console
 from .destination import Destination
 from .earlier import StoppedError, resumption_of
-from .ending import end, now
+from .ending import announce, end, now
 from .options import CREDENTIALS, delivery_options, option
 from .relay import Relay
 from .signals import STOP, Signals
 from .state import note, open_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..parser.records import NodeRecord
 
@@ -130,16 +130,17 @@ def run(command: tuple[str, ...], grace: float, resume: bool, **options: Any) ->
                 secrets=Secrets(dbt.secrets_of(os.environ)),
                 target_dir=prepared.target_dir,
                 attempt=destination.attempt,
+                with_tests=destination.is_watched,
             )
             if carried:
                 started = replace(started, resumed_from=max(r.resumed_from or 0 for r in carried))
             delivery.put(started)
             for record in carried:
                 delivery.put(record)
-            for chunk in child.output():
-                relay.feed(chunk)
-                if relay.dbt_pid is not None:
-                    child.dbt_is(relay.dbt_pid)
+            for _ in _feed(relay, child):
+                if destination.is_watched and started.adapter is None and relay.run.adapter:
+                    started = announce(started, relay.run)
+                    delivery.put(started)
             ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
             relay.end(ended)
             if prepared.is_wrapped and not relay.run.invocations:
@@ -161,6 +162,15 @@ def run(command: tuple[str, ...], grace: float, resume: bool, **options: Any) ->
                 interrupted=lambda: any(signum in STOP for signum in signals.take()),
                 options=options,
             )
+
+
+def _feed(relay: Relay, child: Child) -> Iterator[None]:
+    """Feed the relay what dbt prints, to its end; one step for each piece."""
+    for chunk in child.output():
+        relay.feed(chunk)
+        if relay.dbt_pid is not None:
+            child.dbt_is(relay.dbt_pid)
+        yield
 
 
 def _prepare(command: Sequence[str]) -> dbt.DbtCommand:

@@ -43,6 +43,12 @@ def _version(run: Invocation, event: Event, _: Node | None) -> None:
     run.version = (text(event.data.get("version")) or "").lstrip("=") or None
 
 
+def _adapter(run: Invocation, event: Event, _: Node | None) -> None:
+    name, version = text(event.data.get("adapter_name")), text(event.data.get("adapter_version"))
+    if name is not None:
+        run.adapter = name + (version or "")
+
+
 def _artifact(run: Invocation, event: Event, _: Node | None) -> None:
     path = text(event.data.get("artifact_path"))
     if path is not None:
@@ -211,6 +217,7 @@ def _node_of_error(run: Invocation, message: str, title: tuple[str, str] | None)
 
 HANDLERS: Final[dict[str, Callable[[Invocation, Event, Node | None], Node | None]]] = {
     "MainReportVersion": _version,
+    "AdapterRegistered": _adapter,
     "ArtifactWritten": _artifact,
     "MainEncounteredError": _invocation_error,
     "RunningOperationCaughtError": _invocation_error,

@@ -25,6 +25,7 @@ class Invocation:
         self.id = invocation_id
         self.started_at = started_at
         self.version: str | None = None
+        self.adapter: str | None = None
         self.error: str | None = None
         self.artifacts: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}

@@ -51,7 +51,9 @@ class NodeRecord(_Record):
     Times are RFC 3339 in UTC with `Z`; `execution_time` is in seconds. `status` is dbt's own word,
     `outcome` its fold into five. `sequence` starts at 1 and grows with each amendment;
     `artificial` says that dbt never reported an end and the relay speaks for it. `resumed_from` is
-    the attempt that ran the node, where the present one only publishes its result again.
+    the attempt that ran the node, where the present one only publishes its result again. `tests` is
+    of a test, and only where a sink asks for it: the nodes that it tests, with how many tests the
+    project has of each.
     """
 
     schema = "dbt-relay/node@1"
@@ -84,6 +86,7 @@ class NodeRecord(_Record):
     sequence: int = 1
     artificial: bool | None = None
     resumed_from: int | None = None
+    tests: dict[str, int] | None = None
 
     @property
     def key(self) -> str:
@@ -99,7 +102,8 @@ class RunRecord(_Record):
     """The state of a whole run; tells a consumer that a node was not part of it.
 
     `nodes` counts the nodes by outcome, `failed` names those that failed or were interrupted,
-    `delivery` says for each sink what became of the records. `resumed_from` is the attempt whose
+    `delivery` says for each sink what became of the records. `adapter` is dbt's adapter and its
+    version, `duckdb=1.11.1`. `resumed_from` is the attempt whose
     results were published again, and are among `nodes`.
     """
 
@@ -117,6 +121,7 @@ class RunRecord(_Record):
     finished_at: str | None = None
     invocation_id: str | None = None
     dbt_version: str | None = None
+    adapter: str | None = None
     attempt: int | None = None
     sequence: int = 1
     resumed_from: int | None = None

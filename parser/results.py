@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from mmap import mmap
 
-_TESTS: Final = ("test.", "unit_test.")
+_DATA_TESTS: Final = "test."
+_TESTS: Final = (_DATA_TESTS, "unit_test.")
 _HEAD: Final = 4096
 _INVOCATION_ID: Final = re.compile(rb'"invocation_id": ?"([^"]+)"')
 _PARENTS: Final = b'"parent_map": {'
@@ -43,6 +45,12 @@ class Lineage:
 
     invocation_id: str
     parents: dict[str, list[str]]
+
+    def tested(self) -> dict[str, dict[str, int]]:
+        """For each test the nodes that it tests, with how many tests each has; no unit tests."""
+        tests = {u: parents for u, parents in self.parents.items() if u.startswith(_DATA_TESTS)}
+        counts = Counter(parent for parents in tests.values() for parent in set(parents))
+        return {u: {p: counts[p] for p in parents} for u, parents in tests.items()}
 
     def culprit(self, unique_id: str, failed: Collection[str]) -> str | None:
         """The closest of the failed nodes that this one depends on, the first by name of several.

@@ -34,6 +34,11 @@ class Run:
         """In the order in which they began."""
         return list(self._invocations.values())
 
+    @property
+    def adapter(self) -> str | None:
+        """The adapter of the last invocation, None before it is known."""
+        return next((i.adapter for i in reversed(self._invocations.values())), None)
+
     def feed(self, event: Event) -> list[NodeRecord] | None:
         """The records that are new or changed by this event; None if the event is refused."""
         invocation = self._current

@@ -87,6 +87,9 @@ class Delivery:
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.run = run
+        for record in run.records():
+            for sink in sinks:
+                sink.learn(record)
         self._lines = [_Line(sink, run, clock, jitter) for sink in sinks]
         for line in self._lines:
             line.start(workers)
@@ -104,6 +107,8 @@ class Delivery:
         self.close()
 
     def put(self, record: Record) -> None:
+        for line in self._lines:
+            line.learn(record)
         self.run.put(record, self._clock())
         for line in self._lines:
             line.wake()
@@ -157,6 +162,9 @@ class _Line:
         for number in range(min(workers, self._sink.most_workers)):
             name = f"relay-{self._sink.name}-{number}"
             threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def learn(self, record: Record) -> None:
+        self._sink.learn(record)
 
     def wake(self) -> None:
         """Something waits."""

@@ -177,6 +177,14 @@ class JournalRun:
             {key: reason for key, state, reason in rows if state == "rejected"},
         )
 
+    def records(self) -> list[Record]:
+        """The newest record of each key, in the order in which the keys came."""
+        rows = self._journal.fetch(
+            "select key, body from record where run = ? order by id", (self.id,)
+        )
+        found = (legible(body, key) for key, body in rows)
+        return [record for record in found if record is not None]
+
     def outcomes(self) -> dict[str, int]:
         """Nodes by outcome."""
         counts = dict(

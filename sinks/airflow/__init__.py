@@ -1,11 +1,13 @@
-"""Airflow as a sink: one XCom per record, over the stable REST API of Airflow 3."""
+"""Airflow as a sink: records as XComs, over the stable REST API of Airflow 3."""
 
 from ...parser.keys import check_prefix, xcom_key
 from .reader import read_records
 from .settings import AirflowSettings, Login, base_url
 from .sink import AirflowSink
+from .wire import WIRES
 
 __all__ = [
+    "WIRES",
     "AirflowSettings",
     "AirflowSink",
     "Login",

@@ -44,9 +44,7 @@ class Client:
         self._xcoms = XComApi(self._api)
         self._timeout = (settings.connect_timeout, settings.read_timeout)
 
-    def write(
-        self, method: Write, key: str, value: dict[str, Any], token: str
-    ) -> Answer | Retry | Hold:
+    def write(self, method: Write, key: str, value: Any, token: str) -> Answer | Retry | Hold:
         """POST or PATCH one XCom; a failure to get any answer is a verdict."""
         to = self._to
         self._configuration.access_token = token

@@ -10,7 +10,7 @@ from ...parser.values import as_sent, is_array, is_object, number, text
 from ..base import Hold, Retry
 from .answers import Answer, Content, Missing, read_content
 from .session import Session
-from .sink import key_of
+from .wire import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .wire import WireName
+
 _PLACE = (
     "url", "dag_id", "run_id", "task_id", "xcom_task_id", "map_index", "key_prefix",
-    "max_message_bytes",
+    "max_message_bytes", "wire",
 )  # fmt: skip
 _ADDRESS = re.compile(r"(?i:https?)://([^/\s?#:\[\]]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
 
@@ -41,6 +43,7 @@ class AirflowSettings:
     """`url` is Airflow's root, see `base_url`; `map_index` is -1 for a task that is not mapped.
 
     `task_id` is the task that runs dbt, and holds the XComs unless `xcom_task_id` names another.
+    `wire` is the form of the XComs; those of Cosmos go by names that cannot be chosen.
     `force` lets a record replace a newer one. Timeouts are in seconds: for the connection, for
     each read, and for a whole answer.
     """
@@ -54,6 +57,7 @@ class AirflowSettings:
     map_index: int = -1
     key_prefix: str = ""
     max_message_bytes: int = 16_384
+    wire: WireName = "relay"
     force: bool = False
     ca_file: Path | None = None
     proxy: str | None = None

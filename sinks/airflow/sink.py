@@ -1,19 +1,20 @@
-"""Records as XComs of an Airflow task."""
+"""Records as XComs of an Airflow task, in the form that its readers want."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...parser.keys import xcom_key
-from ...parser.records import RunRecord
+from ...parser.records import NodeRecord, read_record
 from ...parser.values import as_sent
-from ..base import Delivered, Hold, Retry, Verdict
+from ..base import Delivered, Hold, Rejected, Retry, Verdict
 from .answers import Answer, Content, Exists, Missing, read_answer, read_content
 from .attempts import Attempts, newer
-from .payload import xcom_value
+from .cosmos import CosmosWire, shared
 from .session import Session
 from .task_note import write_task_note
+from .wire import RelayWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from .answers import Write
     from .client import Client
     from .settings import AirflowSettings
+    from .wire import Entry, Wire
 
 _RACES = 3
 
 
 class AirflowSink:
-    """Writes each record under its key: one request, where nothing of that key was there before.
+    """Writes each record under its keys: one request for each that was not there before.
 
     What is there is looked at before it is replaced, as it may be of a newer attempt. `warn` is
     told once what a person should know of this Airflow.
@@ -41,23 +43,47 @@ class AirflowSink:
         self.writes = 0
         self._to = settings
         self._warn = warn
-        self._written: set[str] = set()
+        is_for_cosmos = settings.wire == "cosmos"
+        self._wire: Wire = CosmosWire(settings) if is_for_cosmos else RelayWire(settings)
+        self._written: dict[str, Any] = {}
+        """Keys that are known to be there; what cannot tell its age with its value."""
         self._session = Session(settings)
         self._attempts = Attempts(self._session, settings)
         self._noting = threading.Lock()
         self._has_noted = False
 
+    def learn(self, record: Record) -> None:
+        self._wire.learn(record)
+
     def send(self, record: Record) -> Verdict:
+        rejected: Rejected | None = None
+        verdict: Verdict | None = None
+        with self._wire.turn(record):
+            for entry in self._wire.entries(record):
+                if isinstance(entry, Rejected):
+                    rejected = entry
+                    continue
+                if entry.witness is not None and self._written.get(entry.key) == entry.value:
+                    continue
+                verdict = self._send(record, entry)
+                if isinstance(verdict, Rejected):
+                    rejected = verdict
+                elif not isinstance(verdict, Delivered):
+                    break
+        if verdict is not None and not isinstance(verdict, Retry):
+            self._note_version()
+        if isinstance(verdict, (Retry, Hold)):
+            return verdict
+        return rejected or Delivered()
+
+    def _send(self, record: Record, entry: Entry) -> Verdict:
         verdict = None if self._to.force else self._attempts.check(record)
         if verdict is None:
-            key = key_of(record, self._to.key_prefix)
-            verdict = self._write(record, key)
+            verdict = self._write(entry)
             if isinstance(verdict, Delivered):
-                self._written.add(key)
+                self._written[entry.key] = None if entry.witness is None else entry.value
             else:
                 self._attempts.forget()
-        if not isinstance(verdict, Retry):
-            self._note_version()
         return verdict
 
     def write_note(
@@ -81,14 +107,14 @@ class AirflowSink:
     def close(self) -> None:
         self._session.close()
 
-    def _write(self, record: Record, key: str) -> Verdict:
-        value = xcom_value(record.to_json(), self._to.max_message_bytes)
+    def _write(self, entry: Entry) -> Verdict:
+        key, value = entry.key, entry.value
         method: Write = "PATCH" if key in self._written else "POST"
         for _ in range(_RACES):
             if method == "PATCH" and not self._to.force:
                 # Airflow has no conditional write: what another try writes between this look and
                 # the PATCH is replaced all the same.
-                obstacle = self._look(record, key, value)
+                obstacle = self._look(entry)
                 if isinstance(obstacle, Missing):
                     method = "POST"
                 elif obstacle is not None:
@@ -105,18 +131,35 @@ class AirflowSink:
                     return verdict
         return Retry("another writer of the same XCom is at work")
 
-    def _look(self, record: Record, key: str, value: dict[str, Any]) -> Verdict | Missing | None:
-        """Why what is there under this key is not to be replaced with `value`; None if it is."""
+    def _look(self, entry: Entry) -> Verdict | Missing | None:
+        """Why what is there under this key is not to be replaced; None if it is."""
+        there = self._read(entry.key)
+        if not isinstance(there, _Found):
+            return there
+        if there.value == entry.value:
+            return Delivered()
+        if entry.witness is not None:
+            there = self._read(entry.witness)
+            if isinstance(there, Missing):
+                return None
+            if not isinstance(there, _Found):
+                return there
+        stamp = self._wire.stamp(there.value)
+        known = read_record(stamp)
+        if isinstance(known, NodeRecord) and known.key != entry.age.key:
+            return shared(entry.key, entry.age.key, known.key)
+        return newer(entry.age, stamp)
+
+    def _read(self, key: str) -> _Found | Missing | Retry | Hold:
         answer = self._session.ask(lambda client, token: client.xcom(key, token))
         if not isinstance(answer, Answer):
             return answer
         content = read_content(answer, self._to)
         if not isinstance(content, Content):
             return content
-        there = as_sent(content.data.get("value"))
-        return Delivered() if there == value else newer(record, there)
+        return _Found(as_sent(content.data.get("value")))
 
-    def _request(self, method: Write, key: str, value: dict[str, Any]) -> Answer | Retry | Hold:
+    def _request(self, method: Write, key: str, value: Any) -> Answer | Retry | Hold:
         def write(client: Client, token: str) -> Answer | Retry | Hold:
             self.writes += 1
             return client.write(method, key, value, token)
@@ -142,8 +185,8 @@ class AirflowSink:
             self._warn(f"Airflow {version} cannot write XComs over its API: it takes 3.0 or newer")
 
 
-def key_of(record: Record, prefix: str) -> str:
-    """The XCom key of a record."""
-    if isinstance(record, RunRecord):
-        return prefix + record.key
-    return xcom_key(record.key, prefix)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The value of an XCom."""
+
+    value: Any

@@ -104,6 +104,15 @@ class Airflow:
         assert answer.status == 200, answer
         return {ti["task_id"] for ti in answer.body["task_instances"]}
 
+    def wait_for_state(
+        self, dag_id: str, run_id: str, task_id: str, state: str, within: float = 90.0
+    ) -> None:
+        self._poll(
+            lambda: self.ti(dag_id, run_id, task_id)["state"] == state,
+            f"{dag_id}.{task_id} to be {state}",
+            within,
+        )
+
     def mark_failed(self, dag_id: str, run_id: str, task_id: str) -> None:
         """As the button in the UI; Airflow ends the task at its next heartbeat."""
         path = path_of("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id)
