@@ -199,6 +199,7 @@ def _airflow(options: Mapping[str, Any], login: Login) -> AirflowSettings:
             key_prefix=options["key_prefix"],
             max_message_bytes=options["max_message_bytes"],
             wire=wire,
+            renews=bool(options.get("renew") or options.get("renews")),
             force=options.get("force", False),
             ca_file=options["ca_file"],
             proxy=options["proxy"],

@@ -9,3 +9,7 @@ NO_EVENTS: Final = 65
 INTERNAL: Final = 70
 UNDELIVERED: Final = 75
 CONFIGURATION: Final = 78
+SKIP: Final = 99
+"""Airflow's own convention for a task to be skipped."""
+TIMED_OUT: Final = 124
+"""As `timeout` of coreutils has it."""

@@ -15,6 +15,7 @@ from .doctor import doctor
 from .replay import replay
 from .run import run
 from .runs import runs, show
+from .wait import wait
 
 HELP = """Run dbt once; every node's result is in Airflow the moment it is known.
 
@@ -25,6 +26,7 @@ Examples:
   dbt-relay replay --sink jsonl:- logs/dbt.log
   dbt-relay show                       the nodes of the latest run
   dbt-relay deliver --all              what could not be sent before
+  dbt-relay wait --task-id dbt model.jaffle.orders
 """
 
 
@@ -46,6 +48,7 @@ cli.add_command(runs)
 cli.add_command(show)
 cli.add_command(deliver)
 cli.add_command(doctor)
+cli.add_command(wait)
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ _SINK: Final = (
         "none elsewhere.",
     ),
 )
-_CONNECTION: Final = (
+_ADDRESS: Final = (
     option(
         "--airflow-url",
         context="AIRFLOW__API__BASE_URL",
@@ -47,6 +47,8 @@ _CONNECTION: Final = (
         help="CA certificates for Airflow's TLS.",
     ),
     option("--proxy", metavar="URL", help="HTTP proxy to Airflow."),
+)
+_SENDING: Final = (
     option(
         "--workers",
         type=click.IntRange(1, 16),
@@ -63,9 +65,11 @@ _CONNECTION: Final = (
         help="How long to go on delivering after dbt has ended.",
     ),
 )
-_PLACE: Final = (
+_DAG_RUN: Final = (
     option("--dag-id", context="AIRFLOW_CTX_DAG_ID", metavar="ID", help="The DAG."),
     option("--run-id", context="AIRFLOW_CTX_DAG_RUN_ID", metavar="ID", help="The DAG run."),
+)
+_PLACE: Final = (
     option("--task-id", context="AIRFLOW_CTX_TASK_ID", metavar="ID", help="The task."),
     option(
         "--try-number",
@@ -142,7 +146,8 @@ _KEEPING: Final = (
 
 def delivery_options(command: Any) -> Any:
     """Add the options on where the records go, and what is kept of them."""
-    return _decorate(command, *_SINK, *_CONNECTION, *_PLACE, *_STATE, *_KEEPING)
+    where = (*_SINK, *_ADDRESS, *_SENDING, *_DAG_RUN, *_PLACE)
+    return _decorate(command, *where, *_STATE, *_KEEPING)
 
 
 def state_option(command: Any) -> Any:
@@ -152,7 +157,12 @@ def state_option(command: Any) -> Any:
 
 def connection_options(command: Any) -> Any:
     """Add the options on how to reach an Airflow that is named elsewhere."""
-    return _decorate(command, *_CONNECTION, *_STATE)
+    return _decorate(command, *_ADDRESS, *_SENDING, *_STATE)
+
+
+def reading_options(command: Any) -> Any:
+    """Add the options on which DAG run of which Airflow to read."""
+    return _decorate(command, *_ADDRESS, *_DAG_RUN)
 
 
 def _decorate(command: Any, *decorators: Any) -> Any:

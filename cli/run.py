@@ -22,6 +22,7 @@ from .earlier import StoppedError, resumption_of
 from .ending import announce, end, now
 from .options import CREDENTIALS, delivery_options, option
 from .relay import Relay
+from .renew import renewing
 from .signals import STOP, Signals
 from .state import note, open_journal
 
@@ -82,8 +83,15 @@ FLUSH_WHEN_TOLD_TWICE: Final = 1.0
     help="Write how the run went as the note of the task, which Airflow's grid shows. A person's "
     "note stays.",
 )
+@option(
+    "--renew",
+    metavar="TASK_ID",
+    help="Run nodes again for this task of the same DAG run, which has ended: their records "
+    "replace those of its newest try, its run record stays. For one node that failed.",
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(command: tuple[str, ...], grace: float, resume: bool, **options: Any) -> int:
+def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
+    options = renewing(options, os.environ)
     destination = Destination.choose(options, os.environ)
     for line in destination.notes:
         note(line)
@@ -98,7 +106,7 @@ def run(command: tuple[str, ...], grace: float, resume: bool, **options: Any) ->
         )
         info = destination.run_info(command, started.started_at or "", prepared.target_dir)
         carried: tuple[NodeRecord, ...] = ()
-        if resume:
+        if options["resume"]:
             try:
                 resumption = resumption_of(
                     command, journal, info, airflow=destination.lasting_airflow, signals=signals

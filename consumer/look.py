@@ -53,15 +53,15 @@ class Waiting:
 class Reader(Protocol):
     """How a look reads Airflow; each method is one call."""
 
-    def state(self, waiting: Waiting) -> str | None:
+    def state(self, waiting: Waiting, /) -> str | None:
         """Airflow's word on the task that runs dbt; None if it is not scheduled yet."""
         ...
 
-    def xcom(self, waiting: Waiting, key: str) -> Any:
+    def xcom(self, waiting: Waiting, key: str, /) -> Any:
         """A value, None where there is none."""
         ...
 
-    def try_number(self, waiting: Waiting) -> int | None:
+    def try_number(self, waiting: Waiting, /) -> int | None:
         """The try that Airflow is at of the task that runs dbt, None where it does not tell."""
         ...
 

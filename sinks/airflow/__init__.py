@@ -4,6 +4,7 @@ from ...parser.keys import check_prefix, xcom_key
 from .reader import read_records
 from .settings import AirflowSettings, Login, base_url
 from .sink import AirflowSink
+from .watch import UnreadError, Watch
 from .wire import WIRES
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "AirflowSettings",
     "AirflowSink",
     "Login",
+    "UnreadError",
+    "Watch",
     "base_url",
     "check_prefix",
     "read_records",

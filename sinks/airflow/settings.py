@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _PLACE = (
     "url", "dag_id", "run_id", "task_id", "xcom_task_id", "map_index", "key_prefix",
-    "max_message_bytes", "wire",
+    "max_message_bytes", "wire", "renews",
 )  # fmt: skip
 _ADDRESS = re.compile(r"(?i:https?)://([^/\s?#:\[\]]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
 
@@ -44,7 +44,8 @@ class AirflowSettings:
 
     `task_id` is the task that runs dbt, and holds the XComs unless `xcom_task_id` names another.
     `wire` is the form of the XComs; those of Cosmos go by names that cannot be chosen.
-    `force` lets a record replace a newer one. Timeouts are in seconds: for the connection, for
+    `renews`: nodes are run again for a run that has ended, whose own record stays. `force` lets a
+    record replace a newer one. Timeouts are in seconds: for the connection, for
     each read, and for a whole answer.
     """
 
@@ -58,6 +59,7 @@ class AirflowSettings:
     key_prefix: str = ""
     max_message_bytes: int = 16_384
     wire: WireName = "relay"
+    renews: bool = False
     force: bool = False
     ca_file: Path | None = None
     proxy: str | None = None

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...parser.records import NodeRecord, read_record
+from ...parser.records import NodeRecord, RunRecord, read_record
 from ...parser.values import as_sent
 from ..base import Delivered, Hold, Rejected, Retry, Verdict
 from .answers import Answer, Content, Exists, Missing, read_answer, read_content
@@ -56,6 +56,8 @@ class AirflowSink:
         self._wire.learn(record)
 
     def send(self, record: Record) -> Verdict:
+        if self._to.renews and isinstance(record, RunRecord):
+            return Delivered()
         rejected: Rejected | None = None
         verdict: Verdict | None = None
         with self._wire.turn(record):
