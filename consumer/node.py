@@ -100,7 +100,7 @@ def read_node(
         resource_type=kind,
         name=raw["name"],
         package_name=raw["package_name"],
-        path=raw["original_file_path"],
+        path=raw["original_file_path"].removeprefix("./"),
         fqn=tuple(raw["fqn"]),
         tags=(tags,) if isinstance(tags, str) else tuple(tags or ()),
         materialized=config.get("materialized"),

@@ -58,6 +58,7 @@ def names(
         ("path:models/staging/web/web.yml", {"stg_clicks", "stg_visits"}),
         ("path:models/staging,package:jaffle", {"stg_customers", "stg_orders", "stg_payments"}),
         ("path:models/staging/stg_orders.sql", set()),  # lies in the package alone
+        ("1+path:dbt_project.yml", {"ledger", "legacy.report"}),  # what its hook reads
         ("path:models/**/web", {"stg_clicks", "stg_visits"}),
         ("stg_clicks.sql", {"stg_clicks"}),
         ("file:stg_v*", {"stg_visits"}),

@@ -51,7 +51,7 @@ MORE = [
     "ledger finance", "ledger  finance", "models/marts", "models/*/stg_*.sql", "path:seeds",
     "path:models/marts/finance/ledger.sql", "path:models/staging", "path:./models/marts",
     "path:models/../models", "path:tests", "path:*", "path:*/marts", "path:models/marts/mart?.yml",
-    "path:snapshots", "to[.p]", "path:models/**/web", "+clicks_are_kept+",
+    "path:snapshots", "to[.p]", "path:models/**/web", "@path:*.yml", "+clicks_are_kept+",
     "path:models/[ms]*/*.sql", "path:/models", "path:functions",
     "path:dbt_project.yml", "path:models/**", "ledger.sql", "rates.csv", "file:stg_*",
     "file:marts", "package:jaffle", "package:none", "config.materialized:table",
