@@ -3,13 +3,13 @@
 # make unit    the quick tests, without network
 # make check   lint, types, layers
 # make chaos   200 seeded kills of the relay, Airflow and dbt; a tenth of them is part of make test
-# make bench   what reading dbt's log costs, and what the journal does
+# make bench   what reading dbt's log costs, and its manifest, and what the journal does
 PYTHON ?= python3
 BIN := .venv/bin
 AIRFLOW := .venv-airflow/bin/airflow
 UV := $(BIN)/uv
 PINS := --constraint tests/constraints/dev.txt
-UNIT := tests/parser tests/cli tests/project tests/sinks/unit
+UNIT := tests/parser tests/consumer tests/cli tests/project tests/sinks/unit
 
 .PHONY: demo test unit check chaos bench clean
 
@@ -35,6 +35,7 @@ check: .venv/dev $(AIRFLOW)
 bench: .venv/dev
 	$(BIN)/python benchmarks/parse.py
 	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/manifest.py
 
 clean:
 	rm -rf .venv .venv-airflow .demo build *.egg-info

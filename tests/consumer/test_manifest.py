@@ -58,6 +58,25 @@ def test_a_node_has_what_dbt_says_of_it() -> None:
     assert BAZAAR.nodes["unit_test.bazaar.stg_clicks.clicks_are_kept"].tags == ("quick",)
 
 
+@pytest.mark.parametrize(
+    ("version", "latest", "standing"),
+    [
+        (2, 2, "latest"),
+        (10, 9, "prerelease"),
+        ("1.5", 2, "old"),
+        ("beta", "alpha", "prerelease"),
+        (None, None, "none"),
+        (0, 1, None),
+    ],
+)
+def test_a_version_seen_from_the_latest(version: Any, latest: Any, standing: str | None) -> None:
+    versions = {"version": version, "latest_version": latest}
+    read = manifest({"model.a": [], "unit_test.b": []}, a=versions, b=versions)
+    assert read.nodes["model.a"].standing == standing
+    assert read.nodes["unit_test.b"].standing is None
+    assert read.nodes["unit_test.b"].version is None, "that of the model is not its own"
+
+
 def test_parents_come_before_their_children() -> None:
     seen: set[str] = set()
     for unique_id, node in BAZAAR.nodes.items():

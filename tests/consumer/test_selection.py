@@ -51,7 +51,15 @@ def names(
         ("1+finance", {"finance", "ledger", "sessions"}),
         ("@nothing_yet", {"nothing_yet", "after_nothing", "stg_shop_clicks", "skipped_on_purpose"}),
         ("models/staging/web", {"stg_clicks", "stg_visits"}),
+        ("to[.p]", set()),
         ("path:models/staging/web/*_v*.sql", {"stg_visits"}),
+        ("path:models/staging/web/", {"stg_clicks", "stg_visits"}),
+        ("path:models/top.sql/", set()),
+        ("path:models/staging/web/web.yml", {"stg_clicks", "stg_visits"}),
+        ("path:models/staging,package:jaffle", {"stg_customers", "stg_orders", "stg_payments"}),
+        ("path:models/staging/stg_orders.sql", set()),  # lies in the package alone
+        ("1+path:dbt_project.yml", {"ledger", "legacy.report"}),  # what its hook reads
+        ("path:models/**/web", {"stg_clicks", "stg_visits"}),
         ("stg_clicks.sql", {"stg_clicks"}),
         ("file:stg_v*", {"stg_visits"}),
         ("config.materialized:ephemeral", {"stg_visits"}),
