@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from ..parser.records import Record
     from ..sinks.airflow import AirflowSettings
 
-HELP: Final = """Wait for dbt nodes that another task of the DAG run builds with `dbt-relay run`, and
-end as they did. Each one's result is printed once, with the full text of an error.
+HELP: Final = """Wait for dbt nodes that another task builds with `dbt-relay run`, and end as they did.
+
+Each one's result is printed once, with the full text of an error.
 
 Ends with 0 if they succeeded, 1 if one failed, 99 if they were skipped, 124 after --timeout.
 

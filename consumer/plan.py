@@ -18,6 +18,7 @@ Tests = Literal["task", "node", "none"]
 """The tests of a node: in a task of their own, in that of the node, or not shown."""
 
 _BUILT: Final = frozenset({"model", "seed", "snapshot"})
+_TESTED: Final = _BUILT | {"source"}
 _NOT_IN_AN_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -51,6 +52,10 @@ class _TestsOfNode:
     shared: tuple[str, ...] = ()
     """That read other nodes too."""
 
+    @property
+    def all(self) -> tuple[str, ...]:
+        return self.unit + self.own + self.shared
+
 
 def plan(
     manifest: Manifest,
@@ -62,13 +67,15 @@ def plan(
 ) -> list[NodeTask]:
     """A task for each selected node that dbt builds, along dbt's own edges, parents first.
 
-    Edges lead through what is not selected, or never run by itself (ephemeral and empty models). A
-    unit test is in the task of its model, before which dbt runs it. `taken` are ids not to use.
-    Raises SelectionError, also where nothing is selected.
+    Edges lead through what is not selected, or never run by itself (ephemeral and empty models),
+    of which only the tests have a task, as those of sources. A unit test is in the task of its
+    model, before which dbt runs it. `taken` are ids not to use. Raises SelectionError, also where
+    nothing is selected.
     """
-    built = _built(manifest, select_, exclude)
-    ids = _task_ids(built, manifest.project_name, set(taken))
-    before = manifest.nearest(ids)
+    chosen = _chosen(manifest, select_, exclude)
+    ids = _task_ids(chosen, manifest.project_name, set(taken))
+    built = [node for node in chosen if _is_built(node)]
+    before = manifest.nearest([node.unique_id for node in built])
     tested = {} if tests == "none" else _tests(manifest, ids.keys(), exclude)
     tasks: list[NodeTask] = []
     gates: dict[str, str] = {}
@@ -87,32 +94,39 @@ def plan(
             # that reads another node too holds back only what is after both.
             if not of_node.shared:
                 gates[node.unique_id] = f"{task_id}.test"
+    for node in chosen:
+        of_node = tested.get(node.unique_id)
+        if of_node is not None and not _is_built(node):
+            tasks.append(NodeTask(f"{ids[node.unique_id]}.test", node, of_node.all))
     return tasks
 
 
-def _built(
+def _is_built(node: Node) -> bool:
+    return node.resource_type in _BUILT and node.is_runnable
+
+
+def _chosen(
     manifest: Manifest,
     select_: str | Sequence[str] | None,
     exclude: str | Sequence[str] | None,
 ) -> list[Node]:
     selection = select(manifest, select_, exclude)
     nodes = [manifest.nodes[unique_id] for unique_id in selection.unique_ids]
-    built = [node for node in nodes if node.resource_type in _BUILT and node.is_runnable]
-    if not built:
+    if not any(_is_built(node) for node in nodes):
         terms = ", ".join(map(repr, selection.unmatched))
         raise SelectionError(
             f"no model, seed or snapshot is left by select={select_!r} and exclude={exclude!r}"
             + (f": nothing matches {terms}" if terms else "")
         )
-    return built
+    return [node for node in nodes if node.resource_type in _TESTED]
 
 
 def _tests(
-    manifest: Manifest, built: Iterable[str], exclude: str | Sequence[str] | None
+    manifest: Manifest, chosen: Iterable[str], exclude: str | Sequence[str] | None
 ) -> dict[str, _TestsOfNode]:
     left_out = set(select(manifest, exclude).unique_ids) if exclude else set[str]()
     found: dict[str, _TestsOfNode] = {}
-    for owner, tests in manifest.tests(frozenset(built)).items():
+    for owner, tests in manifest.tests(frozenset(chosen)).items():
         left = [manifest.nodes[unique_id] for unique_id in tests if unique_id not in left_out]
         data = [test for test in left if test.resource_type != "unit_test"]
         found[owner] = _TestsOfNode(
@@ -129,7 +143,8 @@ def _task_ids(nodes: list[Node], project: str | None, taken: set[str]) -> dict[s
     found: dict[str, str] = {}
     for node in sorted(nodes, key=lambda node: node.package_name != project):
         version = "" if node.version is None else f"_v{node.version}"
-        name = _clean(f"{node.name}{version}")
+        table_of = f"{node.source_name}_" if node.resource_type == "source" else ""
+        name = _clean(f"{table_of}{node.name}{version}")
         names = (name, f"{_clean(node.package_name)}_{name}", _clean(node.unique_id))
         found[node.unique_id] = next(n for n in names if n not in taken)
         taken.add(found[node.unique_id])

@@ -92,6 +92,25 @@ def test_a_test_of_two_nodes_holds_back_neither_s_children_as_in_dbt() -> None:
     assert [task.task_id for task in folded] == ["a", "b", "b.test", "c"]
 
 
+def test_tests_of_what_is_never_run_have_a_task() -> None:
+    """dbt runs those of sources, and of ephemeral models."""
+    source, hidden = "source.p.crm.people", "model.p.hidden"
+    of_source = node(source, name="people", source_name="crm", fqn=["p", "crm", "people"])
+    tests = (
+        node("test.p.fresh.1", source, attached_node=source),
+        node("test.p.unique_hidden.2", hidden, attached_node=hidden),
+    )
+    ephemeral = node(hidden, source, config={"materialized": "ephemeral"})
+    tasks = plan(manifest(of_source, ephemeral, node(ORDERS, hidden), *tests))
+    waits = {task.task_id: task.unique_ids for task in tasks}
+    assert waits == {
+        "orders": (ORDERS,),
+        "crm_people.test": ("test.p.fresh.1",),
+        "hidden.test": ("test.p.unique_hidden.2",),
+    }
+    assert edges(plan(manifest(of_source, ephemeral, node(ORDERS, hidden), *tests), tests="none"))
+
+
 def test_selection_leaves_edges_through_what_it_leaves_out() -> None:
     assert edges(plan(manifest(*PROJECT), "raw orders", tests="none")) == {
         "raw": set(),
