@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..parser.records import Record
     from ..sinks.airflow import AirflowSettings
 
-HELP: Final = """Wait for dbt nodes that another task builds with `dbt-relay run`, and end as they did.
+HELP: Final = """Wait for dbt nodes that another task builds with `dbt-relay run`; end as they did.
 
 Each one's result is printed once, with the full text of an error.
 

@@ -39,8 +39,9 @@ class Request:
 
 class FakeAirflow:
     """Use as a context manager. `xcoms` holds what was committed to task `dbt`, by key, for each
-    map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`, and
-    `notes` are its notes by map index.
+    map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`,
+    `states` are what is told of its state, the last one for ever, and `notes` its notes by map
+    index.
 
     `faults` befall the writes, `read_faults` the reads below a DAG run and `other_faults` the rest,
     a login for example: one each, in this order. A stall or a drip lasts `patience` seconds.
@@ -72,6 +73,7 @@ class FakeAirflow:
         self.xcoms = self.tasks["dbt"]
         self.notes: dict[int, str] = {}
         self.try_number = 1
+        self.states: deque[str | None] = deque(["running"])
         self.valid: dict[str, str] = {"op-0": "op", "viewer-0": "viewer"}
         self.expired: set[str] = set()
         self.lock = threading.Lock()
@@ -228,7 +230,8 @@ class _Handler(BaseHTTPRequestHandler):
                 index = int(parts[5]) if len(parts) > 5 else -1
                 if index not in place:
                     return Answer(404, detail("Task instance is mapped, add the map_index value"))
-                known = {"state": "running", "try_number": airflow.try_number, "map_index": index}
+                state = airflow.states.popleft() if len(airflow.states) > 1 else airflow.states[0]
+                known = {"state": state, "try_number": airflow.try_number, "map_index": index}
                 return Answer(200, {"task_id": task, "note": airflow.notes.get(index), **known})
             if len(parts) > 6:
                 values, key = place.get(int(options.get("map_index", -1)), {}), parts[6]

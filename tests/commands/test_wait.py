@@ -1,0 +1,175 @@
+"""`dbt-relay wait` and `run --renew` against a server that keeps Airflow's XComs."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import airflow_faults as fake
+import pytest
+from fake_airflow import PASSWORDS, FakeAirflow
+
+from dbt_relay.parser.records import NodeRecord, RunRecord, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+LOG = GOLDEN / "console/1.11/build.jsonl.gz"
+PLACE = ["--dag-id", "shop", "--run-id", "run+1", "--task-id", "dbt", "--poll", "0.1"]
+ORDERS, BROKEN = "model.jaffle.orders", "model.jaffle.broken_on_purpose"
+TEXT = "Database Error in model broken_on_purpose\n  no such column"
+
+
+def node(unique_id: str, status: str = "success", **fields: Any) -> dict[str, Any]:
+    facts = {"outcome": outcome_of(status), "attempt": 1, **fields}
+    return NodeRecord(unique_id=unique_id, status=status, **facts).to_json()
+
+
+def run_record(**fields: Any) -> dict[str, Any]:
+    facts = {"state": "finished", "exit_code": 1, "attempt": 1, "command": "dbt build", **fields}
+    return RunRecord(**facts).to_json()
+
+
+@pytest.fixture
+def airflow() -> Iterator[FakeAirflow]:
+    with FakeAirflow() as server:
+        server.xcoms[-1] |= {
+            ORDERS: node(ORDERS),
+            BROKEN: node(BROKEN, "error", message=TEXT, invocation_started_at="2020-01-01T00:00Z"),
+            RunRecord.key: run_record(),
+        }
+        server.states[0] = "failed"
+        yield server
+
+
+def relay(server: FakeAirflow, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
+    login = {"DBT_RELAY_AIRFLOW_USERNAME": "op", "DBT_RELAY_AIRFLOW_PASSWORD": PASSWORDS["op"]}
+    return subprocess.run(
+        [sys.executable, "-m", "dbt_relay", *arguments],
+        env={**clean, "DBT_RELAY_AIRFLOW_URL": server.url, **login, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def wait(server: FakeAirflow, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return relay(server, "wait", *PLACE, *arguments, **env)
+
+
+def test_help() -> None:
+    """To renew: dbt-relay wait --help, with COLUMNS=100, into tests/golden/help."""
+    command = [sys.executable, "-m", "dbt_relay", "wait", "--help"]
+    env = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
+    assert done.stdout == (GOLDEN / "help/wait.txt").read_text()
+
+
+def test_it_ends_as_the_node_did_and_prints_dbts_words_once(airflow: FakeAirflow) -> None:
+    done = wait(airflow, ORDERS)
+    assert (done.returncode, done.stdout) == (0, "OK created sql model jaffle.orders [OK]\n")
+    failed = wait(airflow, BROKEN)
+    assert failed.returncode == 1
+    assert failed.stdout.count(TEXT) == 1
+
+
+def test_several_end_with_the_worst_of_them(airflow: FakeAirflow) -> None:
+    skipped = "model.jaffle.child"
+    airflow.xcoms[-1][skipped] = node(skipped, "skipped", skip_cause="fail_fast")
+    assert wait(airflow, skipped).returncode == 99
+    assert wait(airflow, skipped, ORDERS).returncode == 0
+    done = wait(airflow, ORDERS, BROKEN, skipped)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 5, done.stdout
+
+
+def test_it_waits_without_a_line_for_each_look(airflow: FakeAirflow) -> None:
+    airflow.states.extendleft(["running"] * 4 + ["queued", None])
+    late = airflow.xcoms[-1].pop(ORDERS)
+    airflow.states.append("success")
+    airflow.xcoms[-1][RunRecord.key] = run_record(exit_code=0)
+    done = wait(airflow, ORDERS, "--on-missing", "skip")
+    assert done.returncode == 99
+    assert "was not part of the run: `dbt build` did not select it" in done.stdout
+    assert len(done.stderr.splitlines()) <= 4, done.stderr
+    airflow.xcoms[-1][ORDERS] = late
+
+
+def test_a_selection_is_all_that_begin_so(airflow: FakeAirflow) -> None:
+    done = wait(airflow, "--select", "model.jaffle.")
+    assert done.returncode == 1
+    assert "orders" in done.stdout
+    assert done.stdout.count(TEXT) == 1
+    nothing = wait(airflow, "--select", "model.jaffle.nothing", "--on-missing", "skip")
+    assert nothing.returncode == 99
+
+
+def test_it_gives_up(airflow: FakeAirflow) -> None:
+    airflow.states[0] = "running"
+    done = wait(airflow, "model.jaffle.never", "--timeout", "0.3")
+    assert done.returncode == 124
+    assert "gave up after --timeout, 0.3 s" in done.stderr
+
+
+def test_an_airflow_that_is_away_for_a_while_is_waited_for(airflow: FakeAirflow) -> None:
+    airflow.read_faults.extend([fake.answering(503, {"detail": "busy"})] * 3)
+    done = wait(airflow, ORDERS)
+    assert done.returncode == 0
+    assert done.stderr.count("trying again") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 64, "name the nodes to wait for"),
+        (["orders"], 64, "is no unique_id, such as model.jaffle.orders"),
+        ([ORDERS, "--or-run"], 64, "--or-run goes with a command"),
+        ([ORDERS, "--", "dbt", "run"], 64, "--or-run goes with a command"),
+        ([ORDERS, "--dag-id", "nowhere"], 78, "has no DAG 'nowhere'"),
+        ([ORDERS, "--task-id", "nothing"], 78, "nothing"),
+    ],
+)
+def test_what_cannot_work_is_said_at_once(
+    airflow: FakeAirflow, arguments: list[str], code: int, words: str
+) -> None:
+    done = wait(airflow, *arguments)
+    assert done.returncode == code, done
+    assert words in done.stderr
+
+
+def test_a_later_try_runs_the_node_and_renews_its_record(
+    airflow: FakeAirflow, tmp_path: Path
+) -> None:
+    log = tmp_path / "dbt.jsonl"
+    log.write_bytes(gzip.decompress(LOG.read_bytes()))
+    before = airflow.xcoms[-1][RunRecord.key]
+    or_run = ("--or-run", "--", "sh", "-c", f"cat {log}; exit 1")
+    first = wait(airflow, BROKEN, *or_run)
+    assert first.returncode == 1
+    assert "running it here" not in first.stderr
+
+    again = wait(airflow, BROKEN, "--try-number", "2", *or_run, AIRFLOW_CTX_TASK_ID="waits")
+    assert "running it here" in again.stderr
+    assert again.returncode == 1
+    renewed = airflow.xcoms[-1][BROKEN]
+    assert renewed["attempt"] == 1
+    assert "amount_in_euros" in renewed["message"]
+    assert airflow.xcoms[-1][RunRecord.key] == before
+
+
+def test_a_task_that_still_runs_is_not_written_beside(airflow: FakeAirflow) -> None:
+    airflow.states[0] = "running"
+    place = ("--dag-id", "shop", "--run-id", "run+1", "--renew", "dbt")
+    done = relay(airflow, "run", *place, "--", "true")
+    assert done.returncode == 78
+    assert "that task is running, and may still run these nodes itself" in done.stderr
+    alone = relay(airflow, "run", "--renew", "dbt", "--", "true")
+    assert alone.returncode == 78
+    assert "--renew needs --dag-id" in alone.stderr
