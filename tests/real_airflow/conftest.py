@@ -23,7 +23,7 @@ EXAMPLES = ("dbt_build", "dbt_nodes", "kubernetes_pod")
 DAGS = (
     *EXAMPLES,
     *("command", "command_twice", "command_timeout", "command_mapped"),
-    *("nodes_modes", "nodes_mapped", "nodes_flaky"),
+    *("nodes_modes", "nodes_mapped", "nodes_flaky", "nodes_waits"),
 )
 FLAKY = """
 select {{ 'no_such_column' if env_var('AIRFLOW_CTX_TRY_NUMBER', '1') == '1' else '1' }} as id

@@ -63,3 +63,30 @@ with DAG("nodes_flaky", schedule=None):
         fallback=f"{DBT}run --renew run_dbt -- dbt build --select {{{{ task.node_name }}}}",
         fallback_cwd=FLAKY,
     )
+
+WAITS = {
+    "orders": "model.jaffle.orders",
+    "after_flaky": "model.jaffle.after_flaky --on-upstream-failed skip",
+    "flaky": "model.jaffle.flaky --or-run -- dbt run --select flaky",
+    "all": "--select model.jaffle.stg_",
+}
+
+with DAG("nodes_waits", schedule=None):
+    waits_env = {"DBT_PROJECT_DIR": ".", "JAFFLE_DUCKDB": "target/waits.duckdb"}
+    BashOperator(
+        task_id="dbt",
+        bash_command="dbt-relay run -- dbt build --select +after_flaky",
+        cwd=FLAKY,
+        env=waits_env,
+        append_env=True,
+    )
+    for waits_for, arguments in WAITS.items():
+        BashOperator(
+            task_id=f"wait_{waits_for}",
+            bash_command=f"dbt-relay wait --task-id dbt --poll 2 {arguments}",
+            cwd=FLAKY,
+            env=waits_env,
+            append_env=True,
+            retries=1 if waits_for == "flaky" else 0,
+            retry_delay=timedelta(seconds=0),
+        )
