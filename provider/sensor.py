@@ -42,7 +42,8 @@ class DbtNodeSensor(BaseSensorOperator):
     :param unique_id: the node as dbt names it, `model.jaffle.orders`; or several, of which one that
         fails makes the task fail (templated)
     :param producer_task_id: the task that runs dbt, with the ids of its groups (templated)
-    :param producer_map_index: which instance of it, where it is mapped; the sensor's own by default
+    :param producer_map_index: which instance of it, where it is mapped: by default that with the
+        sensor's own index
     :param xcom_task_id: the task that holds the records, if `dbt-relay run` was told another
     :param key_prefix: what `dbt-relay run` was told to put before each key
     :param on_missing: what a node is that was not part of the run: `fail`, `skip` or `success`
@@ -144,7 +145,6 @@ class DbtNodeSensor(BaseSensorOperator):
     def _waiting(self, context: Any) -> Waiting:
         own = context["ti"]
         logical_date = context["dag_run"].logical_date
-        index = self.producer_map_index
         return Waiting(
             unique_ids=(self.unique_id,)
             if isinstance(self.unique_id, str)
@@ -152,13 +152,21 @@ class DbtNodeSensor(BaseSensorOperator):
             dag_id=own.dag_id,
             run_id=own.run_id,
             task_id=self.producer_task_id,
-            map_index=own.map_index if index is None else index,
+            map_index=self._map_index(own.map_index),
             xcom_task_id=self.xcom_task_id,
             key_prefix=self.key_prefix,
             logical_date=logical_date.isoformat() if logical_date else None,
             attempt=own.try_number,
             policy=Policy(self.on_missing, self.on_upstream_failed, self.fallback is not None),
         )
+
+    def _map_index(self, own: int) -> int:
+        """That of the producer: a sensor may be mapped over nodes of a task that is not."""
+        if self.producer_map_index is not None:
+            return self.producer_map_index
+        producer = self.dag.get_task(self.producer_task_id)
+        is_mapped = producer.is_mapped or producer.get_closest_mapped_task_group() is not None
+        return own if is_mapped else -1
 
     def _conclude(self, decision: Decision) -> bool:
         match decision.action:

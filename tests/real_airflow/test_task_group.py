@@ -20,6 +20,11 @@ CALLS = {
         "dbt_task_group(manifest=MANIFEST, producer='dbt-relay run -- dbt build',"
         " exclude='tag:slow', tests='none', on_upstream_failed='skip', deferrable=False)"
     ),
+    "producers": (
+        "(operator(), BashOperator.partial(task_id='mapped').expand(bash_command=['a', 'b']),"
+        " DbtNodeSensor(task_id='of_one', unique_id='a.b.c', producer_task_id='builds'),"
+        " DbtNodeSensor(task_id='of_each', unique_id='a.b.c', producer_task_id='mapped'))"
+    ),
     "no manifest": "dbt_task_group(manifest='/nowhere.json', producer='x')",
     "no node": "dbt_task_group(manifest=MANIFEST, producer='x', select='tag:no')",
     "no such method": "dbt_task_group(manifest=MANIFEST, producer='x', select='state:new')",
@@ -39,7 +44,9 @@ def operator(**options):
     return BashOperator(task_id="builds", bash_command="dbt-relay run -- dbt build", **options)
 
 def shown(task):
+    sensor = isinstance(task, DbtNodeSensor)
     return {
+        "waits for": task._map_index(own=1) if sensor else None,
         "upstream": sorted(task.upstream_task_ids),
         "group": task.task_group.group_id,
         "rule": task.trigger_rule.value,
@@ -97,6 +104,11 @@ def test_a_group_of_a_command_in_which_each_task_sees_its_own_skip(shown: dict[s
     assert tasks["dbt.skipped_on_purpose"]["rule"] == "all_done"
     assert tasks["dbt.skipped_on_purpose"]["deferrable"] is False
     assert not {"dbt.slow_one", "dbt.slow_two"} & tasks.keys()
+
+
+def test_a_sensor_waits_for_the_instance_that_there_is(shown: dict[str, Any]) -> None:
+    tasks = shown["producers"]
+    assert (tasks["of_one"]["waits for"], tasks["of_each"]["waits for"]) == (-1, 1)
 
 
 @pytest.mark.parametrize(
