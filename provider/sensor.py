@@ -49,7 +49,8 @@ class DbtNodeSensor(BaseSensorOperator):
     :param on_missing: what a node is that was not part of the run: `fail`, `skip` or `success`
     :param on_upstream_failed: `fail` or `skip` where dbt skipped the node after a failure
     :param fallback: a command for bash that runs the node, for a later try of this task, once the
-        producer has ended (templated; `{{ task.node_name }}` is what dbt selects it by)
+        producer has ended (templated; `{{ task.node_name }}` is what dbt selects it by). A
+        `dbt-relay run` in it renews the node's record at the producer
     :param node_name: what `--select` takes for it: by default the end of the first `unique_id`
     :param fallback_env: variables to add to those of the worker (templated)
     :param fallback_cwd: where to run it (templated)
@@ -118,12 +119,13 @@ class DbtNodeSensor(BaseSensorOperator):
 
     def poke(self, context: Any) -> bool:
         """Look once; True when the node has succeeded."""
-        return self._conclude(look(self._waiting(context), TaskReader(), self._known))
+        waiting = self._waiting(context)
+        return self._conclude(look(waiting, TaskReader(), self._known), waiting)
 
     def resume(self, context: Any, event: dict[str, Any], until: str) -> None:
         """Go on with what the trigger has found."""
         decision = Decision(event["action"], event["reason"])
-        if not self._conclude(decision):
+        if not self._conclude(decision, self._waiting(context)):
             self._defer(context, datetime.fromisoformat(until))
 
     def on_kill(self) -> None:
@@ -168,7 +170,7 @@ class DbtNodeSensor(BaseSensorOperator):
         is_mapped = producer.is_mapped or producer.get_closest_mapped_task_group() is not None
         return own if is_mapped else -1
 
-    def _conclude(self, decision: Decision) -> bool:
+    def _conclude(self, decision: Decision, waiting: Waiting) -> bool:
         match decision.action:
             case "wait":
                 return False
@@ -180,16 +182,16 @@ class DbtNodeSensor(BaseSensorOperator):
             case "fail":
                 raise DbtNodeFailedError(decision.reason)
             case "run":
-                self._run_fallback(decision.reason)
+                self._run_fallback(decision.reason, waiting)
                 return True
 
-    def _run_fallback(self, reason: str) -> None:
+    def _run_fallback(self, reason: str, waiting: Waiting) -> None:
         assert self.fallback is not None  # noqa: S101 - the policy said so
         self.log.info("%s\nRunning it here: %s", reason, self.fallback)
         self._hook = SubprocessHook()
         ended = self._hook.run_command(
             command=["bash", "-c", self.fallback],
-            env={**os.environ, **(self.fallback_env or {})},
+            env={**os.environ, **_renewing(waiting), **(self.fallback_env or {})},
             cwd=self.fallback_cwd,
         )
         if ended.exit_code == _SKIP:
@@ -199,6 +201,17 @@ class DbtNodeSensor(BaseSensorOperator):
                 f"the fallback for {self.node_name} ended with exit code {ended.exit_code}, "
                 "see its output above"
             )
+
+
+def _renewing(waiting: Waiting) -> dict[str, str]:
+    """What tells a `dbt-relay run` in the fallback whose records it renews."""
+    given = {
+        "DBT_RELAY_RENEW": waiting.task_id,
+        "DBT_RELAY_MAP_INDEX": str(waiting.map_index),
+        "DBT_RELAY_XCOM_TASK_ID": waiting.xcom_task_id,
+        "DBT_RELAY_KEY_PREFIX": waiting.key_prefix,
+    }
+    return {name: value for name, value in given.items() if value}
 
 
 def _first(unique_id: str | Sequence[str]) -> str:

@@ -60,7 +60,7 @@ with DAG("nodes_flaky", schedule=None):
         ),
         exclude="tag:slow",
         poke_interval=3,
-        fallback=f"{DBT}run --renew run_dbt -- dbt build --select {{{{ task.node_name }}}}",
+        fallback=f"{DBT}run -- dbt build --select {{{{ task.node_name }}}}",
         fallback_cwd=FLAKY,
     )
 
