@@ -17,7 +17,7 @@ demo: .venv/demo
 	$(PYTHON) examples/demo.py
 
 test: .venv/dev $(AIRFLOW)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 unit: .venv/dev
 	$(BIN)/python -m pytest $(UNIT)

@@ -1,21 +1,33 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import journals
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xdist.remote import Producer
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What one process of pytest-xdist runs: a file, or all that shares the one Airflow."""
-    for item in items:
-        folder = item.path.parent.name
-        group = folder if folder == "real_airflow" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """What takes longest first: the rest fits beside it."""
+    items.sort(key=lambda item: item.path.parent.name != "real_airflow")
+
+
+class _Scheduling(LoadScopeScheduling):
+    """One process of pytest-xdist runs a file, or all that shares the one Airflow."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        return path.parent.name if path.parent.name == "real_airflow" else str(path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _Scheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
