@@ -150,7 +150,7 @@ def main() -> None:
             time.sleep(seconds)
             until = time.time()
             tasks = {t["id"]: t["task_id"] for t in airflow.tis("polls", run_id)}
-            log = server.access_log() + (home / "triggerer-calls").read_text()
+            log = server.log("api-execution") + (home / "triggerer-calls").read_text()
         finally:
             server.stop()
     span = [time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) for at in (since, until)]

@@ -19,7 +19,7 @@ from airflow.providers.standard.hooks.subprocess import SubprocessHook
 from ..consumer.decision import Decision, OnMissing, OnUpstreamFailed, Policy
 from ..consumer.look import Waiting, look
 from .reader import TaskReader
-from .trigger import DbtNodeTrigger
+from .trigger import SETTLED, DbtNodeTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -54,6 +54,8 @@ class DbtNodeSensor(BaseSensorOperator):
     :param node_name: what `--select` takes for it: by default the end of the first `unique_id`
     :param fallback_env: variables to add to those of the worker (templated)
     :param fallback_cwd: where to run it (templated)
+    :param poke_interval: seconds between two looks. The second look is after 10 s at least in a
+        deferred task, and each in the mode `reschedule`: Airflow may fail one that is back sooner
     """
 
     template_fields: Collection[str] = (
@@ -87,6 +89,8 @@ class DbtNodeSensor(BaseSensorOperator):
         super().__init__(poke_interval=poke_interval, **kwargs)
         _check("on_missing", on_missing, get_args(OnMissing))
         _check("on_upstream_failed", on_upstream_failed, get_args(OnUpstreamFailed))
+        if self.reschedule:
+            self.poke_interval = max(self.poke_interval, SETTLED)
         self.unique_id = unique_id
         self.producer_task_id = producer_task_id
         self.producer_map_index = producer_map_index

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
@@ -18,6 +19,13 @@ from .reader import TaskReader
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+SETTLED: Final = 5.0 + conf.getint("workers", "min_heartbeat_interval", fallback=5)
+"""Seconds after which a task that has left its worker may be back in one.
+
+A worker notices up to one heartbeat late that the task's process has ended, and the scheduler reads
+that in its next loop. A task that is queued by then it fails, as one that was killed: "the task
+instance's state attribute is queued" (seen with Airflow 3.3 and the LocalExecutor).
+"""
 _JITTER: Final = 0.2
 _KEPT: Final = 1000
 
@@ -40,16 +48,13 @@ class DbtNodeTrigger(BaseTrigger):
         return path, {"waiting": self.waiting, "poll_interval": self.poll_interval}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until there is a decision, first after one interval: the sensor has just looked.
-
-        An Airflow whose scheduler is behind fails a task that is back in its worker before the
-        executor's report on its deferral was processed (seen with 3.3 and the LocalExecutor).
-        """
+        """Look until there is a decision, first when the task may be back in a worker."""
         waiting, known = Waiting.from_json(self.waiting), dict[str, Decision]()
         reader = _SharingReader(self.poll_interval / 2)
+        pause = max(self.poll_interval, SETTLED)
         while True:
-            jitter = random.uniform(1, 1 + _JITTER)  # noqa: S311 - no secret
-            await asyncio.sleep(self.poll_interval * jitter)
+            await asyncio.sleep(pause * random.uniform(1, 1 + _JITTER))  # noqa: S311 - no secret
+            pause = self.poll_interval
             decision = await sync_to_async(look)(waiting, reader, known)
             if decision.action != "wait":
                 yield TriggerEvent({"action": decision.action, "reason": decision.reason})

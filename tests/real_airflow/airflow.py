@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .server import Server
 
 _READ = re.compile(r"(?m)^(\S+) .*request finished.* method=GET path=/execution(\S+)")
+_MISSED = re.compile(r"(?m)^(\S+) .*XCom not found .* key=(\S+) .*\brun_id=(\S+)")
 DONE = frozenset({"success", "failed"})
 
 
@@ -76,9 +77,19 @@ class Airflow:
 
     # Task instances and XComs ------------------------------------------------------------------
 
-    def ti(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
+    def ti(
+        self,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        map_index: int = -1,
+        attempt: int | None = None,
+    ) -> dict[str, Any]:
+        """A task instance, as it is or as one of its tries was."""
         parts = ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id]
-        answer = self.api.call("GET", path_of(*parts, *([map_index] if map_index >= 0 else [])))
+        parts += [map_index] if map_index >= 0 else []
+        parts += ["tries", attempt] if attempt is not None else []
+        answer = self.api.call("GET", path_of(*parts))
         assert answer.status == 200, answer
         return answer.body
 
@@ -89,16 +100,14 @@ class Airflow:
         assert answer.status == 200, answer
         return answer.body["task_instances"]
 
-    def clear(
-        self, dag_id: str, run_id: str, task_id: str, *, downstream: bool, dry_run: bool = False
-    ) -> set[str]:
+    def clear(self, dag_id: str, run_id: str, task_id: str, *, downstream: bool) -> set[str]:
         """As the button in the UI; the task ids that this clears."""
         body = {
             "dag_run_id": run_id,
             "task_ids": [task_id],
             "include_downstream": downstream,
             "only_failed": False,
-            "dry_run": dry_run,
+            "dry_run": False,
         }
         answer = self.api.call("POST", path_of("dags", dag_id, "clearTaskInstances"), body)
         assert answer.status == 200, answer
@@ -189,13 +198,22 @@ class Airflow:
             for e in answer.body["content"]
         )
 
-    def execution_reads(self, run_id: str, ending: str, since: str = "") -> list[str]:
-        """When tasks and triggers of a run have asked for an XCom, by the end of its address."""
-        return [
+    def reads(self, run_id: str, key: str, since: str = "") -> list[str]:
+        """When tasks of a run have asked for an XCom, and when their triggers did in vain.
+
+        Triggers read within the triggerer, which logs only what is not there.
+        """
+        by_tasks = (
             at
-            for at, path in _READ.findall(self.server.access_log())
-            if f"/{run_id}/" in path and path.endswith(ending) and at > since
-        ]
+            for at, path in _READ.findall(self.server.log("api-execution"))
+            if f"/{run_id}/" in path and path.endswith(f"/{key}")
+        )
+        by_triggers = (
+            at
+            for at, missing, run in _MISSED.findall(self.server.log("triggerer"))
+            if (missing, run) == (key, run_id)
+        )
+        return sorted(at for at in (*by_tasks, *by_triggers) if at > since)
 
     def output(self, dag_id: str, run_id: str, task_id: str) -> str:
         """What a BashOperator's command itself printed, without its command line."""

@@ -75,6 +75,8 @@ class Server:
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "4",
+            # A worker notices up to so many seconds late that its task has ended: 5 by default.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
                 f"{user}:{role}" for user, role in USERS.items()
             ),
@@ -179,9 +181,9 @@ class Server:
         """Command lines, by pid, of what this Airflow or one of its tasks started and is alive."""
         return processes_left(f"AIRFLOW_HOME={self.home}\0", within)
 
-    def access_log(self) -> str:
-        """What tasks and triggers have asked of their API, oldest first."""
-        return (self._logs / "api-execution.log").read_text(errors="replace")
+    def log(self, name: str) -> str:
+        """What one of the processes has logged."""
+        return (self._logs / f"{name}.log").read_text(errors="replace")
 
     def log_tails(self, characters: int = 3000) -> str:
         """The ends of the logs of Airflow's own processes, of what is more than information."""

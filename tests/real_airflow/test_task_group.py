@@ -23,7 +23,8 @@ CALLS = {
     "producers": (
         "(operator(), BashOperator.partial(task_id='mapped').expand(bash_command=['a', 'b']),"
         " DbtNodeSensor(task_id='of_one', unique_id='a.b.c', producer_task_id='builds'),"
-        " DbtNodeSensor(task_id='of_each', unique_id='a.b.c', producer_task_id='mapped'))"
+        " DbtNodeSensor(task_id='of_each', unique_id='a.b.c', producer_task_id='mapped',"
+        " mode='reschedule'))"
     ),
     "no manifest": "dbt_task_group(manifest='/nowhere.json', producer='x')",
     "no node": "dbt_task_group(manifest=MANIFEST, producer='x', select='tag:no')",
@@ -54,6 +55,7 @@ def shown(task):
         "outlets": [asset.name for asset in task.outlets],
         "producer": getattr(task, "producer_task_id", None),
         "deferrable": getattr(task, "deferrable", None),
+        "poke_interval": getattr(task, "poke_interval", None),
     }
 
 found = {}
@@ -109,6 +111,12 @@ def test_a_group_of_a_command_in_which_each_task_sees_its_own_skip(shown: dict[s
 def test_a_sensor_waits_for_the_instance_that_there_is(shown: dict[str, Any]) -> None:
     tasks = shown["producers"]
     assert (tasks["of_one"]["waits for"], tasks["of_each"]["waits for"]) == (-1, 1)
+
+
+def test_a_task_that_leaves_its_worker_is_not_back_at_once(shown: dict[str, Any]) -> None:
+    """A worker has up to 2 s here to notice its end, and the scheduler 5 s."""
+    tasks = shown["producers"]
+    assert (tasks["of_one"]["poke_interval"], tasks["of_each"]["poke_interval"]) == (5, 7)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    """A relay to be started, of which nothing may be left after the test."""
+    """A relay to be started, of which nothing may be left after the test.
+
+    Not under `nohup`, even where the tests are.
+    """
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     running = Running(tmp_path)
     yield running
     left = running.close()
+    signal.signal(signal.SIGHUP, inherited)
     assert not left, f"processes left behind: {left}"

@@ -12,11 +12,21 @@ from airflow.sdk import DAG
 from dbt_relay.provider import DbtNodeSensor, dbt_task_group
 
 PROJECT = os.environ["DBT_PROJECT_DIR"]
-MODES = {"poke": {"mode": "poke"}, "reschedule": {"mode": "reschedule"}, "deferred": {}}
+# Those that take no slot come first, so that all wait at once.
+MODES = {
+    "poke": {"mode": "poke"},
+    "reschedule": {"mode": "reschedule", "priority_weight": 2},
+    "deferred": {"deferrable": True, "priority_weight": 2},
+}
 NODES = ("orders", "broken_on_purpose", "skipped_on_purpose")
 
 with DAG("nodes_modes", schedule=None):
-    BashOperator(task_id="dbt", bash_command="{{ dag_run.conf['command'] }}", cwd=PROJECT)
+    BashOperator(
+        task_id="dbt",
+        bash_command="{{ dag_run.conf['command'] }}",
+        cwd=PROJECT,
+        priority_weight=3,
+    )
     for mode, how in MODES.items():
         for node in NODES:
             DbtNodeSensor(
@@ -24,7 +34,6 @@ with DAG("nodes_modes", schedule=None):
                 unique_id=f"model.jaffle.{node}",
                 producer_task_id="dbt",
                 poke_interval=2,
-                deferrable=mode == "deferred",
                 **how,
             )
 
