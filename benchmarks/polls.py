@@ -131,6 +131,7 @@ def main() -> None:
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "DBT_"))}
         server = Server(executable, home, environ)
         server.environ["AIRFLOW__CORE__PARALLELISM"] = "16"
+        server.environ["AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"] = "5"
         server.dags.mkdir()
         (home / "site").mkdir()
         (home / "site/sitecustomize.py").write_text(COUNTING)
