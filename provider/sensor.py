@@ -172,6 +172,11 @@ class DbtNodeSensor(BaseSensorOperator):
             return self.producer_map_index
         producer = self.dag.get_task(self.producer_task_id)
         is_mapped = producer.is_mapped or producer.get_closest_mapped_task_group() is not None
+        if is_mapped and own < 0:
+            raise AirflowFailException(
+                f"{self.producer_task_id} is mapped and this task is not: say which of its "
+                "instances to wait for, with producer_map_index, or map this task too"
+            )
         return own if is_mapped else -1
 
     def _conclude(self, decision: Decision, waiting: Waiting) -> bool:

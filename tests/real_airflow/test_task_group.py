@@ -29,6 +29,10 @@ CALLS = {
     "no manifest": "dbt_task_group(manifest='/nowhere.json', producer='x')",
     "no node": "dbt_task_group(manifest=MANIFEST, producer='x', select='tag:no')",
     "no such method": "dbt_task_group(manifest=MANIFEST, producer='x', select='state:new')",
+    "no instance": (
+        "(BashOperator.partial(task_id='mapped').expand(bash_command=['a', 'b']),"
+        " DbtNodeSensor(task_id='a', unique_id='a.b.c', producer_task_id='mapped')._map_index(-1))"
+    ),
     "no such option": (
         "DbtNodeSensor(task_id='a', unique_id='a.b.c', producer_task_id='d', on_missing='x')"
     ),
@@ -37,6 +41,7 @@ SHOW = """
 import json, os, sys
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Asset
+from airflow.sdk.exceptions import AirflowFailException
 from dbt_relay.provider import DbtNodeSensor, dbt_task_group
 
 MANIFEST = os.environ["DBT_PROJECT_DIR"] + "/manifest.json"
@@ -64,7 +69,7 @@ for name, call in json.loads(sys.argv[1]).items():
         try:
             eval(call)
             found[name] = {task.task_id: shown(task) for task in dag.tasks}
-        except ValueError as error:
+        except (ValueError, AirflowFailException) as error:
             found[name] = str(error)
 print(json.dumps(found))
 """
@@ -125,10 +130,11 @@ def test_a_task_that_leaves_its_worker_is_not_back_at_once(shown: dict[str, Any]
         ("no manifest", "run `dbt parse`"),
         ("no node", "nothing matches 'tag:no'"),
         ("no such method", "dbt ls"),
+        ("no instance", "producer_map_index"),
         ("no such option", "it must be one of fail, skip, success"),
     ],
 )
-def test_what_cannot_work_is_an_error_of_the_dag(
+def test_what_cannot_work_is_an_error_that_says_what_to_do(
     shown: dict[str, Any], call: str, words: str
 ) -> None:
     assert words in shown[call]
