@@ -11,6 +11,9 @@ UV := $(BIN)/uv
 PINS := --constraint tests/constraints/dev.txt
 UNIT := tests/parser tests/consumer tests/cli tests/project tests/sinks/unit
 
+# uv trusts what the system trusts, as pip does: a company's proxy, say.
+export UV_SYSTEM_CERTS ?= true
+
 .PHONY: demo test unit check chaos bench clean
 
 demo: .venv/demo

@@ -115,7 +115,7 @@ class _Look:
         if not matters or node.outcome != "skipped" or node.caused_by is None:
             return False
         cause = self._record(xcom_key(node.caused_by, self._waiting.key_prefix), NodeRecord)
-        return cause is not None and cause.outcome in ("success", "warning")
+        return cause is not None and cause.has_succeeded
 
     @cached_property
     def _run(self) -> RunRecord | None:

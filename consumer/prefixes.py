@@ -41,7 +41,17 @@ def look_at_prefixes(
             run if isinstance(run, RunRecord) else None,
             producer,
             attempt=waiting.attempt,
+            is_mended=_is_mended(name, nodes),
             policy=waiting.policy,
         )
         for name in names
     }
+
+
+def _is_mended(name: str, nodes: Mapping[str, NodeRecord]) -> bool:
+    """Whether the node was skipped, and what it was skipped for has succeeded since."""
+    node = nodes.get(name)
+    if node is None or node.outcome != "skipped" or node.caused_by is None:
+        return False
+    cause = nodes.get(node.caused_by)
+    return cause is not None and cause.has_succeeded

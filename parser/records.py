@@ -93,6 +93,11 @@ class NodeRecord(_Record):
         """What the record is filed under: one value per key and run."""
         return self.unique_id
 
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether what is after the node may go on; a warning does not hold it back."""
+        return self.outcome in ("success", "warning")
+
 
 RunState = Literal["running", "finished", "died"]
 

@@ -212,7 +212,7 @@ def _tested(record: NodeRecord) -> dict[str, int]:
 
 
 def _has_passed(ended: dict[str, NodeRecord]) -> bool:
-    return all(record.outcome in ("success", "warning") for record in ended.values())
+    return all(record.has_succeeded for record in ended.values())
 
 
 def _status(record: NodeRecord) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 from dbt_relay.consumer.decision import Decision, Policy
 from dbt_relay.consumer.look import Waiting, look
-from dbt_relay.parser.records import NodeRecord, RunRecord
+from dbt_relay.consumer.prefixes import look_at_prefixes
+from dbt_relay.parser.records import NodeRecord, RunRecord, read_record
 
 ORDERS, PAYMENTS = "model.jaffle.orders", "model.jaffle.payments"
 WAITING = Waiting((ORDERS,), "jaffle", "run 1", "dbt")
@@ -116,6 +117,20 @@ def test_a_node_is_run_once_what_it_was_skipped_for_has_been_mended() -> None:
     xcoms[PAYMENTS] = node(PAYMENTS)
     assert look(waiting, Airflow("failed", xcoms), {}).action == "run"
     assert look(WAITING, Airflow("failed", xcoms), {}).action == "fail"
+
+
+def test_nodes_by_prefix_are_run_too_once_what_they_were_skipped_for_has_been_mended() -> None:
+    fields = {"outcome": "skipped", "skip_cause": "upstream_failed", "caused_by": PAYMENTS}
+    waiting = replace(WAITING, unique_ids=(), policy=Policy(can_run=True))
+
+    def decided(payments: str) -> str:
+        values = (node(ORDERS, "skipped", **fields), node(PAYMENTS, payments))
+        found = {r.key: r for r in map(read_record, values) if r is not None}
+        looks = look_at_prefixes(waiting, Airflow("failed", {}), [ORDERS], lambda: found)
+        return looks[ORDERS].action
+
+    assert decided("error") == "fail"
+    assert decided("success") == "run"
 
 
 def test_keys_are_those_that_the_relay_writes() -> None:

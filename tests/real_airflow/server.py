@@ -10,11 +10,12 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from . import census
 from .api import Api
-from .census import kill, processes_left
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,10 +53,14 @@ class Server:
         self.passwords = {user: f"{user}-{secrets.token_hex(8)}" for user in USERS}
         self._logs = home / "process-logs"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._sessions: list[int] = []
+        self._guard: subprocess.Popen[bytes] | None = None
         port, execution_port = _free_ports(2)
         self.url = f"http://127.0.0.1:{port}"
         self.api = Api(port, self.passwords)
-        self.environ = {**environ, **self._settings(port, execution_port)}
+        mark = secrets.token_hex(8)
+        self._marker = f"SERVER_OF_TESTS={mark}"
+        self.environ = {**environ, **self._settings(port, execution_port), "SERVER_OF_TESTS": mark}
         # Two API processes: the audit log's synchronous INSERT blocks the event loop for as long
         # as a task's heartbeat holds SQLite's lock, and in one process the heartbeat waits for the
         # loop (seen with Airflow 3.3.2).
@@ -105,6 +110,13 @@ class Server:
         for folder in (self.dags, self._logs):
             folder.mkdir(parents=True, exist_ok=True)
         (self.home / "passwords.json").write_text(json.dumps(self.passwords))
+        # Ends all of it where these tests cannot: killed, say, or by a CI that gives up.
+        self._guard = subprocess.Popen(
+            [sys.executable, census.__file__, self._marker],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
             self._migrate()
             for name, command in self._commands.items():
@@ -123,7 +135,7 @@ class Server:
 
     def _launch(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         with (self._logs / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [self.executable, *command],
                 cwd=self.home,
                 env=self.environ,
@@ -132,6 +144,11 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._sessions.append(process.pid)
+        assert self._guard is not None
+        assert self._guard.stdin is not None
+        os.write(self._guard.stdin.fileno(), b"%d\n" % process.pid)
+        return process
 
     def _migrate(self) -> None:
         self._processes["migrate"] = migrate = self._launch("migrate", ["db", "migrate"])
@@ -175,11 +192,14 @@ class Server:
         for process in self._processes.values():
             _wait_or_kill(process, deadline)
         self._processes.clear()
-        kill(self.processes_left(within=2.0))
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+        census.kill(self.processes_left(within=2.0))
 
     def processes_left(self, within: float) -> dict[int, str]:
         """Command lines, by pid, of what this Airflow or one of its tasks started and is alive."""
-        return processes_left(f"AIRFLOW_HOME={self.home}\0", within)
+        return census.processes_left(self._marker, within, self._sessions)
 
     def log(self, name: str) -> str:
         """What one of the processes has logged."""
