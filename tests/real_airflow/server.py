@@ -80,7 +80,8 @@ class Server:
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "4",
-            # A worker notices up to so many seconds late that its task has ended: 5 by default.
+            # A worker notices up to so many seconds late that its task has ended: 5 by default,
+            # in which Airflow fails those deferred tasks of Cosmos that are back sooner.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
                 f"{user}:{role}" for user, role in USERS.items()
