@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from .error_text import CANCELLED_NODE, CANCELLED_RUN, ErrorText
 from .values import is_array, is_object, number, text
 
 if TYPE_CHECKING:
@@ -30,10 +31,16 @@ _STATUS_WORDS: Final = frozenset(
         "fail",
         "warn",
         "runtime error",
+        "cancelled",
+        "unknown",
     }
 )
+"""`cancelled` and `unknown` are dbt v2's."""
+
 _DISPLAYED: Final = {"ok": "success", "error stale": "error", "skip": "skipped", "": "no-op"}
 _PARTIAL: Final = "partial success"
+FAIL_FAST: Final = "fail_fast"
+"""In what dbt 1.x says, after --fail-fast, of nodes that it skips and of some that succeeded."""
 _WORKER_PREFIX: Final = "Exception on worker thread. "
 _IN_NODE: Final = re.compile(r"in (\w+) (\S+) \(([^)\n]+)\)")
 _FAILED_HOOK: Final = re.compile(r"(on-run-(?:start|end)) failed, error:")
@@ -140,7 +147,7 @@ def _hook_end(run: Invocation, event: Event, node: Node | None) -> None:
     if node is None or event.node is None:
         return
     node.place(event.data.get("index"), event.data.get("total"))
-    status = _displayed_status(event.name, text(event.data.get("status")) or "", "")
+    status = _status_or_message(event)
     statement = text(event.data.get("statement"))
     passed = f"{statement} passed" if statement and status == "success" else None
     node.finish(
@@ -157,15 +164,13 @@ def _hook_end(run: Invocation, event: Event, node: Node | None) -> None:
 def _batch_result(run: Invocation, event: Event, node: Node | None) -> None:
     index = number(event.data.get("batch_index"))
     if node is not None and index is not None:
-        shown = text(event.data.get("status")) or ""
-        status = _displayed_status(event.name, shown, "")
-        node.batch(index, event.data.get("total_batches"), status)
+        node.batch(index, event.data.get("total_batches"), _status_or_message(event))
 
 
 def _batch_error(run: Invocation, event: Event, node: Node | None) -> None:
     message = text(event.data.get("exc"))
     if node is not None and message is not None:
-        node.fail_batch(message.removeprefix(_WORKER_PREFIX))
+        node.fail(message.removeprefix(_WORKER_PREFIX))
 
 
 def _cancel(run: Invocation, event: Event, _: Node | None) -> Node | None:
@@ -177,9 +182,21 @@ def _cancel(run: Invocation, event: Event, _: Node | None) -> Node | None:
     return node
 
 
-def _v2_error(run: Invocation, event: Event, node: Node | None) -> None:
-    if node is not None and event.level == "error" and event.msg:
-        node.explain(event.msg)
+def logged_error(run: Invocation, event: Event, node: Node | None) -> None:
+    """An error of dbt v2: of a node before its end, or of the run.
+
+    dbt v2 (preview 196) names each `Generic`; its successors may name them by their error.
+    """
+    if event.level != "error" or not event.msg:
+        return
+    error = ErrorText.of(event.msg)
+    if node is None:
+        run.is_cancelled |= error.code == CANCELLED_RUN
+        run.error = run.error or error.text
+        return
+    node.fail(error.text)
+    if error.code == CANCELLED_NODE:
+        node.is_cancelled = True
 
 
 def _error_title(run: Invocation, event: Event, node: Node | None) -> None:
@@ -191,10 +208,14 @@ def _error_title(run: Invocation, event: Event, node: Node | None) -> None:
 def _error_text(run: Invocation, event: Event, node: Node | None) -> Node | None:
     message = text(event.data.get("msg"))
     title = run.titles.pop(event.thread, None)
-    if message is not None:
-        node = node or _node_of_error(run, message, title)
-        if node is not None:
-            node.explain(message)
+    if message is None:
+        return node
+    if node is not None and event.name == "RunResultError" and FAIL_FAST not in message:
+        node.fail(message)
+        return node
+    node = node or _node_of_error(run, message, title)
+    if node is not None:
+        node.explain(message)
     return node
 
 
@@ -241,7 +262,7 @@ HANDLERS: Final[dict[str, Callable[[Invocation, Event, Node | None], Node | None
     "RunResultWarning": _error_title,
     "RunResultError": _error_text,
     "RunResultWarningMessage": _error_text,
-    "Generic": _v2_error,
+    "Generic": logged_error,
 }
 
 
@@ -258,6 +279,17 @@ def _displayed_status(event: str, shown: str, node_status: str) -> str:
     if word.startswith(_PARTIAL):
         return _PARTIAL
     return _DISPLAYED.get(word, word)
+
+
+def _status_or_message(event: Event) -> str:
+    """The status in the end line of a hook or a batch, which may be the adapter's message instead.
+
+    dbt 1.7 and 1.8 write there what the database said of a hook that succeeded (`OK` on DuckDB,
+    `INSERT 0 1` on PostgreSQL), and every dbt 1.x does so of a batch.
+    """
+    word = (text(event.data.get("status")) or "").lower()
+    word = _PARTIAL if word.startswith(_PARTIAL) else _DISPLAYED.get(word, word)
+    return word if word in _STATUS_WORDS else "success"
 
 
 def timing(spans: Any) -> list[JsonObject] | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from .handlers import HANDLERS, end_by_line, timing
+from .handlers import FAIL_FAST, HANDLERS, end_by_line, logged_error, timing
 from .node import Node
 from .records import instant, outcome_of
 from .values import number, text
@@ -12,6 +12,9 @@ from .values import number, text
 if TYPE_CHECKING:
     from .events import Event
     from .results import Lineage, RunResults
+    from .values import JsonObject
+
+_GOOD: Final = ("success", "warning")
 
 
 class Invocation:
@@ -27,6 +30,7 @@ class Invocation:
         self.version: str | None = None
         self.adapter: str | None = None
         self.error: str | None = None
+        self.is_cancelled = False
         self.artifacts: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}
         self.lineage: Lineage | None = None
@@ -36,6 +40,8 @@ class Invocation:
     def feed(self, event: Event) -> Node | None:
         """Fold one event; returns the node whose record may have changed by it."""
         handler = HANDLERS.get(event.name)
+        if handler is None and _is_bare(event.node) and event.level == "error":
+            handler = logged_error
         if handler is None:
             return None
         node = None
@@ -52,43 +58,43 @@ class Invocation:
         return node
 
     def fill(self, results: RunResults) -> list[Node]:
-        """Take from `run_results.json` the nodes that the log did not end.
-
-        Gaps only: under `--fail-fast` the file says `skipped` of nodes that the log shows ending.
-        """
+        """Take from `run_results.json` the nodes that the log did not end, and what contradicts a
+        success of the log. Everything else the log knows better."""
+        is_fail_fast = any(n.is_terminal and n.outcome == "failure" for n in self.nodes.values())
         filled: list[Node] = []
         for unique_id, result in results.results.items():
-            node = self.node(unique_id)
-            status, message = text(result.get("status")), text(result.get("message"))
+            node, status = self.node(unique_id), text(result.get("status"))
             if status is None:
                 continue
-            if unique_id.startswith("macro."):  # run-operation: the text is only in the log
-                message = message or self.error
-            if not node.is_terminal:
-                node.describe(
-                    {
-                        "resource_type": unique_id.partition(".")[0],
-                        "node_relation": {"relation_name": result.get("relation_name")},
-                    }
-                )
-                if message and "fail_fast" in message:
-                    node.facts["skip_cause"] = "fail_fast"
-                node.finish(
-                    status,
-                    {},
-                    {
-                        "message": message,
-                        "execution_time": result.get("execution_time"),
-                        "thread": text(result.get("thread_id")),
-                        "failures": number(result.get("failures")),
-                        "adapter_response": result.get("adapter_response") or None,
-                        "timing": timing(result.get("timing")),
-                    },
-                )
-            elif message and outcome_of(node.status or "") != "success":
-                node.explain(message)
+            node.is_listed = True
+            if self.is_cancelled:
+                _fill_cancelled(node, status, result, is_fail_fast=is_fail_fast)
+            elif not node.is_terminal:
+                self._fill_gap(node, status, result)
+            else:
+                _compare(node, status, text(result.get("message")))
             filled.append(node)
         return filled
+
+    def _fill_gap(self, node: Node, status: str, result: JsonObject) -> None:
+        message = text(result.get("message"))
+        if node.unique_id.startswith("macro."):  # run-operation: the text is only in the log
+            message = message or self.error
+        if message and FAIL_FAST in message:
+            node.facts["skip_cause"] = FAIL_FAST
+        _describe(node, result)
+        node.finish(
+            status,
+            {},
+            {
+                "message": message,
+                "execution_time": result.get("execution_time"),
+                "thread": text(result.get("thread_id")),
+                "failures": number(result.get("failures")),
+                "adapter_response": result.get("adapter_response") or None,
+                "timing": timing(result.get("timing")),
+            },
+        )
 
     def finish(self, how: str) -> list[Node]:
         """End what has not ended; `how` begins the reason. Returns the nodes that changed."""
@@ -96,7 +102,8 @@ class Invocation:
             if node.waiting is not None:
                 end_by_line(self, node.waiting, node)
                 continue
-            node.explain(f"{how} while this node was running")
+            if not node.is_explained:
+                node.explain(f"{how} while this node was running")
             node.finish("interrupted", {}, {"artificial": True})
         skipped = [n for n in self.nodes.values() if n.status == "skipped"]
         for node in skipped:
@@ -117,9 +124,55 @@ class Invocation:
         failed = [
             n.unique_id
             for n in self.nodes.values()
-            if n.status and outcome_of(n.status) == "failure"
+            if n.is_terminal and n.outcome == "failure"
             if instant(n.facts.get("finished_at") or "") <= started
         ]
         if self.lineage is not None:
             return self.lineage.culprit(skipped.unique_id, failed)
         return failed[0] if len(failed) == 1 else None
+
+
+def _compare(node: Node, status: str, message: str | None) -> None:
+    """What the file says of a node that the log has ended."""
+    if node.outcome in _GOOD:
+        # Under --fail-fast dbt 1.x calls nodes skipped that the log shows succeeding, and dbt v2
+        # calls an ephemeral model skipped.
+        is_known = FAIL_FAST in (message or "") or node.status == "no-op"
+        if outcome_of(status) not in _GOOD and not (status == "skipped" and is_known):
+            node.finish(status, {}, {"message": message})
+    elif message and not node.is_explained:
+        node.explain(message)
+
+
+def _fill_cancelled(node: Node, status: str, result: JsonObject, *, is_fail_fast: bool) -> None:
+    """What the file says of a node of a run that dbt v2 cancelled: an error, whatever became of it.
+
+    dbt cancels a run when it is told to stop, and under --fail-fast after a failure. Only in the
+    latter case a success of the log is beyond doubt.
+    """
+    if node.is_terminal:
+        if node.outcome in _GOOD and outcome_of(status) not in _GOOD and not is_fail_fast:
+            node.is_cancelled = True
+            node.explain("dbt was stopped: its log calls this node a success, its file does not")
+    elif not node.running:
+        _describe(node, result)
+        if is_fail_fast:
+            node.facts["skip_cause"] = FAIL_FAST
+            node.finish("skipped", {}, {})
+        else:
+            node.explain("dbt was stopped before it ran this node")
+            node.finish("interrupted", {}, {"artificial": True})
+
+
+def _describe(node: Node, result: JsonObject) -> None:
+    node.describe(
+        {
+            "resource_type": node.unique_id.partition(".")[0],
+            "node_relation": {"relation_name": result.get("relation_name")},
+        }
+    )
+
+
+def _is_bare(node_info: JsonObject | None) -> bool:
+    """Whether it is the `node_info` of an error of dbt v2, which has nothing but the id."""
+    return node_info is not None and node_info.keys() == {"unique_id"}

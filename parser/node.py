@@ -10,6 +10,7 @@ from .values import is_object, number, text
 
 if TYPE_CHECKING:
     from .events import Event
+    from .records import Outcome
     from .values import JsonObject
 
 _TEST_TYPES: Final = frozenset({"test", "unit_test"})
@@ -40,6 +41,9 @@ class Node:
         "_first_start",
         "caused_by",
         "facts",
+        "has_failed",
+        "is_cancelled",
+        "is_listed",
         "is_provisional",
         "running",
         "sent",
@@ -51,6 +55,9 @@ class Node:
         self.unique_id = unique_id
         self.facts: dict[str, Any] = {}
         self.running = False
+        self.has_failed = False
+        self.is_cancelled = False
+        self.is_listed = False
         self.is_provisional = False
         self.waiting: Event | None = None
         self.caused_by: str | None = None
@@ -72,6 +79,39 @@ class Node:
     @property
     def is_terminal(self) -> bool:
         return "status" in self.facts
+
+    @property
+    def outcome(self) -> Outcome:
+        """Of a node that has ended: dbt's word, unless something contradicts it."""
+        outcome = outcome_of(self.facts["status"])
+        if self.is_cancelled:
+            return "interrupted"
+        if self.has_failed and outcome in ("success", "warning"):
+            return "failure"
+        # dbt reports a query that it cancelled itself as an error of the node. It also reports
+        # cancelling nodes that had ended already (dbt-core #10746), hence the look at the time.
+        if outcome == "failure" and self._cancelled_at is not None:
+            finished = self.facts.get("finished_at")
+            if finished is None or instant(self._cancelled_at) <= instant(finished):
+                return "interrupted"
+        return outcome
+
+    @property
+    def has_result(self) -> bool:
+        """Whether dbt counts the node among its results.
+
+        Where dbt 1.x builds, it neither counts an ephemeral model that succeeds nor lists it in
+        `run_results.json`. `dbt compile` lists it, and dbt v2 does, as `no-op`.
+        """
+        is_ephemeral = self.facts.get("materialized") == "ephemeral"
+        return self.is_terminal and (
+            self.is_listed or not is_ephemeral or self.status != "success"
+        )
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether a text says why the node did not succeed."""
+        return bool(self._errors) or self._has_own_text
 
     def describe(self, info: JsonObject) -> None:
         """Take what `node_info` says of the node itself. v2 sends partial ones."""
@@ -134,14 +174,18 @@ class Node:
         self.waiting = None
 
     def explain(self, message: str) -> None:
-        """An error text that came apart from the end. A text that the end itself had wins."""
-        own = self.facts.get("message")
-        if (not own or _MICROBATCH.fullmatch(own)) and not _MICROBATCH.fullmatch(message):
-            self._remember_error(message)
+        """A text that came apart from the end. A text that the end itself had wins."""
+        if _MICROBATCH.fullmatch(message) or message == self.facts.get("message"):
+            return
+        if self._errors is None:
+            self._errors = set()
+        self._errors.add(message)
 
-    def fail_batch(self, message: str) -> None:
-        """The error of one microbatch batch; the end of the model says no more than `ERROR`."""
-        self._remember_error(message)
+    def fail(self, message: str) -> None:
+        """An error of the node or of one of its batches. The node has not succeeded, whatever
+        dbt says of its end: dbt v2 calls some nodes that it cancelled a success."""
+        self.has_failed = True
+        self.explain(message)
 
     def batch(self, index: int, total: Any, status: str) -> None:
         """One microbatch batch ended."""
@@ -154,20 +198,24 @@ class Node:
         """dbt cancelled its query, at this time."""
         self._cancelled_at = min(at, self._cancelled_at or at)
 
-    def _remember_error(self, message: str) -> None:
-        if self._errors is None:
-            self._errors = set()
-        self._errors.add(message)
+    @property
+    def _has_own_text(self) -> bool:
+        own = self.facts.get("message")
+        if not own or _MICROBATCH.fullmatch(own):
+            return False
+        is_contradicted = self.has_failed or self.is_cancelled
+        return not is_contradicted or outcome_of(self.facts["status"]) not in ("success", "warning")
 
     def _message(self) -> str | None:
         own: str | None = self.facts.get("message")
-        if not self._errors or (own and not _MICROBATCH.fullmatch(own)):
+        if not self._errors or self._has_own_text:
             return own
         errors = sorted(self._errors)
         shown = errors[:_SHOWN_BATCH_ERRORS]
         if len(errors) > len(shown):
             shown.append(f"… and {len(errors) - len(shown)} more errors of batches")
-        return "\n".join([own, *shown] if own else shown) or None
+        is_result = own is not None and _MICROBATCH.fullmatch(own)
+        return "\n".join([own, *shown] if own and is_result else shown) or None
 
     def _batch_counts(self) -> dict[str, int] | None:
         if not self._batches:
@@ -182,18 +230,11 @@ class Node:
         facts = self.facts.copy()
         status: str = facts["status"]
         message = self._message()
-        outcome = outcome_of(status)
-        # dbt reports a query that it cancelled itself as an error of the node. It also reports
-        # cancelling nodes that had ended already (dbt-core #10746), hence the look at the time.
-        if outcome == "failure" and self._cancelled_at is not None:
-            finished = facts.get("finished_at")
-            if finished is None or instant(self._cancelled_at) <= instant(finished):
-                outcome = "interrupted"
         if status == "skipped":
             facts.setdefault("skip_cause", "upstream_failed")
             ephemeral = _EPHEMERAL.search(message or "")
             facts["caused_by"] = ephemeral[1] if ephemeral else self.caused_by
-        facts.update(message=message, outcome=outcome, batches=self._batch_counts())
+        facts.update(message=message, outcome=self.outcome, batches=self._batch_counts())
         return NodeRecord(unique_id=self.unique_id, **facts, **of_run)
 
 

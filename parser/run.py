@@ -105,6 +105,8 @@ class Run:
     def _publish(self, invocation: Invocation, *nodes: Node) -> list[NodeRecord]:
         records: list[NodeRecord] = []
         for node in nodes:
+            if not node.has_result:
+                continue
             before = node.sent
             record = node.record(
                 invocation_id=invocation.id,

@@ -81,7 +81,9 @@ def test_a_debug_log_needs_no_file(key: str) -> None:
     document = json.loads(artifact(key) or b"")
     folded = fold(log(key))
     missing = {r["unique_id"] for r in document["results"]} - folded.final.keys()
-    assert not missing or key in FAIL_FAST
+    # Whether an ephemeral model counts, which `dbt compile` lists, the file alone says.
+    ephemeral = {u for i in folded.run.invocations for u, n in i.nodes.items() if not n.has_result}
+    assert missing <= ephemeral or key in FAIL_FAST
     timed = [r for r in document["results"] if r["timing"] and r["unique_id"] not in missing]
     for result in timed:
         if not result["unique_id"].startswith("operation."):

@@ -1,0 +1,44 @@
+"""The error text of dbt v2 as `run_results.json` has it, out of the text that dbt v2 logs.
+
+dbt v2 logs `[error] [DbDriverFailed (dbt1308)]: Database Error in model …`, then for some errors a
+line `  --> models/orders.sql:1:11`, then a Rust backtrace.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+CANCELLED_NODE: Final = "dbt1404"
+CANCELLED_RUN: Final = "dbt8995"
+"""Codes of dbt v2 (`TaskCancelled`, `OperationCanceled` in crates/dbt-error/src/codes.rs)."""
+
+_HEAD: Final = re.compile(r"\s*\[(?:error|warning)\](?: \[\w+ \((dbt\d+)\)\])?: ")
+_FIRST_FRAME: Final = "\n   0: "
+_FRAME: Final = re.compile(r" +\d+: .*| +at .*|")
+_LOCATION: Final = re.compile(r"  --> \S.*:\d+:\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorText:
+    """The text that a person wants to read, and the code of the error if dbt gave one."""
+
+    text: str
+    code: str | None
+
+    @classmethod
+    def of(cls, logged: str) -> ErrorText:
+        head = _HEAD.match(logged)
+        text = _without_backtrace(logged[head.end() :] if head else logged)
+        before, newline, last = text.rpartition("\n")
+        if newline and _LOCATION.fullmatch(last):
+            text = before
+        return cls(text, head[1] if head else None)
+
+
+def _without_backtrace(text: str) -> str:
+    start = text.rfind(_FIRST_FRAME)
+    if start < 0 or not all(_FRAME.fullmatch(line) for line in text[start + 1 :].split("\n")):
+        return text
+    return text[:start]

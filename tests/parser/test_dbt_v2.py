@@ -1,0 +1,169 @@
+"""Logs of dbt v2 (2.0.0rc196 on DuckDB) against the run_results.json of the same run."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from logs import Folded, artifact, fold, log
+
+from dbt_relay.parser.error_text import ErrorText
+from dbt_relay.parser.exits import Exit
+
+ENDED = ["build_fail_debug", "build_fail_info", "build_ok_debug", "full_debug", "run_fail_debug"]
+ENDED += ["seed_debug"]
+CANCELLED = ["sigINT_debug", "cancelled_debug", "failfast_debug"]
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+GENERAL = ("Error", "Compilation Error")
+"""What the file says of a node where the log has its text."""
+
+
+def key(scenario: str) -> str:
+    return f"2.0.0rc196/{scenario}"
+
+
+def results(scenario: str) -> dict[str, dict[str, Any]]:
+    document = json.loads(artifact(key(scenario)) or b"")
+    return {result["unique_id"]: result for result in document["results"]}
+
+
+def folded(scenario: str, *, with_file: bool = True) -> Folded:
+    name = key(scenario)
+    return fold(log(name), results=artifact(name) if with_file else None, ended=Exit(code=1))
+
+
+@pytest.mark.parametrize("scenario", ENDED)
+@pytest.mark.parametrize("with_file", [True, False])
+def test_each_node_has_one_right_record(scenario: str, with_file: bool) -> None:
+    final = folded(scenario, with_file=with_file).final
+    file = results(scenario)
+    # Hooks and microbatch models that fail are in no file.
+    assert not [u for u in final.keys() - file.keys() if not u.startswith(("operation.", "model."))]
+    for unique_id, result in file.items():
+        record = final[unique_id]
+        if record.status != "no-op":
+            known = {result["status"], "fail" if unique_id.startswith("unit_test.") else ""}
+            assert record.status in known
+        outcomes = {"error": "failure", "fail": "failure", "warn": "warning", "skipped": "skipped"}
+        expected = outcomes.get(record.status, "success")
+        assert record.outcome == expected
+        if record.outcome == "failure" and record.resource_type != "test" and record.message:
+            assert record.message == COLOURS.sub("", result["message"])
+
+
+@pytest.mark.parametrize("scenario", [*ENDED, *CANCELLED])
+def test_an_error_text_is_there_once_without_class_and_backtrace(scenario: str) -> None:
+    for record in folded(scenario).final.values():
+        message = record.message or ""
+        assert not re.search(r"^\[error\]|\(dbt\d+\)|^ +\d+: <unknown>|^  --> ", message, re.M)
+        first = message.partition("\n")[0]
+        assert not first or message.count(first) == 1
+        if record.outcome == "failure" and record.status != "fail":  # of a test it tells no more
+            assert message not in ("", *GENERAL)
+
+
+@pytest.mark.parametrize("scenario", [*ENDED, *CANCELLED])
+def test_a_node_is_written_once_and_a_second_time_for_a_text(scenario: str) -> None:
+    writes: dict[str, int] = {}
+    for record in folded(scenario).records:
+        writes[record.unique_id] = writes.get(record.unique_id, 0) + 1
+        assert writes[record.unique_id] == 1 or record.outcome != "success"
+    assert set(writes.values()) <= {1, 2}
+
+
+@pytest.mark.parametrize("scenario", ["sigINT_debug", "cancelled_debug"])
+@pytest.mark.parametrize("with_file", [True, False])
+def test_a_cancelled_node_is_interrupted_although_dbt_says_success(
+    scenario: str, with_file: bool
+) -> None:
+    final = folded(scenario, with_file=with_file).final
+    cancelled = [r for r in final.values() if re.fullmatch(r"slow_(a|b|one|two)", r.name or "")]
+    assert len(cancelled) == 2
+    assert {r.outcome for r in cancelled} == {"interrupted"}
+    assert any(r.status == "success" for r in cancelled)
+    assert all("Cancelled: SQL statement" in (r.message or "") for r in cancelled)
+
+
+def test_a_cancelled_node_is_never_published_as_a_success() -> None:
+    for scenario in ("sigINT_debug", "cancelled_debug"):
+        for record in folded(scenario).records:
+            assert record.outcome != "success" or not re.search("slow_[abot]", record.unique_id)
+
+
+def test_after_a_stop_the_file_contradicts_a_success_and_names_what_never_ran() -> None:
+    final = folded("sigINT_debug").final
+    assert final["model.jaffle.slow_fast"].outcome == "interrupted"
+    never_ran = final["model.jaffle.slow_child"]
+    assert (never_ran.outcome, never_ran.artificial) == ("interrupted", True)
+    assert never_ran.message == "dbt was stopped before it ran this node"
+
+
+def test_under_fail_fast_the_log_is_believed() -> None:
+    """The file calls all 24 nodes an error."""
+    assert {result["status"] for result in results("failfast_debug").values()} == {"error"}
+    ended = folded("failfast_debug", with_file=False).final
+    final = folded("failfast_debug").final
+    assert {u: r.outcome for u, r in ended.items()}.items() <= {
+        u: r.outcome for u, r in final.items()
+    }.items()
+    never_ran = [r for u, r in final.items() if u not in ended]
+    assert never_ran
+    assert {(r.outcome, r.skip_cause) for r in never_ran} == {("skipped", "fail_fast")}
+
+
+@pytest.mark.parametrize("name", ["Generic", "DbDriverFailed", "SomethingNew"])
+@pytest.mark.parametrize("status", ["success", "no-op", "pass", "reused", "warn"])
+def test_an_error_text_of_a_node_never_stays_green(name: str, status: str) -> None:
+    """Whatever the event is called: the successors of 2.0.0rc196 name it by its code."""
+    text = "[error] [DbDriverFailed (dbt1308)]: Database Error in model a\n  boom\n   0: <unknown>\n"
+    error = event(name, {"node_info": {"unique_id": "model.p.a"}}, level="error", msg=text)
+    finished = event("NodeFinished", {"node_info": INFO, "run_result": {"status": status}})
+    for stream in (VERSION + error + finished, VERSION + finished + error):
+        record = fold(stream).final["model.p.a"]
+        assert (record.status, record.outcome) == (status, "failure")
+        assert record.message == "Database Error in model a\n  boom"
+
+
+@pytest.mark.parametrize("status", ["error", "fail", "skipped", "runtime error"])
+def test_a_results_file_that_contradicts_a_success_wins(status: str) -> None:
+    finished = event("NodeFinished", {"node_info": INFO, "run_result": {"status": "success"}})
+    file = {
+        "metadata": {"invocation_id": "i-1"},
+        "results": [{"unique_id": "model.p.a", "status": status, "message": "boom"}],
+    }
+    record = fold(VERSION + finished, results=json.dumps(file).encode()).final["model.p.a"]
+    assert record.status == status
+    assert record.outcome in ("failure", "skipped")
+    assert record.message == "boom"
+
+
+@pytest.mark.parametrize(
+    ("logged", "text", "code"),
+    [
+        ("[error] [A (dbt1)]: boom", "boom", "dbt1"),
+        ("[error]: boom", "boom", None),
+        ("[warning] [A (dbt1)]: boom", "boom", "dbt1"),
+        ("boom", "boom", None),
+        ("[error] [A (dbt1)]: a\nb\n  --> m.sql:1:2\n   0: x\n             at ./y\n", "a\nb", "dbt1"),
+        ("[error] [A (dbt1)]: a\n  --> m.sql:1:2", "a", "dbt1"),
+        ("a\n   0: not the last\nb", "a\n   0: not the last\nb", None),
+        ("[error] [A (dbt1)]: [error] [B (dbt2)]: b", "[error] [B (dbt2)]: b", "dbt1"),
+        ("", "", None),
+    ],
+)
+def test_what_is_left_of_a_text(logged: str, text: str, code: str | None) -> None:
+    assert ErrorText.of(logged) == ErrorText(text, code)
+
+
+INFO = {"unique_id": "model.p.a", "node_name": "a", "resource_type": "model", "node_path": "a.sql"}
+
+
+def event(name: str, data: dict[str, Any], *, level: str = "debug", msg: str = "") -> bytes:
+    """Compact, as dbt v2 writes it."""
+    info = {"name": name, "level": level, "msg": msg, "invocation_id": "i-1"}
+    return json.dumps({"data": data, "info": info}, separators=(",", ":")).encode() + b"\n"
+
+
+VERSION = event("MainReportVersion", {"version": "=2.0.0-preview.196"})
