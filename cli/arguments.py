@@ -28,7 +28,8 @@ _WITH_VALUES: Final = frozenset(
 """Each takes all words up to the next option (dbt's `MultiOption`)."""
 
 _TWO_WORDS: Final = frozenset({"docs", "source"})
-_DBT: Final = ("dbt", "dbt.cli.main")
+MODULE: Final = "dbt.cli.main"
+_DBT: Final = ("dbt", MODULE)
 
 
 def position_of_dbt(command: Sequence[str]) -> int | None:

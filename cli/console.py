@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 if TYPE_CHECKING:
     from ..parser.events import Event
 
-_RANKS: Final = {"debug": 0, "test": 0, "info": 1, "warn": 2, "error": 3, "none": 4}
+_RANKS: Final = {
+    "trace": 0, "debug": 0, "test": 0, "info": 1, "warn": 2, "error": 3, "none": 4, "off": 4
+}  # fmt: skip
+"""dbt's levels; `trace` and `off` are dbt v2's words."""
+
 _ANSWERS: Final = {"ShowNode": "preview", "CompiledNode": "compiled"}
 """Events that are the answer to a command, and the field with nothing but the answer."""
 

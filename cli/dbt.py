@@ -6,15 +6,17 @@ The user's `logs/dbt.log` stays as it would have been, and what the user said of
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .arguments import position_of_dbt
+from .arguments import MODULE, position_of_dbt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 PREFIXES: Final = ("DBT_ENGINE_", "DBT_")
 """dbt 1.11 renamed its variables to `DBT_ENGINE_…`, and prefers those."""
@@ -60,19 +62,17 @@ def prepare(
     colours = settings.switch("use_colors")
     if colours is None:
         colours = "NO_COLOR" not in environ and (is_terminal or "FORCE_COLOR" in environ)
-    flags = {
-        "log_format": "json",
-        "log_level": "debug",
-        "quiet": "0",
-        "use_colors": str(int(colours)),
-    }
+    flags = {"log_format": "json", "log_level": "debug", "quiet": "0"}
     # A console setting that was given also rules the log file unless the file has one of its own
     # (dbt-core `Flags._override_if_set`), so the file is told what it would have heard.
-    for flag in ("log_format", "log_level"):
+    for flag, usual in (("log_format", "default"), ("log_level", "debug")):
         if settings.value(f"{flag}_file") is None:
-            flags[f"{flag}_file"] = settings.value(flag) or "debug"
-    if settings.switch("use_colors_file") is None:
-        flags["use_colors_file"] = str(int(settings.switch("use_colors") is not False))
+            flags[f"{flag}_file"] = settings.value(flag) or usual
+    if not colours:
+        # Colours are the default of dbt 1.x. dbt v2 warns of whoever asks for them.
+        flags["use_colors"] = "0"
+        if settings.switch("use_colors_file") is None and settings.switch("use_colors") is None:
+            flags |= _coloured_file(command, at, environ)
     env = dict(environ)
     for name, value in flags.items():
         for prefix in PREFIXES:
@@ -99,6 +99,34 @@ def prepare(
         target_dir=project_dir / (settings.value("target_path") or "target"),
         is_wrapped=at != 0,
     )
+
+
+def _coloured_file(
+    command: Sequence[str], at: int | None, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The flag that keeps the colours of `logs/dbt.log`, for a dbt that is known to be 1.x.
+
+    dbt v2 warns of it, so behind a wrapper, where dbt may be any, it is left out.
+    """
+    if at is None:
+        return {}
+    word = command[at]
+    is_named = at == 0 or os.sep in word
+    found = shutil.which(word, path=environ.get("PATH")) if is_named else None
+    is_v1 = word == MODULE or (found is not None and _is_python_script(Path(found)))
+    return {"use_colors_file": "1"} if is_v1 else {}
+
+
+def _is_python_script(path: Path) -> bool:
+    """dbt 1.x is one; dbt v2 is a native program."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError:
+        return False
+    # Where the path is too long for a first line, installers write one for /bin/sh above it.
+    first, _, second = head.partition(b"\n")
+    return first.startswith(b"#!") and (b"python" in first or second.startswith(b"'''exec'"))
 
 
 class _Settings:

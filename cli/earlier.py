@@ -113,7 +113,7 @@ def listing(argv: tuple[str, ...], environ: Mapping[str, str], signals: Signals)
 
 def _quiet(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for a command whose output is nothing but its answer."""
-    flags = {"QUIET": "1", "LOG_FORMAT": "text", "LOG_LEVEL": "info", "LOG_LEVEL_FILE": "none"}
+    flags = {"QUIET": "1", "LOG_FORMAT": "text", "LOG_LEVEL": "info", "LOG_LEVEL_FILE": "error"}
     flags["WRITE_JSON"] = "0"  # the manifest of the earlier attempt stays as it is
     return {**environ, **{f"{p}{k}": v for p in dbt.PREFIXES for k, v in flags.items()}}
 

@@ -10,7 +10,7 @@ from dbt_relay.cli.dbt import DbtCommand, prepare, secrets_of
 
 INJECTED = ["--log-format", "json", "--log-level", "debug", "--no-quiet"]
 ERROR = {"DBT_LOG_LEVEL": "error"}
-FILE = ["--log-format-file", "debug", "--log-level-file", "debug"]
+FILE = ["--log-format-file", "default", "--log-level-file", "debug"]
 
 
 def prepared(
@@ -24,7 +24,10 @@ def prepared(
     [
         (["dbt", "build"], ["dbt", *INJECTED, *FILE, "build"]),
         (["/opt/bin/dbt", "run", "-s", "a"], ["/opt/bin/dbt", *INJECTED, *FILE, "run", "-s", "a"]),
-        (["dbt", "build", "--log-format", "debug"], ["dbt", *INJECTED, *FILE, "build"]),
+        (
+            ["dbt", "build", "--log-format", "debug"],
+            ["dbt", *INJECTED, "--log-format-file", "debug", *FILE[2:], "build"],
+        ),
         (
             ["dbt", "--log-format=json", "build"],
             ["dbt", *INJECTED, "--log-format-file", "json", *FILE[2:], "build"],
@@ -70,7 +73,7 @@ def test_the_environment_carries_the_flags_under_both_names() -> None:
         assert env[prefix + "LOG_FORMAT"] == "json"
         assert env[prefix + "LOG_LEVEL"] == "debug"
         assert env[prefix + "QUIET"] == "0"
-        assert env[prefix + "LOG_FORMAT_FILE"] == "debug"
+        assert env[prefix + "LOG_FORMAT_FILE"] == "default"
         assert env[prefix + "LOG_LEVEL_FILE"] == "warn"
     assert env["HOME"] == "/h"
 
@@ -89,6 +92,7 @@ def test_the_environment_carries_the_flags_under_both_names() -> None:
         (["dbt", "-d", "build"], {}, ("debug", False, "text")),
         (["dbt", "build"], {"DBT_DEBUG": "1", "DBT_LOG_LEVEL": "error"}, ("debug", False, "text")),
         (["dbt", "--log-format", "debug", "build"], {}, ("info", False, "debug")),
+        (["dbt", "--log-level", "off", "build"], {}, ("off", False, "text")),
     ],
 )  # fmt: skip
 def test_what_the_relay_prints_follows_the_users_flags(
@@ -113,23 +117,57 @@ def test_what_the_relay_prints_follows_the_users_flags(
 def test_colours(command: list[str], env: dict[str, str], is_terminal: bool, colours: bool) -> None:
     got = prepared(*command, is_terminal=is_terminal, **env)
     assert got.colours is colours
-    assert got.env["DBT_USE_COLORS"] == str(int(colours))
+    assert (got.env.get("DBT_USE_COLORS") == "0") is not colours
+    # dbt 1.x has them unless told otherwise, and dbt v2 warns of whoever asks for them.
+    assert got.env.get("DBT_ENGINE_USE_COLORS") in ("0", None)
+
+
+V1 = "#!/venv/bin/python\nfrom dbt.cli.main import cli\n"
+LONG = "#!/bin/sh\n'''exec' \"/a folder/bin/python\" \"$0\" \"$@\"\n' '''\n"
+V2 = "\x7fELF"
+SHIM = "#!/usr/bin/env bash\nexec pyenv exec dbt\n"
 
 
 @pytest.mark.parametrize(
-    ("command", "colours", "in_file"),
+    ("program", "command", "in_file"),
     [
-        (["dbt", "--use-colors", "build"], "1", "1"),
-        (["dbt", "--no-use-colors", "build"], "0", "0"),
-        (["dbt", "build"], "0", "1"),
+        (V1, ["dbt", "build"], "1"),
+        (V1, ["{}/dbt", "build"], "1"),
+        (LONG, ["dbt", "build"], "1"),
+        (V1, ["nice", "{}/dbt", "build"], "1"),
+        (V1, ["python", "-m", "dbt.cli.main", "build"], "1"),
+        (V1, ["dbt", "--no-use-colors", "build"], None),
+        (V1, ["dbt", "--no-use-colors-file", "build"], None),
+        (V2, ["dbt", "build"], None),
+        (V2, ["{}/dbt", "build"], None),
+        (SHIM, ["dbt", "build"], None),
+        (V1, ["uv", "run", "dbt", "build"], None),
+        (V1, ["./nightly.sh"], None),
+        (V1, ["/nowhere/dbt", "build"], None),
     ],
 )
-def test_colours_of_the_log_file_follow_only_the_user(
-    command: list[str], colours: str, in_file: str
+def test_only_a_dbt_that_is_known_to_be_1_is_told_to_colour_its_file(
+    program: str, command: list[str], in_file: str | None, tmp_path: Path
 ) -> None:
-    env = prepared(*command).env
-    assert (env["DBT_USE_COLORS"], env["DBT_USE_COLORS_FILE"]) == (colours, in_file)
-    assert "DBT_USE_COLORS_FILE" not in prepared("dbt", "--no-use-colors-file", "run").env
+    """dbt v2 answers with a warning, in the output that a person reads."""
+    (tmp_path / "dbt").write_text(program)
+    (tmp_path / "dbt").chmod(0o755)
+    words = [word.format(tmp_path) for word in command]
+    env = prepared(*words, PATH=str(tmp_path)).env
+    assert env.get("DBT_USE_COLORS_FILE") == in_file
+    assert "DBT_USE_COLORS_FILE" not in prepared(*words, PATH=str(tmp_path), is_terminal=True).env
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_nothing_is_said_that_dbt_v2_refuses(is_terminal: bool) -> None:
+    """2.0.0rc196: `debug` is no format of a log file, and `none` is no level."""
+    for command in (["dbt", "build"], ["uv", "run", "dbt", "build"], ["./nightly.sh"]):
+        got = prepared(*command, is_terminal=is_terminal)
+        ours = {k: v for k, v in got.env.items() if k.startswith("DBT_")}
+        assert "debug" not in {v for k, v in ours.items() if k.endswith("LOG_FORMAT_FILE")}
+        assert "none" not in ours.values()
+        assert not [k for k, v in ours.items() if "USE_COLORS" in k and v == "1"]
+        assert "--log-format-file debug" not in " ".join(got.argv)
 
 
 def test_settings_of_the_project_file(tmp_path: Path) -> None:
