@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from .handlers import FAIL_FAST, HANDLERS, end_by_line, logged_error, timing
-from .node import Node
+from .node import GOOD, Node
 from .records import instant, outcome_of
 from .values import number, text
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from .events import Event
     from .results import Lineage, RunResults
     from .values import JsonObject
-
-_GOOD: Final = ("success", "warning")
 
 
 class Invocation:
@@ -134,11 +132,11 @@ class Invocation:
 
 def _compare(node: Node, status: str, message: str | None) -> None:
     """What the file says of a node that the log has ended."""
-    if node.outcome in _GOOD:
+    if node.outcome in GOOD:
         # Under --fail-fast dbt 1.x calls nodes skipped that the log shows succeeding, and dbt v2
         # calls an ephemeral model skipped.
         is_known = FAIL_FAST in (message or "") or node.status == "no-op"
-        if outcome_of(status) not in _GOOD and not (status == "skipped" and is_known):
+        if outcome_of(status) not in GOOD and not (status == "skipped" and is_known):
             node.finish(status, {}, {"message": message})
     elif message and not node.is_explained:
         node.explain(message)
@@ -151,7 +149,7 @@ def _fill_cancelled(node: Node, status: str, result: JsonObject, *, is_fail_fast
     latter case a success of the log is beyond doubt.
     """
     if node.is_terminal:
-        if node.outcome in _GOOD and outcome_of(status) not in _GOOD and not is_fail_fast:
+        if node.outcome in GOOD and outcome_of(status) not in GOOD and not is_fail_fast:
             node.is_cancelled = True
             node.explain("dbt was stopped: its log calls this node a success, its file does not")
     elif not node.running:

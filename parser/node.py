@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .records import Outcome
     from .values import JsonObject
 
+GOOD: Final = ("success", "warning")
 _TEST_TYPES: Final = frozenset({"test", "unit_test"})
 _COUNTED: Final = frozenset({"pass", "fail", "warn"})
 _MICROBATCH: Final = re.compile(r"ERROR|PARTIAL SUCCESS \(\d+/\d+\)|SUCCESS")
@@ -86,7 +87,7 @@ class Node:
         outcome = outcome_of(self.facts["status"])
         if self.is_cancelled:
             return "interrupted"
-        if self.has_failed and outcome in ("success", "warning"):
+        if self.has_failed and outcome in GOOD:
             return "failure"
         # dbt reports a query that it cancelled itself as an error of the node. It also reports
         # cancelling nodes that had ended already (dbt-core #10746), hence the look at the time.
@@ -104,9 +105,7 @@ class Node:
         `run_results.json`. `dbt compile` lists it, and dbt v2 does, as `no-op`.
         """
         is_ephemeral = self.facts.get("materialized") == "ephemeral"
-        return self.is_terminal and (
-            self.is_listed or not is_ephemeral or self.status != "success"
-        )
+        return self.is_terminal and (self.is_listed or not is_ephemeral or self.status != "success")
 
     @property
     def is_explained(self) -> bool:
@@ -204,7 +203,7 @@ class Node:
         if not own or _MICROBATCH.fullmatch(own):
             return False
         is_contradicted = self.has_failed or self.is_cancelled
-        return not is_contradicted or outcome_of(self.facts["status"]) not in ("success", "warning")
+        return not is_contradicted or outcome_of(self.facts["status"]) not in GOOD
 
     def _message(self) -> str | None:
         own: str | None = self.facts.get("message")
@@ -229,12 +228,15 @@ class Node:
         """The record of a terminal node; `of_run` are the fields that its run knows."""
         facts = self.facts.copy()
         status: str = facts["status"]
-        message = self._message()
+        message, outcome = self._message(), self.outcome
+        if outcome not in GOOD and outcome_of(status) in GOOD:
+            # As run_results.json has it. A reader of the status must not find a green word.
+            facts["status"] = "error"
         if status == "skipped":
             facts.setdefault("skip_cause", "upstream_failed")
             ephemeral = _EPHEMERAL.search(message or "")
             facts["caused_by"] = ephemeral[1] if ephemeral else self.caused_by
-        facts.update(message=message, outcome=self.outcome, batches=self._batch_counts())
+        facts.update(message=message, outcome=outcome, batches=self._batch_counts())
         return NodeRecord(unique_id=self.unique_id, **facts, **of_run)
 
 
