@@ -7,6 +7,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 AIRFLOW := .venv-airflow/bin/airflow
+DBT_V2 := .venv-v2/with-duckdb/dbt
 UV := $(BIN)/uv
 PINS := --constraint tests/constraints/dev.txt
 UNIT := tests/parser tests/consumer tests/cli tests/project tests/sinks/unit
@@ -19,7 +20,7 @@ export UV_SYSTEM_CERTS ?= true
 demo: .venv/demo
 	$(PYTHON) examples/demo.py
 
-test: .venv/dev $(AIRFLOW)
+test: .venv/dev $(AIRFLOW) $(DBT_V2)
 	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 unit: .venv/dev
@@ -41,7 +42,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/manifest.py
 
 clean:
-	rm -rf .venv .venv-airflow .demo build *.egg-info
+	rm -rf .venv .venv-airflow .venv-v2 .demo build *.egg-info
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dbt-relay needs Python 3.10 or newer: make PYTHON=python3.12 …")'
@@ -62,3 +63,8 @@ $(AIRFLOW): $(UV) pyproject.toml tests/constraints/airflow.txt
 		--constraint tests/constraints/airflow.txt --editable '.[airflow]' \
 		apache-airflow-providers-cncf-kubernetes astronomer-cosmos
 	@touch $@
+
+$(DBT_V2): .venv/dev tests/real_dbt/install_v2.py
+	$(PYTHON) -m venv .venv-v2
+	$(UV) pip install --quiet --python .venv-v2/bin/python --prerelease allow dbt==2.0.0rc196
+	$(BIN)/python tests/real_dbt/install_v2.py .venv-v2
