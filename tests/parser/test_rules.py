@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import ClassVar
 
@@ -202,3 +203,57 @@ class TestV2:
         start = line("LogStartLine", {"node_info": self.INFO}, level="info")
         (record,) = fold(self.BEGIN + start + self.finished("success")).records
         assert (record.index, record.total) == (None, None)
+
+
+def test_hooks_on_postgresql_have_succeeded() -> None:
+    """dbt 1.7 writes `CREATE TABLE` and `INSERT 0 1` where later ones write `success`."""
+    final = fold(log("postgres/dbt1_7_build_debug")).final
+    hooks = [r for r in final.values() if r.resource_type == "operation"]
+    assert len(hooks) == 2
+    assert {(r.status, r.outcome) for r in hooks} == {("success", "success")}
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("OK", "success"),
+        ("create table", "success"),
+        ("INSERT 0 1", "success"),
+        ("SELECT 12", "success"),
+        ("SCRIPT (1.2 KiB processed)", "success"),
+        ("success", "success"),
+        ("error", "error"),
+        ("ERROR", "error"),
+        ("skipped", "skipped"),
+        ("SKIP", "skipped"),
+        ("cancelled", "cancelled"),
+    ],
+)
+def test_a_hook_and_a_batch_end_by_their_status_or_have_succeeded(word: str, status: str) -> None:
+    version = line("MainReportVersion", {"version": "=1.8.8"})
+    hook = {"unique_id": "operation.p.p-on-run-start-0", "resource_type": "operation"}
+    ended = line("LogHookEndLine", {"node_info": hook, "status": word, "index": 1, "total": 1})
+    assert fold(version + ended).final[hook["unique_id"]].status == status
+
+    model = {"unique_id": "model.p.a", "resource_type": "model", "node_name": "a"}
+    batch = {"node_info": model, "status": word, "batch_index": 1, "total_batches": 1}
+    result = {"node_info": model, "run_result": {"status": "success", "message": "SUCCESS"}}
+    stream = version + line("LogBatchResult", batch) + line("NodeFinished", result)
+    assert fold(stream).final["model.p.a"].batches == {"total": 1, status: 1}
+
+
+def test_an_ephemeral_model_counts_where_dbt_lists_it() -> None:
+    """The run of a log at debug level, at info level and its results file have the same nodes."""
+    for version in ("1.10", "1.11.16", "1.12.6"):
+        debug = fold(log(f"{version}/build_ok_debug")).final.keys()
+        assert debug == fold(log(f"{version}/build_ok_info")).final.keys()
+        results = json.loads(artifact(f"{version}/build_ok_debug") or b"")["results"]
+        assert debug == {result["unique_id"] for result in results}
+    compiled = "1.11.16/compile_ok_debug"
+    ephemeral = "model.jaffle.eph_order_payments"
+    assert ephemeral in fold(log(compiled), results=artifact(compiled)).final
+
+
+def test_an_ephemeral_model_that_fails_has_a_record() -> None:
+    record = node("1.11.16/build_fail_debug", "model.jaffle.eph_bad")
+    assert (record.materialized, record.outcome) == ("ephemeral", "failure")
