@@ -25,6 +25,7 @@ _VALUED: Final = ("--log-format", "--log-level")
 _SWITCHES: Final = ("--quiet", "-q", "--no-quiet")
 _FLAGS: Final = re.compile(r"^flags:[^\n]*\n(?:[ \t#][^\n]*\n|\n)*", re.MULTILINE)
 _SCALAR: Final = r"[ \t]*['\"]?([^'\"#\n]+)"
+_HEAD: Final = 2048
 _TRUE: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
 
 
@@ -113,20 +114,18 @@ def _coloured_file(
     word = command[at]
     is_named = at == 0 or os.sep in word
     found = shutil.which(word, path=environ.get("PATH")) if is_named else None
-    is_v1 = word == MODULE or (found is not None and _is_python_script(Path(found)))
+    is_v1 = word == MODULE or (found is not None and _starts_v1(Path(found)))
     return {"use_colors_file": "1"} if is_v1 else {}
 
 
-def _is_python_script(path: Path) -> bool:
-    """dbt 1.x is one; dbt v2 is a native program."""
+def _starts_v1(path: Path) -> bool:
+    """Whether this is the script that installers write for dbt 1.x: dbt v2 is a native program."""
     try:
         with path.open("rb") as file:
-            head = file.read(512)
+            head = file.read(_HEAD)
     except OSError:
         return False
-    # Where the path is too long for a first line, installers write one for /bin/sh above it.
-    first, _, second = head.partition(b"\n")
-    return first.startswith(b"#!") and (b"python" in first or second.startswith(b"'''exec'"))
+    return head.startswith(b"#!") and MODULE.encode() in head
 
 
 class _Settings:

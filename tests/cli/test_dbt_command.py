@@ -123,7 +123,8 @@ def test_colours(command: list[str], env: dict[str, str], is_terminal: bool, col
 
 
 V1 = "#!/venv/bin/python\nfrom dbt.cli.main import cli\n"
-LONG = "#!/bin/sh\n'''exec' \"/a folder/bin/python\" \"$0\" \"$@\"\n' '''\n"
+LONG = "#!/bin/sh\n'''exec' \"/a folder/bin/python\" \"$0\" \"$@\"\n' '''\nfrom dbt.cli.main import cli\n"
+OTHER = "#!/venv/bin/python\nimport os\n"
 V2 = "\x7fELF"
 SHIM = "#!/usr/bin/env bash\nexec pyenv exec dbt\n"
 
@@ -141,6 +142,7 @@ SHIM = "#!/usr/bin/env bash\nexec pyenv exec dbt\n"
         (V2, ["dbt", "build"], None),
         (V2, ["{}/dbt", "build"], None),
         (SHIM, ["dbt", "build"], None),
+        (OTHER, ["dbt", "build"], None),
         (V1, ["uv", "run", "dbt", "build"], None),
         (V1, ["./nightly.sh"], None),
         (V1, ["/nowhere/dbt", "build"], None),
