@@ -123,7 +123,7 @@ def test_colours(command: list[str], env: dict[str, str], is_terminal: bool, col
 
 
 V1 = "#!/venv/bin/python\nfrom dbt.cli.main import cli\n"
-LONG = "#!/bin/sh\n'''exec' \"/a folder/bin/python\" \"$0\" \"$@\"\n' '''\nfrom dbt.cli.main import cli\n"
+LONG = "#!/bin/sh\n'''exec' \"/a folder/python\" \"$0\"\n' '''\nfrom dbt.cli.main import cli\n"
 OTHER = "#!/venv/bin/python\nimport os\n"
 V2 = "\x7fELF"
 SHIM = "#!/usr/bin/env bash\nexec pyenv exec dbt\n"
