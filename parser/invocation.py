@@ -27,6 +27,7 @@ class Invocation:
         self.version: str | None = None
         self.adapter: str | None = None
         self.error: str | None = None
+        self.announced: int | None = None
         self.artifacts: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}
         self.lineage: Lineage | None = None
@@ -103,6 +104,22 @@ class Invocation:
             node.caused_by = self.culprit(node)
         waiting = [n for n in self.nodes.values() if n.sent is None and n.is_terminal]
         return [*{n.unique_id: n for n in (*waiting, *skipped)}.values()]
+
+    @property
+    def missing(self) -> int | None:
+        """How many of the nodes that dbt announced have not ended; None if it announced none.
+
+        dbt counts no hooks and no ephemeral models. A build (dbt 1.8 and later) counts its unit
+        tests only afterwards, in the `total` of each node and perhaps twice (up to 1.11): they are
+        left out on both sides, as each runs with its model.
+        """
+        if self.announced is None:
+            return None
+        counted = [n for n in self.nodes.values() if n.is_counted]
+        totals = (n.facts.get("total") or 0 for n in counted)
+        if max(totals, default=0) > self.announced:
+            counted = [n for n in counted if not n.unique_id.startswith("unit_test.")]
+        return max(0, self.announced - sum(n.is_terminal for n in counted))
 
     def unfinished(self) -> list[Node]:
         """The nodes that started and have not ended, in that order."""

@@ -73,6 +73,12 @@ class Node:
     def is_terminal(self) -> bool:
         return "status" in self.facts
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether dbt counts it among the nodes of a run."""
+        is_hook = self.unique_id.startswith(("operation.", "macro."))
+        return not is_hook and self.facts.get("materialized") != "ephemeral"
+
     def describe(self, info: JsonObject) -> None:
         """Take what `node_info` says of the node itself. v2 sends partial ones."""
         facts = self.facts
