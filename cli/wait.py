@@ -37,7 +37,7 @@ Ends with 0 if they succeeded, 1 if one failed, 99 if they were skipped, 124 aft
 \b
 Examples:
   dbt-relay wait --task-id dbt model.jaffle.orders
-  dbt-relay wait --task-id dbt --select model.jaffle.stg_    all that begin so, when dbt has ended
+  dbt-relay wait --task-id dbt --prefix model.jaffle.stg_    all that begin so, when dbt has ended
   dbt-relay wait --task-id dbt model.jaffle.orders --or-run -- dbt build --select orders
 """
 _JITTER: Final = 0.2
@@ -83,12 +83,14 @@ class _WithCommand(click.Command):
 @option("--xcom-task-id", metavar="ID", help="The task that holds the records, if it is another.")
 @option("--key-prefix", default="", metavar="TEXT", help="What is before each XCom key.")
 @click.option(
-    "--select",
+    "--prefix",
     "prefixes",
     multiple=True,
     metavar="PREFIX",
-    help="Every node of the run whose unique_id begins so. Repeatable. Decided when dbt has ended.",
+    help="Every node of the run whose unique_id begins so. Repeatable. Decided when dbt has ended, "
+    "and green only if the run left nothing out.",
 )
+@click.option("--select", "selected", multiple=True, hidden=True)
 @option(
     "--poll",
     type=click.FloatRange(min=0.1),
@@ -129,6 +131,10 @@ class _WithCommand(click.Command):
 @click.pass_context
 def wait(ctx: click.Context, unique_ids: tuple[str, ...], **options: Any) -> int:
     command: tuple[str, ...] = ctx.meta["command"]
+    selected: tuple[str, ...] = options.pop("selected")
+    if selected:
+        note("--select is called --prefix now, as it takes no selection of dbt's")
+    options["prefixes"] += selected
     _check(unique_ids, options, command)
     settings, missing = airflow_of({**options, "max_message_bytes": 0}, os.environ)
     if settings is None or missing:
@@ -239,7 +245,7 @@ class _Wait:
 def _check(unique_ids: Sequence[str], options: dict[str, Any], command: Sequence[str]) -> None:
     if not unique_ids and not options["prefixes"]:
         raise click.UsageError(
-            "name the nodes to wait for: model.jaffle.orders, or --select PREFIX"
+            "name the nodes to wait for: model.jaffle.orders, or --prefix PREFIX"
         )
     for unique_id in unique_ids:
         if unique_id.count(".") < 2:

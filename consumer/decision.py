@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -24,6 +25,7 @@ FINAL: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "re
 """States in which Airflow leaves a task until somebody clears it."""
 _BEFORE: Final = frozenset({None, "scheduled", "queued", "restarting"})
 """States before a try begins: Airflow still has the XComs of the try before, if there was one."""
+_UNSAFE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,17 @@ def decide(
         return Decision(
             "wait", f"the task that runs dbt is {producer.state or 'not scheduled yet'}"
         )
-    stranger = None if node is None or node.unique_id == unique_id else node
+    stranger = None if node is None or is_record_of(unique_id, node) else node
     if node is not None and stranger is None and case.is_of_this_try(node):
         return case.of_record(node)
     if not producer.has_ended:
         return Decision("wait", f"dbt has not ended this node; its task is {producer.state}")
     return case.of_absence(stranger)
+
+
+def is_record_of(unique_id: str, node: NodeRecord) -> bool:
+    """Whether the record names this node. An id in Airflow has no lone surrogates and no NUL."""
+    return node.unique_id in (unique_id, _UNSAFE.sub("\ufffd", unique_id))
 
 
 def judge(

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from ..parser.keys import xcom_key
 from ..parser.records import NodeRecord, RunRecord, read_record
 from ..parser.values import as_sent
-from .decision import Decision, Policy, Producer, combine, decide
+from .decision import Decision, Policy, Producer, combine, decide, is_record_of
 
 R = TypeVar("R", NodeRecord, RunRecord)
 
@@ -120,7 +120,7 @@ class _Look:
         if not matters or node.outcome != "skipped" or node.caused_by is None:
             return False
         cause = self._record(xcom_key(node.caused_by, self._waiting.key_prefix), NodeRecord)
-        return cause is not None and cause.key == node.caused_by and cause.has_succeeded
+        return cause is not None and is_record_of(node.caused_by, cause) and cause.has_succeeded
 
     @property
     def _absence_may_be_green(self) -> bool:
