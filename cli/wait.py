@@ -134,7 +134,8 @@ def wait(ctx: click.Context, unique_ids: tuple[str, ...], **options: Any) -> int
     selected: tuple[str, ...] = options.pop("selected")
     if selected:
         note("--select is called --prefix now, as it takes no selection of dbt's")
-    options["prefixes"] += selected
+    options["prefixes"] = tuple(map(_as_utf8, options["prefixes"] + selected))
+    unique_ids = tuple(map(_as_utf8, unique_ids))
     _check(unique_ids, options, command)
     settings, missing = airflow_of({**options, "max_message_bytes": 0}, os.environ)
     if settings is None or missing:
@@ -240,6 +241,15 @@ class _Wait:
         if reason != self._noted:
             self._noted = reason
             note(reason)
+
+
+def _as_utf8(word: str) -> str:
+    """A word of the command line, as UTF-8 if it is that: Python has decoded it by the locale, and
+    under LANG=C what is not ASCII became surrogates."""
+    try:
+        return os.fsencode(word).decode("utf-8")
+    except UnicodeError:
+        return word
 
 
 def _check(unique_ids: Sequence[str], options: dict[str, Any], command: Sequence[str]) -> None:
