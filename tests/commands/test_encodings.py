@@ -62,7 +62,7 @@ def test_a_run_is_shown(place: str, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert b"Traceback" not in done.stderr
     shown = relay(place, "show", **state).stdout
-    assert shown.count(b"model.shop.") == len(NAMES)
+    assert shown.count(b"model.shop.") >= len(NAMES)
     if place in ("latin-1", "cp1252"):
         assert rb"\u65e5\u672c\u8a9e" in shown
         assert "Ümsätze".encode(place) in shown
