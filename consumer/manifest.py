@@ -30,7 +30,7 @@ _SCHEMA: Final = re.compile(r"/dbt/([\w-]+)/v(\d+)\.json$")
 _NUMBERS: Final = re.compile(r"\d+")
 _NEWEST: Final = (9999,)
 
-IndirectSelection = Literal["eager", "cautious"]
+IndirectSelection = Literal["eager", "cautious", "buildable", "empty"]
 
 
 class ManifestError(ValueError):
