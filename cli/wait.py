@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -40,6 +41,7 @@ Examples:
   dbt-relay wait --task-id dbt --prefix model.jaffle.stg_    all that begin so, when dbt has ended
   dbt-relay wait --task-id dbt model.jaffle.orders --or-run -- dbt build --select orders
 """
+_FORMER: Final = re.compile(r"--select(?=$|=)")
 _JITTER: Final = 0.2
 _EXIT: Final = {"success": 0, "fail": 1, "skip": exit_codes.SKIP}
 
@@ -53,7 +55,10 @@ class _WithCommand(click.Command):
             at = args.index("--")
             own, command = args[:at], args[at + 1 :]
         ctx.meta["command"] = tuple(command)
-        return super().parse_args(ctx, own)
+        renamed = [_FORMER.sub("--prefix", word) for word in own]
+        if renamed != own:
+            note("--select is called --prefix now, as it takes no selection of dbt's")
+        return super().parse_args(ctx, renamed)
 
 
 @click.command(
@@ -90,7 +95,6 @@ class _WithCommand(click.Command):
     help="Every node of the run whose unique_id begins so. Repeatable. Decided when dbt has ended, "
     "and green only if the run left nothing out.",
 )
-@click.option("--select", "selected", multiple=True, hidden=True)
 @option(
     "--poll",
     type=click.FloatRange(min=0.1),
@@ -131,10 +135,7 @@ class _WithCommand(click.Command):
 @click.pass_context
 def wait(ctx: click.Context, unique_ids: tuple[str, ...], **options: Any) -> int:
     command: tuple[str, ...] = ctx.meta["command"]
-    selected: tuple[str, ...] = options.pop("selected")
-    if selected:
-        note("--select is called --prefix now, as it takes no selection of dbt's")
-    options["prefixes"] = tuple(map(_as_utf8, options["prefixes"] + selected))
+    options["prefixes"] = tuple(map(_as_utf8, options["prefixes"]))
     unique_ids = tuple(map(_as_utf8, unique_ids))
     _check(unique_ids, options, command)
     settings, missing = airflow_of({**options, "max_message_bytes": 0}, os.environ)

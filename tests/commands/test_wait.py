@@ -113,9 +113,12 @@ def test_a_selection_is_all_that_begin_so(airflow: FakeAirflow) -> None:
 
 
 def test_a_selection_by_its_former_name_says_the_new_one(airflow: FakeAirflow) -> None:
-    done = wait(airflow, "--select", "model.jaffle.orders")
-    assert done.returncode == 0
-    assert "--select is called --prefix now" in done.stderr
+    for words in (("--select", ORDERS), (f"--select={ORDERS}",)):
+        done = wait(airflow, *words)
+        assert done.returncode == 0
+        assert "--select is called --prefix now" in done.stderr
+    both = wait(airflow, "--select", ORDERS, "--prefix", BROKEN, "--or-run", "--", "x", "--select")
+    assert both.returncode == 1
 
 
 def test_a_selection_is_not_green_if_the_run_may_have_more(airflow: FakeAirflow) -> None:
