@@ -77,6 +77,8 @@ def end(
         message=error or (f"dbt {ended.describe()}" if state == "died" and ended else None),
         nodes=outcomes,
         failed=[record.unique_id for record in failed],
+        announced=run.announced,
+        missing=run.missing,
         delivery={f.sink: f.to_json() for f in figures} or None,
         finished_at=now(),
         invocation_id=last.id if last is not None else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import platform
 import sys
 import traceback
@@ -53,6 +54,7 @@ cli.add_command(wait)
 
 def main() -> None:
     """The console script. Bad usage ends with 64: click's own 2 would read as dbt's."""
+    _print_anything()
     try:
         code = cli.main(prog_name="dbt-relay", standalone_mode=False)
     except click.UsageError as error:
@@ -68,3 +70,11 @@ def main() -> None:
         click.echo("relay: this is a fault of dbt-relay: please report it with the above", err=True)
         code = exit_codes.INTERNAL
     sys.exit(code)
+
+
+def _print_anything() -> None:
+    """A name or a message that the terminal's encoding lacks is shown as escapes: what is printed
+    must not decide how a task ends."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it was closed at the start
+            stream.reconfigure(errors="backslashreplace")

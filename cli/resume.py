@@ -66,7 +66,7 @@ def resume(
     done = {
         u: r
         for u, r in earlier.records.items()
-        if r.outcome in good and not u.startswith(EVERY_TIME)
+        if r.outcome in good and r.has_succeeded and not u.startswith(EVERY_TIME)
     }
     try:
         parts = _parts(given, earlier, done)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ..consumer.names import exactly
 from .arguments import DbtArguments, Option
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ _NOTHING_ELSE: Final = Option("--indirect-selection", ("--indirect-selection", "
 _SELECTS_TESTS: Final = ("build", "test")
 """The others have no tests to bring, and `dbt run` of 1.7 does not know the option."""
 
-_NOT_IN_A_TERM: Final = re.compile(r"[^\w.-]")
 EVERY_TIME: Final = ("operation.", "macro.")
 _LONGEST: Final = 500_000
 """Characters of a command line: Linux takes 2 MB of them and the environment, macOS 1 MB."""
@@ -159,22 +158,12 @@ def _nodes(output: str) -> Iterator[_Listed]:
             node = json.loads(line)
             yield _Listed(
                 node["unique_id"],
-                _term(".".join(node["fqn"])),
+                exactly(".".join(node["fqn"])),
                 tuple(node.get("depends_on", {}).get("nodes", ())),
                 node.get("config", {}).get("materialized") == "ephemeral",
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             continue  # a warning of dbt's, or of what wraps it
-
-
-def _term(name: str) -> str:
-    """A selector of one fully qualified name.
-
-    What would mean something in it becomes a wildcard for one character. The last character is one
-    anyway, in brackets: without, `fqn:shop.orders` is also all that lies in a folder `orders`.
-    """
-    plain = _NOT_IN_A_TERM.sub("?", name)
-    return f"fqn:{plain}" if plain.endswith("?") else f"fqn:{plain[:-1]}[{plain[-1]}]"
 
 
 def _compare(nodes: Sequence[_Listed], records: Mapping[str, NodeRecord]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -37,9 +38,10 @@ Ends with 0 if they succeeded, 1 if one failed, 99 if they were skipped, 124 aft
 \b
 Examples:
   dbt-relay wait --task-id dbt model.jaffle.orders
-  dbt-relay wait --task-id dbt --select model.jaffle.stg_    all that begin so, when dbt has ended
+  dbt-relay wait --task-id dbt --prefix model.jaffle.stg_    all that begin so, when dbt has ended
   dbt-relay wait --task-id dbt model.jaffle.orders --or-run -- dbt build --select orders
 """
+_FORMER: Final = re.compile(r"--select(?=$|=)")
 _JITTER: Final = 0.2
 _EXIT: Final = {"success": 0, "fail": 1, "skip": exit_codes.SKIP}
 
@@ -53,7 +55,10 @@ class _WithCommand(click.Command):
             at = args.index("--")
             own, command = args[:at], args[at + 1 :]
         ctx.meta["command"] = tuple(command)
-        return super().parse_args(ctx, own)
+        renamed = [_FORMER.sub("--prefix", word) for word in own]
+        if renamed != own:
+            note("--select is called --prefix now, as it takes no selection of dbt's")
+        return super().parse_args(ctx, renamed)
 
 
 @click.command(
@@ -83,11 +88,12 @@ class _WithCommand(click.Command):
 @option("--xcom-task-id", metavar="ID", help="The task that holds the records, if it is another.")
 @option("--key-prefix", default="", metavar="TEXT", help="What is before each XCom key.")
 @click.option(
-    "--select",
+    "--prefix",
     "prefixes",
     multiple=True,
     metavar="PREFIX",
-    help="Every node of the run whose unique_id begins so. Repeatable. Decided when dbt has ended.",
+    help="Every node of the run whose unique_id begins so. Repeatable. Decided when dbt has ended, "
+    "and green only if the run left nothing out.",
 )
 @option(
     "--poll",
@@ -129,6 +135,8 @@ class _WithCommand(click.Command):
 @click.pass_context
 def wait(ctx: click.Context, unique_ids: tuple[str, ...], **options: Any) -> int:
     command: tuple[str, ...] = ctx.meta["command"]
+    options["prefixes"] = tuple(map(_as_utf8, options["prefixes"]))
+    unique_ids = tuple(map(_as_utf8, unique_ids))
     _check(unique_ids, options, command)
     settings, missing = airflow_of({**options, "max_message_bytes": 0}, os.environ)
     if settings is None or missing:
@@ -236,10 +244,19 @@ class _Wait:
             note(reason)
 
 
+def _as_utf8(word: str) -> str:
+    """A word of the command line, as UTF-8 if it is that: Python has decoded it by the locale, and
+    under LANG=C what is not ASCII became surrogates."""
+    try:
+        return os.fsencode(word).decode("utf-8")
+    except UnicodeError:
+        return word
+
+
 def _check(unique_ids: Sequence[str], options: dict[str, Any], command: Sequence[str]) -> None:
     if not unique_ids and not options["prefixes"]:
         raise click.UsageError(
-            "name the nodes to wait for: model.jaffle.orders, or --select PREFIX"
+            "name the nodes to wait for: model.jaffle.orders, or --prefix PREFIX"
         )
     for unique_id in unique_ids:
         if unique_id.count(".") < 2:

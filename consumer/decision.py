@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from ..parser.records import outcome_of
+from ..parser.values import number
 from .wording import result
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ FINAL: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "re
 """States in which Airflow leaves a task until somebody clears it."""
 _BEFORE: Final = frozenset({None, "scheduled", "queued", "restarting"})
 """States before a try begins: Airflow still has the XComs of the try before, if there was one."""
+_UNSAFE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,13 @@ class Producer:
     """The task that runs dbt.
 
     `state` is Airflow's word, None before it was scheduled; `try_number` is None where Airflow
-    does not tell it.
+    does not tell it. `is_cleared`: Airflow deletes the records of a try at the start of the next,
+    as it does unless they lie at another task.
     """
 
     state: str | None
     try_number: int | None = None
+    is_cleared: bool = True
 
     @property
     def has_begun(self) -> bool:
@@ -84,11 +90,46 @@ def decide(
         return Decision(
             "wait", f"the task that runs dbt is {producer.state or 'not scheduled yet'}"
         )
-    if node is not None and case.is_of_this_try(node):
+    stranger = None if node is None or is_record_of(unique_id, node) else node
+    if node is not None and stranger is None and case.is_of_this_try(node):
         return case.of_record(node)
     if not producer.has_ended:
         return Decision("wait", f"dbt has not ended this node; its task is {producer.state}")
-    return case.of_absence()
+    return case.of_absence(stranger)
+
+
+def is_record_of(unique_id: str, node: NodeRecord) -> bool:
+    """Whether the record names this node. An id in Airflow has no lone surrogates and no NUL."""
+    return node.unique_id in (unique_id, _UNSAFE.sub("\ufffd", unique_id))
+
+
+def judge(
+    run: RunRecord | None,
+    producer: Producer,
+    found: int,
+    *,
+    attempt: int = 1,
+    policy: Policy | None = None,
+) -> Decision | None:
+    """What a task that waits for a set of nodes does because of the run itself, which has ended.
+
+    `found` is how many records there are of its nodes. None if they are all there, so that the
+    nodes decide.
+    """
+    case = _Case("", run, producer, attempt, False, policy or Policy())
+    doubt = case.of_the_run()
+    published = sum((run.nodes or {}).values()) if run is not None else 0
+    if doubt is None and found < published:
+        return case.not_succeeded(
+            f"only {found} of the {published} records of this run are in Airflow: the others were "
+            "deleted or overwritten. Clear the task that runs dbt"
+        )
+    return doubt
+
+
+def is_of_this_try(record: NodeRecord, run: RunRecord | None, producer: Producer) -> bool:
+    """Whether the record is of the producer's present try."""
+    return _Case(record.unique_id, run, producer, 1, False, Policy()).is_of_this_try(record)
 
 
 def combine(decisions: Sequence[Decision]) -> Decision:
@@ -111,20 +152,28 @@ class _Case:
     policy: Policy
 
     def is_of_this_try(self, record: NodeRecord | RunRecord) -> bool:
-        """Whether the record is of the producer's present try, or nothing says otherwise."""
-        if record.attempt is None:  # of a saved log
+        """Whether the record is of the producer's present try.
+
+        Where the try is not known, the run's own record must be of it: until a try has deleted the
+        XComs of the one before, those of the latter are there, with a run that has ended. Where it
+        deletes none, only the run's record at the producer itself says which try they are of.
+        """
+        mine, producer = number(record.attempt), self.producer
+        if mine is None:  # of a saved log
             return True
-        if self.producer.try_number is not None:
-            return record.attempt >= self.producer.try_number
-        if self.run is not None and record.attempt < (self.run.attempt or 0):
+        if producer.try_number is not None:
+            return mine >= producer.try_number
+        if self.run is None and not producer.is_cleared:
             return False
-        # Until a try has deleted the XComs of the one before, those of the latter are there,
-        # with a run that has ended.
+        if self.run is not None and mine < (number(self.run.attempt) or 0):
+            return False
         is_running = self.run is not None and self.run.state == "running"
-        return is_running or self.producer.state == "up_for_retry" or self.producer.has_ended
+        return is_running or producer.state == "up_for_retry" or producer.has_ended
 
     def of_record(self, node: NodeRecord) -> Decision:
         said = result(node)
+        if node.is_doubtful:
+            return self.not_succeeded(f"{said}\n{_doubt(node)}", node)
         match node.outcome:
             case "success" | "warning":
                 return Decision("success", said, node)
@@ -133,52 +182,48 @@ class _Case:
             case "skipped" if self.policy.on_upstream_failed == "skip":
                 return Decision("skip", said, node)
             case _:
-                return self._not_succeeded(said, node)
+                return self.not_succeeded(said, node)
 
-    def of_absence(self) -> Decision:
-        """The producer has ended, and the node has no record of its try."""
+    def of_absence(self, stranger: NodeRecord | None) -> Decision:
+        """The producer has ended, and the node has no record of its try. `stranger` is a record of
+        another node, under this node's key."""
+        doubt = self.of_the_run()
+        if doubt is not None:
+            return doubt
+        if stranger is not None:
+            return self.not_succeeded(
+                f"what lies under the key of {self.unique_id} is the record of "
+                f"{stranger.unique_id}: look at what else writes XComs there"
+            )
+        reason = (
+            f"{self.unique_id} was not part of the run: `{self.run and self.run.command}` did not "
+            "select it, or it is an ephemeral, empty or disabled model, which dbt never runs"
+        )
+        if self.policy.on_missing == "fail":
+            return self.not_succeeded(reason)
+        return Decision(self.policy.on_missing, reason)
+
+    def of_the_run(self) -> Decision | None:
+        """What comes of the run itself, once it has ended; None if it left nothing out."""
         run = self.run if self.run is not None and self.is_of_this_try(self.run) else None
         match self.producer.state:
             case "skipped":
                 return Decision("skip", "the task that runs dbt was skipped")
             case "upstream_failed":
-                return self._not_succeeded(
+                return self.not_succeeded(
                     "dbt was not run: a task before the one that runs it failed"
                 )
             case "removed":
-                return self._not_succeeded(
+                return self.not_succeeded(
                     "the task that runs dbt is no longer part of the DAG: check producer_task_id"
                 )
             case _ if run is None:
-                return self._not_succeeded(_no_record(self.producer))
+                return self.not_succeeded(_no_record(self.producer))
             case _:
-                return self._of_run(run)
+                gap = _gap(run, "this node" if self.unique_id else "all of its nodes")
+                return None if gap is None else self.not_succeeded(gap)
 
-    def _of_run(self, run: RunRecord) -> Decision:
-        if run.state == "running":
-            return self._not_succeeded(
-                "the relay was killed before dbt had ended this node; if its journal is still "
-                "there, `dbt-relay deliver` on that machine publishes what it knew"
-            )
-        ended = f"exit code {run.exit_code}" if run.signal is None else run.signal
-        told = f": {run.message}" if run.message else ""
-        if run.state == "died" or run.exit_code not in (0, 1):
-            return self._not_succeeded(f"dbt ended ({ended}) before it came to this node{told}")
-        missing = _undelivered(run.delivery or {})
-        if missing:
-            return self._not_succeeded(
-                f"{missing} of this run did not get to Airflow, and this node's may be among them; "
-                "see the end of the log of the task that runs dbt"
-            )
-        reason = (
-            f"{self.unique_id} was not part of the run: `{run.command}` did not select it, or it "
-            "is an ephemeral, empty or disabled model, which dbt never runs"
-        )
-        if self.policy.on_missing == "fail":
-            return self._not_succeeded(reason)
-        return Decision(self.policy.on_missing, reason)
-
-    def _not_succeeded(self, reason: str, node: NodeRecord | None = None) -> Decision:
+    def not_succeeded(self, reason: str, node: NodeRecord | None = None) -> Decision:
         """Fail, unless another try of the producer, or a run of this node alone, may mend it."""
         if self.producer.has_ended:
             can_run = self.policy.can_run and (self.attempt > 1 or self.is_mended)
@@ -186,7 +231,8 @@ class _Case:
         # The first try tells at once what failed. A later one has told it, and would be used up
         # before the producer's own retry could mend it.
         tells_now = self.producer.state != "up_for_retry" and self.attempt == 1
-        if tells_now and (node is None or node.outcome != "interrupted"):
+        may_change = node is not None and (node.outcome == "interrupted" or node.is_doubtful)
+        if tells_now and not may_change:
             return Decision("fail", reason, node)
         return Decision("wait", f"{self.unique_id} has not succeeded; its run has not ended", node)
 
@@ -203,7 +249,44 @@ def _no_record(producer: Producer) -> str:
     )
 
 
+def _gap(run: RunRecord, what: str) -> str | None:
+    """Why the record of `what` may be missing; None if each node that dbt announced has one."""
+    if run.state == "running":
+        return (
+            f"the relay was killed before dbt had ended {what}; if its journal is still there, "
+            "`dbt-relay deliver` on that machine publishes what it knew"
+        )
+    if run.state != "finished" or run.exit_code not in (0, 1):
+        ended = f"exit code {run.exit_code}" if run.signal is None else run.signal
+        told = f": {run.message}" if run.message else ""
+        return f"dbt ended ({ended}) before it came to {what}{told}"
+    undelivered = _undelivered(run.delivery or {})
+    if undelivered:
+        return (
+            f"{undelivered} of this run did not get to Airflow, and what is waited for may be "
+            "among them; see the end of the log of the task that runs dbt"
+        )
+    if run.missing:
+        return (
+            f"dbt was stopped before it came to {run.missing} of the {run.announced} nodes that "
+            "it had announced, and what is waited for may be among them"
+        )
+    return None
+
+
 def _undelivered(delivery: Mapping[str, Mapping[str, int]]) -> str | None:
     of_airflow = delivery.get("airflow", {})
     number = of_airflow.get("waiting", 0) + of_airflow.get("rejected", 0)
     return f"{number} record{'' if number == 1 else 's'}" if number else None
+
+
+def _doubt(node: NodeRecord) -> str:
+    if outcome_of(node.status) == "warning" and node.outcome == "warning":
+        return (
+            f"{node.status!r} is no status of dbt that dbt-relay knows, so nobody can say here "
+            "whether the node succeeded: look at dbt's log"
+        )
+    return (
+        f"its record contradicts itself: the status {node.status!r} is not the outcome "
+        f"{node.outcome!r}"
+    )

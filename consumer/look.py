@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from ..parser.keys import xcom_key
 from ..parser.records import NodeRecord, RunRecord, read_record
 from ..parser.values import as_sent
-from .decision import Decision, Policy, Producer, combine, decide
+from .decision import Decision, Policy, Producer, combine, decide, is_record_of
 
 R = TypeVar("R", NodeRecord, RunRecord)
 
@@ -49,6 +49,11 @@ class Waiting:
         """The task instance that runs dbt."""
         return self.dag_id, self.run_id, self.task_id, self.map_index
 
+    @property
+    def outlives_a_try(self) -> bool:
+        """Whether the records lie where Airflow leaves them when it tries the producer again."""
+        return self.xcom_task_id not in (None, self.task_id)
+
 
 class Reader(Protocol):
     """How a look reads Airflow; each method is one call."""
@@ -58,7 +63,7 @@ class Reader(Protocol):
         ...
 
     def xcom(self, waiting: Waiting, key: str, /) -> Any:
-        """A value, None where there is none."""
+        """A value under the task that holds the records of `waiting`, None where there is none."""
         ...
 
     def try_number(self, waiting: Waiting, /) -> int | None:
@@ -88,7 +93,7 @@ class _Look:
     def __init__(self, waiting: Waiting, reader: Reader) -> None:
         self._waiting = waiting
         self._reader = reader
-        self._producer = Producer(reader.state(waiting))
+        self._producer = Producer(reader.state(waiting), is_cleared=not waiting.outlives_a_try)
 
     def at(self, unique_id: str) -> Decision:
         node = run = None
@@ -97,8 +102,8 @@ class _Look:
             node = self._record(xcom_key(unique_id, self._waiting.key_prefix), NodeRecord)
         if node is not None or producer.has_ended:
             run = self._run
-        if node is not None:
-            producer = Producer(producer.state, self._try_number)
+        if node is not None or (producer.has_ended and self._absence_may_be_green):
+            producer = replace(producer, try_number=self._try_number)
         return decide(
             unique_id,
             node,
@@ -115,16 +120,25 @@ class _Look:
         if not matters or node.outcome != "skipped" or node.caused_by is None:
             return False
         cause = self._record(xcom_key(node.caused_by, self._waiting.key_prefix), NodeRecord)
-        return cause is not None and cause.has_succeeded
+        return cause is not None and is_record_of(node.caused_by, cause) and cause.has_succeeded
+
+    @property
+    def _absence_may_be_green(self) -> bool:
+        return self._waiting.outlives_a_try or self._waiting.policy.on_missing != "fail"
 
     @cached_property
     def _run(self) -> RunRecord | None:
-        return self._record(self._waiting.key_prefix + RunRecord.key, RunRecord)
+        """The run's record. Where only it can say which try it is of, and those of earlier tries
+        outlive them, the one that the relay has left at the producer itself."""
+        at = self._waiting
+        if self._waiting.outlives_a_try and self._try_number is None:
+            at = replace(at, xcom_task_id=None)
+        return self._record(at.key_prefix + RunRecord.key, RunRecord, at)
 
     @cached_property
     def _try_number(self) -> int | None:
         return self._reader.try_number(self._waiting)
 
-    def _record(self, key: str, kind: type[R]) -> R | None:
-        record = read_record(as_sent(self._reader.xcom(self._waiting, key)))
+    def _record(self, key: str, kind: type[R], at: Waiting | None = None) -> R | None:
+        record = read_record(as_sent(self._reader.xcom(at or self._waiting, key)))
         return record if isinstance(record, kind) else None

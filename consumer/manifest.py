@@ -6,14 +6,15 @@ import gc
 import json
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import orjson
 
 from ..parser.values import is_array, is_object, text
 from .node import Node, read_node
+from .project import read_flag
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +31,7 @@ _SCHEMA: Final = re.compile(r"/dbt/([\w-]+)/v(\d+)\.json$")
 _NUMBERS: Final = re.compile(r"\d+")
 _NEWEST: Final = (9999,)
 
-IndirectSelection = Literal["eager", "cautious"]
+IndirectSelection = Literal["eager", "cautious", "buildable", "empty"]
 
 
 class ManifestError(ValueError):
@@ -42,18 +43,24 @@ class Manifest:
     """The enabled nodes of a project by unique_id, parents before their children.
 
     `dbt_version` has its numbers only; a dbt that does not say its version is taken for the newest.
+    `indirect_selection` is the project's own flag, which no manifest has (dbt 1.7 to 2.0): it is
+    read from the project's file, if that lies beside.
     """
 
     nodes: Mapping[str, Node]
     project_name: str | None = None
     dbt_version: tuple[int, ...] = _NEWEST
+    indirect_selection: IndirectSelection = "eager"
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Manifest:
         """The manifest in this file. Raises ManifestError."""
         try:
             with _uncollected():
-                return cls.from_json(_decode(Path(path).read_bytes()), str(path))
+                found = cls.from_json(_decode(Path(path).read_bytes()), str(path))
+            flag = read_flag(Path(path), found.project_name, "indirect_selection")
+            mode = next((m for m in get_args(IndirectSelection) if m == flag), None)
+            return found if mode is None else replace(found, indirect_selection=mode)
         except ManifestError:
             raise
         except FileNotFoundError:

@@ -4,12 +4,41 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .manifest import Node
+
+
+_PLAIN: Final = re.compile(r"[\w.-]+")
+_NOT_PLAIN: Final = re.compile(r"[^\w.-]")
+
+
+def exactly(name: str) -> str:
+    """A term that selects one fully qualified name, and hardly anything else.
+
+    What would mean something in it becomes a wildcard for one character. The last character is one
+    anyway, in brackets: without, `fqn:shop.orders` is also all that lies in a folder `orders`.
+    """
+    plain = _NOT_PLAIN.sub("?", name)
+    return f"fqn:{plain}" if plain.endswith("?") else f"fqn:{plain[:-1]}[{plain[-1]}]"
+
+
+def terms_of(node: Node) -> Iterator[str]:
+    """Terms that may select the node alone, plain ones first: also where a package, a folder or
+    another node has its name."""
+    name = ".".join(node.fqn)
+    if _PLAIN.fullmatch(name):
+        yield name
+    exact = exactly(name)
+    yield exact
+    of_kind = f"{exact},resource_type:{node.resource_type}"
+    yield of_kind
+    yield f"{of_kind},package:{node.package_name}"
+    if _PLAIN.fullmatch(node.path.replace("/", ".")):
+        yield f"{of_kind},package:{node.package_name},path:{node.path}"
 
 
 class Names:

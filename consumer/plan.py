@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from .selection import SelectionError, select
+from .methods import Search
+from .names import terms_of
+from .selection import Criterion, SelectionError, select
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Sequence, Set
 
-    from .manifest import Manifest
+    from .manifest import IndirectSelection, Manifest
     from .node import Node
+    from .selection import Selection
 
 Tests = Literal["task", "node", "none"]
 """The tests of a node: in a task of their own, in that of the node, or not shown."""
@@ -20,28 +24,29 @@ Tests = Literal["task", "node", "none"]
 _BUILT: Final = frozenset({"model", "seed", "snapshot"})
 _TESTED: Final = _BUILT | {"source"}
 _NOT_IN_AN_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
+LONGEST_ID: Final = 250
+"""Characters of a task's id in Airflow, the ids of its groups included."""
+_TEST: Final = ".test"
+_DIGEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class NodeTask:
     """A task: `unique_ids` are the nodes it waits for, `node` the one it stands for or tests.
 
-    `upstream` are the ids of the tasks right before it.
+    `upstream` are the ids of the tasks right before it. `selector` is what dbt's `--select` takes
+    for the node alone.
     """
 
     task_id: str
     node: Node
     unique_ids: tuple[str, ...]
     upstream: tuple[str, ...] = ()
+    selector: str = ""
 
     @property
     def is_test(self) -> bool:
         return self.node.unique_id not in self.unique_ids
-
-    @property
-    def selector(self) -> str:
-        """What dbt's `--select` takes for the node alone."""
-        return ".".join(self.node.fqn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +69,26 @@ def plan(
     *,
     tests: Tests = "task",
     taken: Iterable[str] = (),
+    indirect_selection: IndirectSelection | None = None,
+    longest_id: int = LONGEST_ID,
 ) -> list[NodeTask]:
     """A task for each selected node that dbt builds, along dbt's own edges, parents first.
 
     Edges lead through what is not selected, or never run by itself (ephemeral and empty models),
     of which only the tests have a task, as those of sources. A unit test is in the task of its
-    model, before which dbt runs it. `taken` are ids not to use. Raises SelectionError, also where
-    nothing is selected.
+    model, before which dbt runs it. `taken` are ids not to use, `longest_id` is the room for one.
+    Without `indirect_selection` the tests are those that the project's own flag asks for. Raises
+    SelectionError, also where nothing is selected.
     """
-    chosen = _chosen(manifest, select_, exclude)
-    ids = _task_ids(chosen, manifest.project_name, set(taken))
+    mode = indirect_selection or manifest.indirect_selection
+    selected = select(manifest, select_, exclude, indirect_selection=mode)
+    chosen = _chosen(manifest, selected, f"select={select_!r} and exclude={exclude!r}")
+    ids = _task_ids(chosen, manifest.project_name, set(taken), longest_id - len(_TEST))
     built = [node for node in chosen if _is_built(node)]
     before = manifest.nearest([node.unique_id for node in built])
-    tested = {} if tests == "none" else _tests(manifest, ids.keys(), exclude)
+    run = frozenset(selected.unique_ids)
+    tested = {} if tests == "none" else _tests(manifest, ids.keys(), run)
+    selectors = _Selectors(manifest)
     tasks: list[NodeTask] = []
     gates: dict[str, str] = {}
     for node in built:
@@ -87,17 +99,20 @@ def plan(
             after_it = of_node.own + of_node.shared
         upstream = tuple(gates.get(parent, ids[parent]) for parent in before[node.unique_id])
         waits_for = (*of_node.unit, node.unique_id, *with_it)
-        tasks.append(NodeTask(task_id, node, waits_for, upstream))
+        selector = selectors.of(node)
+        tasks.append(NodeTask(task_id, node, waits_for, upstream, selector))
         if after_it:
-            tasks.append(NodeTask(f"{task_id}.test", node, after_it, (task_id,)))
+            test_id = f"{task_id}{_TEST}"
+            tasks.append(NodeTask(test_id, node, after_it, (task_id,), selector))
             # dbt builds what is after a node once the tests of that node alone have passed. A test
             # that reads another node too holds back only what is after both.
             if not of_node.shared:
-                gates[node.unique_id] = f"{task_id}.test"
+                gates[node.unique_id] = test_id
     for node in chosen:
         of_node = tested.get(node.unique_id)
         if of_node is not None and not _is_built(node):
-            tasks.append(NodeTask(f"{ids[node.unique_id]}.test", node, of_node.all))
+            test_id = f"{ids[node.unique_id]}{_TEST}"
+            tasks.append(NodeTask(test_id, node, of_node.all, selector=selectors.of(node)))
     return tasks
 
 
@@ -105,29 +120,41 @@ def _is_built(node: Node) -> bool:
     return node.resource_type in _BUILT and node.is_runnable
 
 
-def _chosen(
-    manifest: Manifest,
-    select_: str | Sequence[str] | None,
-    exclude: str | Sequence[str] | None,
-) -> list[Node]:
-    selection = select(manifest, select_, exclude)
-    nodes = [manifest.nodes[unique_id] for unique_id in selection.unique_ids]
+class _Selectors:
+    """What selects a node alone, the shortest that does."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._search = Search(manifest)
+
+    def of(self, node: Node) -> str:
+        terms = list(terms_of(node))
+        return next((t for t in terms if self._selected(t) == {node.unique_id}), terms[-1])
+
+    def _selected(self, term: str) -> set[str]:
+        criteria = [Criterion.parse(part) for part in term.split(",")]
+        return set[str].intersection(
+            *(self._search.find(c.method, c.arguments, c.value) for c in criteria)
+        )
+
+
+def _chosen(manifest: Manifest, selected: Selection, asked: str) -> list[Node]:
+    nodes = [manifest.nodes[unique_id] for unique_id in selected.unique_ids]
     if not any(_is_built(node) for node in nodes):
-        terms = ", ".join(map(repr, selection.unmatched))
+        terms = ", ".join(map(repr, selected.unmatched))
         raise SelectionError(
-            f"no model, seed or snapshot is left by select={select_!r} and exclude={exclude!r}"
+            f"no model, seed or snapshot is left by {asked}"
             + (f": nothing matches {terms}" if terms else "")
         )
     return [node for node in nodes if node.resource_type in _TESTED]
 
 
-def _tests(
-    manifest: Manifest, chosen: Iterable[str], exclude: str | Sequence[str] | None
-) -> dict[str, _TestsOfNode]:
-    left_out = set(select(manifest, exclude).unique_ids) if exclude else set[str]()
+def _tests(manifest: Manifest, chosen: Iterable[str], run: Set[str]) -> dict[str, _TestsOfNode]:
+    """The tests that are run, by the node that they count with."""
     found: dict[str, _TestsOfNode] = {}
     for owner, tests in manifest.tests(frozenset(chosen)).items():
-        left = [manifest.nodes[unique_id] for unique_id in tests if unique_id not in left_out]
+        left = [manifest.nodes[unique_id] for unique_id in tests if unique_id in run]
+        if not left:
+            continue
         data = [test for test in left if test.resource_type != "unit_test"]
         found[owner] = _TestsOfNode(
             unit=tuple(t.unique_id for t in left if t.resource_type == "unit_test"),
@@ -137,7 +164,9 @@ def _tests(
     return found
 
 
-def _task_ids(nodes: list[Node], project: str | None, taken: set[str]) -> dict[str, str]:
+def _task_ids(
+    nodes: list[Node], project: str | None, taken: set[str], longest: int
+) -> dict[str, str]:
     """By unique_id, names that a person recognises: `orders`, `orders_v2`. Where two nodes have the
     name, it is the project's own that keeps it, and the package stands before the other's."""
     found: dict[str, str] = {}
@@ -146,9 +175,16 @@ def _task_ids(nodes: list[Node], project: str | None, taken: set[str]) -> dict[s
         table_of = f"{node.source_name}_" if node.resource_type == "source" else ""
         name = _clean(f"{table_of}{node.name}{version}")
         names = (name, f"{_clean(node.package_name)}_{name}", _clean(node.unique_id))
-        found[node.unique_id] = next(n for n in names if n not in taken)
+        free = (n for n in names if n not in taken and len(n) <= longest)
+        found[node.unique_id] = next(free, None) or _digested(name, node.unique_id, longest)
         taken.add(found[node.unique_id])
     return found
+
+
+def _digested(name: str, unique_id: str, longest: int) -> str:
+    """The beginning of a name that is too long, or is another's, and what makes it different."""
+    digest = hashlib.sha256(unique_id.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+    return f"{name[: max(0, longest - _DIGEST - 1)]}_{digest}"
 
 
 def _clean(name: str) -> str:

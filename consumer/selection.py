@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import reduce
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
+from .indirect import combined, walk, with_tests
 from .methods import METHODS, Search, SelectionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Set
 
-    from .manifest import Manifest
+    from .indirect import Found
+    from .manifest import IndirectSelection, Manifest
 
 _CRITERION: Final = re.compile(
     r"(?P<at>@)?(?:(?P<up>\d*)\+)?(?:(?P<method>[\w.]+):)?(?P<value>.*?)(?:\+(?P<down>\d*))?"
@@ -85,25 +86,26 @@ def select(
     manifest: Manifest,
     select: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] | None = None,
+    *,
+    indirect_selection: IndirectSelection | None = None,
 ) -> Selection:
-    """What `dbt ls --select … --exclude … --indirect-selection empty` lists, of every kind.
+    """What `dbt ls --select … --exclude … --indirect-selection …` lists, of every kind.
 
     A space between terms (or another item of the list) is a union, a comma an intersection.
-    Without `select` it is everything. Tests come only where a term names them or they are children
-    in `a+`; those of the selected nodes are `Manifest.tests`. Hooks, which no one can select, are
-    never in it. Raises SelectionError.
+    Without `select` it is everything. Without `indirect_selection` tests come only where a term
+    names them or they are children in `a+`. Hooks, which no one can select, are never in it.
+    Raises SelectionError.
     """
-    search = Search(manifest)
-    unmatched: list[str] = []
+    asked = _Asked(manifest, Search(manifest), indirect_selection)
     chosen: Set[str] = manifest.nodes.keys()
     if select is not None and (terms := _terms(select)):
-        chosen = _union(manifest, search, terms, unmatched)
+        chosen = asked.union(terms).direct
     if exclude is not None:
-        chosen = chosen - _union(manifest, search, _terms(exclude), unmatched)
+        chosen = chosen - asked.union(_terms(exclude)).direct
     nodes = manifest.nodes.items()
     return Selection(
         tuple(u for u, node in nodes if u in chosen and node.resource_type != "operation"),
-        tuple(dict.fromkeys(unmatched)),
+        tuple(dict.fromkeys(asked.unmatched)),
     )
 
 
@@ -113,54 +115,59 @@ def _terms(given: str | Sequence[str]) -> list[str]:
     return [term for text in texts for term in text.split() or [""]]
 
 
-def _union(
-    manifest: Manifest, search: Search, terms: Iterable[str], unmatched: list[str]
-) -> set[str]:
-    """Terms of one criterion look for their relatives together: a list of a hundred `+name` walks
-    the graph once."""
-    found: set[str] = set()
-    together: dict[Relatives, set[str]] = {}
-    parsed = [(term, [Criterion.parse(part) for part in term.split(",")]) for term in terms]
-    for term, criteria in parsed:
-        matches = [search.find(c.method, c.arguments, c.value) for c in criteria]
-        if len(criteria) == 1:
-            matched = matches[0]
-            together.setdefault(criteria[0].relatives, set()).update(matched)
-        else:
-            matched = reduce(
-                set[str].intersection,
-                (
-                    _with_relatives(manifest, nodes, c.relatives)
-                    for nodes, c in zip(matches, criteria, strict=True)
-                ),
-            )
-            found |= matched
-        if not matched:
-            unmatched.append(term)
-    for relatives, nodes in together.items():
-        found |= _with_relatives(manifest, nodes, relatives)
-    return found
+class _Asked:
+    """Answers terms, each with the tests that it brings."""
+
+    def __init__(
+        self, manifest: Manifest, search: Search, indirect_selection: IndirectSelection | None
+    ) -> None:
+        self.unmatched: list[str] = []
+        self._manifest = manifest
+        self._search = search
+        self._mode: IndirectSelection | None = indirect_selection
+        # Up to dbt 1.8 `empty` forgets the relatives of `+a`.
+        self._forgets_relatives = indirect_selection == "empty" and manifest.dbt_version < (1, 9)
+
+    def union(self, terms: Iterable[str]) -> Found:
+        """Terms of one criterion look for their relatives together: a list of a hundred `+name`
+        walks the graph once."""
+        found: list[Found] = []
+        together: dict[Relatives, set[str]] = {}
+        parsed = [(term, [Criterion.parse(part) for part in term.split(",")]) for term in terms]
+        for term, criteria in parsed:
+            matches = [self._search.find(c.method, c.arguments, c.value) for c in criteria]
+            is_alone = len(criteria) == 1 and self._mode != "buildable"
+            if is_alone:
+                matched = matches[0]
+                together.setdefault(criteria[0].relatives, set()).update(matched)
+            else:
+                both = self._intersection(criteria, matches)
+                matched = matches[0] if len(criteria) == 1 else both.direct
+                found.append(both)
+            if not matched:
+                self.unmatched.append(term)
+        found += [self._reached(nodes, relatives) for relatives, nodes in together.items()]
+        return combined(self._manifest, found, set[str].union, self._mode)
+
+    def _intersection(self, criteria: Sequence[Criterion], matches: Sequence[set[str]]) -> Found:
+        found = [
+            self._reached(nodes, c.relatives) for nodes, c in zip(matches, criteria, strict=True)
+        ]
+        return combined(self._manifest, found, set[str].intersection, self._mode)
+
+    def _reached(self, nodes: set[str], relatives: Relatives) -> Found:
+        if not self._forgets_relatives:
+            nodes = _with_relatives(self._manifest, nodes, relatives)
+        return with_tests(self._manifest, nodes, self._mode)
 
 
 def _with_relatives(manifest: Manifest, nodes: set[str], wanted: Relatives) -> set[str]:
     found = set(nodes)
     if wanted.with_parents_of_children:
-        found |= _walk(manifest, nodes, "children", math.inf)
-        found |= _walk(manifest, found, "parents", math.inf)
-    found |= _walk(manifest, nodes, "parents", wanted.up)
-    found |= _walk(manifest, nodes, "children", wanted.down)
-    return found
-
-
-def _walk(
-    manifest: Manifest, start: set[str], way: Literal["parents", "children"], generations: float
-) -> set[str]:
-    """What is reached in so many generations. Each node is left once."""
-    nodes, found, generation = manifest.nodes, set(start), start
-    while generation and generations > 0:
-        generation = {u for one in generation for u in getattr(nodes[one], way)} - found
-        found |= generation
-        generations -= 1
+        found |= walk(manifest, nodes, "children", math.inf)
+        found |= walk(manifest, found, "parents", math.inf)
+    found |= walk(manifest, nodes, "parents", wanted.up)
+    found |= walk(manifest, nodes, "children", wanted.down)
     return found
 
 

@@ -56,6 +56,10 @@ def _adapter(run: Invocation, event: Event, _: Node | None) -> None:
         run.adapter = name + (version or "")
 
 
+def _announcement(run: Invocation, event: Event, _: Node | None) -> None:
+    run.announced = number(event.data.get("node_count"))
+
+
 def _artifact(run: Invocation, event: Event, _: Node | None) -> None:
     path = text(event.data.get("artifact_path"))
     if path is not None:
@@ -240,6 +244,7 @@ HANDLERS: Final[dict[str, Callable[[Invocation, Event, Node | None], Node | None
     "MainReportVersion": _version,
     "AdapterRegistered": _adapter,
     "ArtifactWritten": _artifact,
+    "ConcurrencyLine": _announcement,
     "MainEncounteredError": _invocation_error,
     "RunningOperationCaughtError": _invocation_error,
     "NodeStart": _node_start,

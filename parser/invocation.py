@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .handlers import FAIL_FAST, HANDLERS, end_by_line, logged_error, timing
-from .node import GOOD, Node
-from .records import instant, outcome_of
+from .node import Node
+from .records import GOOD, instant, is_good
 from .values import number, text
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Invocation:
         self.adapter: str | None = None
         self.error: str | None = None
         self.is_cancelled = False
+        self.announced: int | None = None
         self.artifacts: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}
         self.lineage: Lineage | None = None
@@ -109,6 +110,22 @@ class Invocation:
         waiting = [n for n in self.nodes.values() if n.sent is None and n.is_terminal]
         return [*{n.unique_id: n for n in (*waiting, *skipped)}.values()]
 
+    @property
+    def missing(self) -> int | None:
+        """How many of the nodes that dbt announced have not ended; None if it announced none.
+
+        dbt counts no hooks and no ephemeral models. A build (dbt 1.8 and later) counts its unit
+        tests only afterwards, in the `total` of each node and perhaps twice (up to 1.11): they are
+        left out on both sides, as each runs with its model.
+        """
+        if self.announced is None:
+            return None
+        counted = [n for n in self.nodes.values() if n.is_announced]
+        totals = (n.facts.get("total") or 0 for n in counted)
+        if max(totals, default=0) > self.announced:
+            counted = [n for n in counted if not n.unique_id.startswith("unit_test.")]
+        return max(0, self.announced - sum(n.is_terminal for n in counted))
+
     def unfinished(self) -> list[Node]:
         """The nodes that started and have not ended, in that order."""
         return [n for n in self.nodes.values() if n.running and not n.is_terminal]
@@ -136,7 +153,7 @@ def _compare(node: Node, status: str, message: str | None) -> None:
         # Under --fail-fast dbt 1.x calls nodes skipped that the log shows succeeding, and dbt v2
         # calls an ephemeral model skipped.
         is_known = FAIL_FAST in (message or "") or node.status == "no-op"
-        if outcome_of(status) not in GOOD and not (status == "skipped" and is_known):
+        if not is_good(status) and not (status == "skipped" and is_known):
             node.finish(status, {}, {"message": message})
     elif message and not node.is_explained:
         node.explain(message)
@@ -149,7 +166,7 @@ def _fill_cancelled(node: Node, status: str, result: JsonObject, *, is_fail_fast
     latter case a success of the log is beyond doubt.
     """
     if node.is_terminal:
-        if node.outcome in GOOD and outcome_of(status) not in GOOD and not is_fail_fast:
+        if node.outcome in GOOD and not is_good(status) and not is_fail_fast:
             node.is_cancelled = True
             node.explain("dbt was stopped: its log calls this node a success, its file does not")
     elif not node.running:

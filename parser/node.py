@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from .records import NodeRecord, instant, outcome_of
+from .records import GOOD, NodeRecord, instant, is_good, outcome_of
 from .values import is_object, number, text
 
 if TYPE_CHECKING:
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from .records import Outcome
     from .values import JsonObject
 
-GOOD: Final = ("success", "warning")
 _TEST_TYPES: Final = frozenset({"test", "unit_test"})
 _COUNTED: Final = frozenset({"pass", "fail", "warn"})
 _MICROBATCH: Final = re.compile(r"ERROR|PARTIAL SUCCESS \(\d+/\d+\)|SUCCESS")
@@ -111,6 +110,12 @@ class Node:
     def is_explained(self) -> bool:
         """Whether a text says why the node did not succeed."""
         return bool(self._errors) or self._has_own_text
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether dbt counts it when it says how many nodes it will run."""
+        is_hook = self.unique_id.startswith(("operation.", "macro."))
+        return not is_hook and self.facts.get("materialized") != "ephemeral"
 
     def describe(self, info: JsonObject) -> None:
         """Take what `node_info` says of the node itself. v2 sends partial ones."""
@@ -229,7 +234,7 @@ class Node:
         facts = self.facts.copy()
         status: str = facts["status"]
         message, outcome = self._message(), self.outcome
-        if outcome not in GOOD and outcome_of(status) in GOOD:
+        if outcome not in GOOD and is_good(status):
             # As run_results.json has it. A reader of the status must not find a green word.
             facts["status"] = "error"
         if status == "skipped":

@@ -22,16 +22,26 @@ _OUTCOME_OF_STATUS: Final[dict[str, Outcome]] = {
     "partial success": "failure",
     "skipped": "skipped",
     "interrupted": "interrupted",
+    "cancelled": "interrupted",
+    "canceled": "interrupted",
 }
 
 
 def outcome_of(status: str) -> Outcome:
     """The outcome that a dbt status word stands for.
 
-    dbt exits with 1 over a partial success, hence a failure. A word that no dbt up to 1.12 uses
-    is a warning: neither green nor red until somebody has looked at it.
+    dbt exits with 1 over a partial success, hence a failure. A word that no dbt is known to use is
+    a warning: neither green nor red until somebody has looked at it (`NodeRecord.is_doubtful`).
     """
     return _OUTCOME_OF_STATUS.get(status, "warning")
+
+
+GOOD: Final[tuple[Outcome, ...]] = ("success", "warning")
+
+
+def is_good(status: str) -> bool:
+    """Whether this is a word of dbt for a node that succeeded, with a warning perhaps."""
+    return _OUTCOME_OF_STATUS.get(status) in GOOD
 
 
 class _Record:
@@ -94,9 +104,20 @@ class NodeRecord(_Record):
         return self.unique_id
 
     @property
+    def is_doubtful(self) -> bool:
+        """Whether the outcome is better than what `status` is known to stand for.
+
+        So it is where dbt's word is not known, and where somebody else wrote the record.
+        """
+        if self.outcome in ("failure", "interrupted"):
+            return False
+        status: Any = self.status
+        return not isinstance(status, str) or _OUTCOME_OF_STATUS.get(status) != self.outcome
+
+    @property
     def has_succeeded(self) -> bool:
-        """Whether what is after the node may go on; a warning does not hold it back."""
-        return self.outcome in ("success", "warning")
+        """Whether what is after the node may go on; dbt's own `warn` does not hold it back."""
+        return self.outcome in GOOD and not self.is_doubtful
 
 
 RunState = Literal["running", "finished", "died"]
@@ -110,6 +131,10 @@ class RunRecord(_Record):
     `delivery` says for each sink what became of the records. `adapter` is dbt's adapter and its
     version, `duckdb=1.11.1`. `resumed_from` is the attempt whose
     results were published again, and are among `nodes`.
+
+    `announced` is how many nodes dbt said it would run, as dbt counts: without hooks, ephemeral
+    models and, in a build, unit tests. `missing` is how many of those have no record, as dbt was
+    stopped before it came to them. Both are None where dbt did not say (dbt v2).
     """
 
     schema = "dbt-relay/run@1"
@@ -121,6 +146,8 @@ class RunRecord(_Record):
     message: str | None = None
     nodes: dict[str, int] | None = None
     failed: list[str] | None = None
+    announced: int | None = None
+    missing: int | None = None
     delivery: dict[str, dict[str, int]] | None = None
     started_at: str | None = None
     finished_at: str | None = None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from .invocation import Invocation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .events import Event
     from .exits import Exit
     from .node import Node
@@ -38,6 +40,16 @@ class Run:
     def adapter(self) -> str | None:
         """The adapter of the last invocation, None before it is known."""
         return next((i.adapter for i in reversed(self._invocations.values())), None)
+
+    @property
+    def announced(self) -> int | None:
+        """How many nodes dbt said it would run; None if it did not say. See `RunRecord`."""
+        return _sum(i.announced for i in self._invocations.values())
+
+    @property
+    def missing(self) -> int | None:
+        """How many of those have not ended."""
+        return _sum(i.missing for i in self._invocations.values())
 
     def feed(self, event: Event) -> list[NodeRecord] | None:
         """The records that are new or changed by this event; None if the event is refused."""
@@ -121,3 +133,8 @@ class Run:
                 node.sent = record
                 records.append(record)
         return records
+
+
+def _sum(numbers: Iterable[int | None]) -> int | None:
+    known = [n for n in numbers if n is not None]
+    return sum(known) if known else None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from airflow.providers.common.compat.sdk import TaskGroup
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.operators.empty import EmptyOperator
 
-from ..consumer.manifest import Manifest
-from ..consumer.plan import Tests, plan
+from ..consumer.manifest import IndirectSelection, Manifest
+from ..consumer.plan import LONGEST_ID, Tests, plan
 from .sensor import DbtNodeSensor
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def dbt_task_group(
     exclude: str | Sequence[str] | None = None,
     group_id: str = "dbt",
     tests: Tests = "task",
+    indirect_selection: IndirectSelection | None = None,
     outlets: Callable[[Node], Iterable[Any]] | None = None,
     deferrable: bool = True,
     **sensor: Any,
@@ -49,6 +50,9 @@ def dbt_task_group(
         say the same to dbt, as what it does not run is missing here
     :param exclude: which not
     :param tests: `task`: those of a node in one task `….test`; `node`: in the node's own; `none`
+    :param indirect_selection: which tests dbt runs with the selected nodes, as it is told by
+        `--indirect-selection`: `eager`, `cautious`, `buildable` or `empty`; by default the flag in
+        a `dbt_project.yml` beside the manifest or above its folder, else `eager`
     :param outlets: the assets that a node's task updates
     :param deferrable: wait in the triggerer, which takes no worker's slot
     :param sensor: more for each DbtNodeSensor: `fallback`, `on_missing`, `poke_interval`, …;
@@ -56,6 +60,9 @@ def dbt_task_group(
     :raises ManifestError: if there is no manifest of dbt 1.7 or later
     :raises SelectionError: if a selection is none that dbt would take
     """
+    known = (None, *get_args(IndirectSelection))
+    if indirect_selection not in known:
+        raise ValueError(f"indirect_selection is {indirect_selection!r}: it must be one of {known}")
     nodes = Manifest.read(manifest)
     with TaskGroup(group_id) as group:
         runs_dbt: Any
@@ -68,7 +75,16 @@ def dbt_task_group(
         first: dict[str, Any] = {**later, "trigger_rule": "always"}
         taken = {runs_dbt.task_id.rpartition(".")[2], _DONE}
         tasks: dict[str, DbtNodeSensor] = {}
-        for task in plan(nodes, select, exclude, tests=tests, taken=taken):
+        planned = plan(
+            nodes,
+            select,
+            exclude,
+            tests=tests,
+            taken=taken,
+            indirect_selection=indirect_selection,
+            longest_id=LONGEST_ID - len(group.child_id("")),
+        )
+        for task in planned:
             options = later if task.upstream else first
             waits = DbtNodeSensor(
                 task_id=task.task_id,

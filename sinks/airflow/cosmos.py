@@ -223,6 +223,8 @@ def _status(record: NodeRecord) -> str:
     """
     if record.outcome == "skipped" and record.skip_cause != "fail_fast":
         return "failed"
+    if record.is_doubtful:
+        return "error"  # Cosmos has no word for what nobody knows
     return record.status if record.status in _KNOWN else _WORDS[record.outcome]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...parser.records import NodeRecord, RunRecord, read_record
@@ -51,6 +51,11 @@ class AirflowSink:
         self._attempts = Attempts(self._session, settings)
         self._noting = threading.Lock()
         self._has_noted = False
+        lies_elsewhere = settings.xcom_task != settings.task_id
+        own = replace(settings, xcom_task_id=None, wire="relay") if lies_elsewhere else None
+        self._at_home = AirflowSink(own, warn) if own is not None else None
+        """Writes the run's record at the task that runs dbt, too, when the others lie elsewhere.
+        Airflow deletes it there at the next try: so it tells who waits which try is at work."""
 
     def learn(self, record: Record) -> None:
         self._wire.learn(record)
@@ -58,6 +63,13 @@ class AirflowSink:
     def send(self, record: Record) -> Verdict:
         if self._to.renews and isinstance(record, RunRecord):
             return Delivered()
+        if self._at_home is not None and isinstance(record, RunRecord):
+            verdict = self._at_home.send(record)
+            if not isinstance(verdict, Delivered):
+                return verdict
+        return self._send_all(record)
+
+    def _send_all(self, record: Record) -> Verdict:
         rejected: Rejected | None = None
         verdict: Verdict | None = None
         with self._wire.turn(record):
@@ -112,6 +124,8 @@ class AirflowSink:
 
     def close(self) -> None:
         self._session.close()
+        if self._at_home is not None:
+            self._at_home.close()
 
     def _write(self, entry: Entry) -> Verdict:
         key, value = entry.key, entry.value

@@ -43,7 +43,7 @@ def test_help(command: str) -> None:
     assert done.stdout == (GOLDEN / f"{command or 'dbt-relay'}.txt").read_text()
 
 
-WAITED_FOR = {"--task-id", "--map-index", "--select", "--or-run"}
+WAITED_FOR = {"--task-id", "--map-index", "--prefix", "--or-run"}
 """Of `wait`: what each task says for itself. Elsewhere variables of these names are of the task
 that runs dbt, and here they would be of the one that waits."""
 

@@ -34,8 +34,8 @@ LISTED = {**STATUSES, "model.shop.never_started": "", "source.shop.x": ""}
 
 
 def record(unique_id: str, status: str, **fields: Any) -> NodeRecord:
-    known = {"attempt": 1, "invocation_id": "i-1", **fields}
-    return NodeRecord(unique_id=unique_id, status=status, outcome=outcome_of(status), **known)
+    known = {"attempt": 1, "invocation_id": "i-1", "outcome": outcome_of(status), **fields}
+    return NodeRecord(unique_id=unique_id, status=status, **known)
 
 
 def earlier(command: str = "dbt build", **fields: Any) -> Earlier:
@@ -378,3 +378,16 @@ class TestBeforeDbtStarts:
     def test_nothing_known(self) -> None:
         with Journal(None) as journal:
             assert "nothing is known" in str(self.found(2, journal).note)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [("cancelled", None), ("timed out", None), ("done", "success"), ("error", "success")],
+)
+def test_what_is_not_known_to_have_succeeded_runs_again(status: str, outcome: Any) -> None:
+    doubtful = record("model.shop.a", status, outcome=outcome or outcome_of(status))
+    records = {u: record(u, s) for u, s in STATUSES.items()} | {"model.shop.a": doubtful}
+    found = resumed(earlier(records=records), Ls())
+    assert "seed.shop.raw" in {r.unique_id for r in found.carried}
+    assert "model.shop.a" not in {r.unique_id for r in found.carried}
+    assert "fqn:shop.[a]" in found.command

@@ -103,12 +103,48 @@ def test_it_waits_without_a_line_for_each_look(airflow: FakeAirflow) -> None:
 
 
 def test_a_selection_is_all_that_begin_so(airflow: FakeAirflow) -> None:
-    done = wait(airflow, "--select", "model.jaffle.")
+    done = wait(airflow, "--prefix", "model.jaffle.")
     assert done.returncode == 1
     assert "orders" in done.stdout
     assert done.stdout.count(TEXT) == 1
-    nothing = wait(airflow, "--select", "model.jaffle.nothing", "--on-missing", "skip")
+    nothing = wait(airflow, "--prefix", "model.jaffle.nothing", "--on-missing", "skip")
     assert nothing.returncode == 99
+    assert wait(airflow, "--prefix", "model.jaffle.orders").returncode == 0
+
+
+def test_a_selection_by_its_former_name_says_the_new_one(airflow: FakeAirflow) -> None:
+    for words in (("--select", ORDERS), (f"--select={ORDERS}",)):
+        done = wait(airflow, *words)
+        assert done.returncode == 0
+        assert "--select is called --prefix now" in done.stderr
+    both = wait(airflow, "--select", ORDERS, "--prefix", BROKEN, "--or-run", "--", "x", "--select")
+    assert both.returncode == 1
+
+
+def test_a_selection_is_not_green_if_the_run_may_have_more(airflow: FakeAirflow) -> None:
+    xcoms = airflow.xcoms[-1]
+    waiting = {"airflow": {"records": 5, "delivered": 2, "waiting": 3}}
+    for its_run, words in (
+        (run_record(state="died", exit_code=137, signal="SIGKILL"), "dbt ended (SIGKILL)"),
+        (run_record(delivery=waiting), "3 records of this run did not get to Airflow"),
+        (run_record(announced=5, missing=3), "before it came to 3 of the 5 nodes"),
+        (run_record(state="running", exit_code=None), "the relay was killed"),
+        (run_record(nodes={"success": 7}), "only 2 of the 7 records of this run are in Airflow"),
+        (None, "there is no record of its run"),
+    ):
+        xcoms[RunRecord.key] = its_run
+        done = wait(airflow, "--prefix", ORDERS, "--on-missing", "success")
+        assert done.returncode == 1, its_run
+        assert words in done.stdout
+        assert "OK created sql model jaffle.orders" in done.stdout
+
+
+def test_a_status_that_nobody_knows_is_not_green(airflow: FakeAirflow) -> None:
+    for status in ("cancelled", "done", "timed out"):
+        airflow.xcoms[-1][ORDERS] = node(ORDERS, status)
+        done = wait(airflow, ORDERS)
+        assert done.returncode == 1
+        assert status in done.stdout.lower()
 
 
 def test_it_gives_up(airflow: FakeAirflow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -22,6 +23,10 @@ def node(status: str, attempt: int | None = TRY, **fields: object) -> NodeRecord
     return NodeRecord(unique_id=UID, status=status, attempt=attempt, **facts)  # type: ignore[arg-type]
 
 
+def stranger(status: str) -> NodeRecord:
+    return replace(node(status), unique_id="model.jaffle.payments")
+
+
 def run(state: str, code: int | None = None, waiting: int = 0, **fields: object) -> RunRecord:
     delivery = {"airflow": {"records": 5, "delivered": 5 - waiting, "waiting": waiting}}
     facts = {"attempt": TRY, "command": "dbt build", "delivery": delivery, **fields}
@@ -37,14 +42,36 @@ NODES = {
     "skipped after a failure": [node("skipped", skip_cause="upstream_failed")],
     "skipped and mended": [node("skipped", skip_cause="upstream_failed")],
     "failure": [node("error"), node("fail"), node("partial success"), node("error", None)],
-    "interrupted": [node("interrupted"), node("error", outcome="interrupted")],
+    "interrupted": [
+        node("interrupted"),
+        node("cancelled"),
+        node("error", outcome="interrupted"),
+        node("success", outcome="interrupted"),
+    ],
+    "doubtful": [
+        node("done"),
+        node("timed out"),
+        node("SUCCESS"),
+        node("done", outcome="success"),
+        node("error", outcome="success"),
+        node("cancelled", outcome="warning"),
+        node("warn", outcome="success"),
+        node("success", outcome="skipped"),
+        node("success", outcome="green"),
+    ],
+    "of another node": [stranger("success"), stranger("error")],
 }
 RUNS = {
     "none": [None, run("finished", 0, attempt=TRY - 1)],
     "running": [run("running")],
-    "finished with 0 or 1": [run("finished", 0), run("finished", 1)],
+    "finished with 0 or 1": [
+        run("finished", 0),
+        run("finished", 1),
+        run("finished", 1, announced=5, missing=0),
+    ],
     "finished with another code": [run("finished", 2)],
     "died": [run("died", 137, signal="SIGKILL"), run("died")],
+    "incomplete": [run("finished", 1, announced=5, missing=2), run("finished", 0, missing=1)],
     "undelivered": [run("finished", 0, waiting=2)],
 }
 STATES = (
@@ -88,6 +115,11 @@ def table() -> list[Row]:
 
 
 ROWS = table()
+UNKNOWN_TRY = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in DOC.read_text().splitlines()
+    if line.endswith(("| of an older try |", "| of this try |"))
+]
 
 
 def policy(options: list[str]) -> Policy:
@@ -140,6 +172,7 @@ def missing(its_run: RunRecord | None, state: str = "success", **options: object
         (run("finished", 2, message="Parsing Error"), "failed", "Parsing Error"),
         (run("died", 137, signal="SIGKILL"), "failed", "SIGKILL"),
         (run("finished", 0, waiting=1), "success", "1 record of this run did not get to Airflow"),
+        (run("finished", 1, announced=5, missing=2), "failed", "to 2 of the 5 nodes that it had"),
         (run("finished", 0), "success", "`dbt build` did not select it, or it is an ephemeral"),
         (run("finished", 0), "upstream_failed", "a task before the one that runs it failed"),
         (run("finished", 0), "removed", "no longer part of the DAG"),
@@ -152,7 +185,14 @@ def test_absence_is_explained(its_run: RunRecord | None, state: str, words: str)
 
 def test_only_a_run_that_left_nothing_out_makes_absence_green() -> None:
     assert missing(run("finished", 0), on_missing="success").action == "success"
-    for its_run in (None, run("running"), run("finished", 2), run("finished", 0, waiting=1)):
+    left_out = run("finished", 1, announced=5, missing=2)
+    for its_run in (
+        None,
+        run("running"),
+        run("finished", 2),
+        run("finished", 0, waiting=1),
+        left_out,
+    ):
         assert missing(its_run, on_missing="success").action == "fail"
 
 
@@ -161,6 +201,45 @@ def test_a_decision_on_a_record_says_what_dbt_said_of_it() -> None:
     decided = decide(UID, failed, run("running"), Producer("running", TRY))
     assert decided == Decision("fail", decided.reason, failed)
     assert decided.reason.endswith("Database Error in model orders\n  no such table: raw")
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (node("done"), "'done' is no status of dbt that dbt-relay knows"),
+        (node("error", outcome="success"), "the status 'error' is not the outcome 'success'"),
+        (stranger("success"), "is the record of model.jaffle.payments"),
+    ],
+)
+def test_what_is_not_believed_is_said(record: NodeRecord, words: str) -> None:
+    policy = Policy(on_missing="success")
+    decided = decide(UID, record, run("finished", 0), Producer("success", TRY), policy=policy)
+    assert decided.action == "fail"
+    assert words in decided.reason
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_where_the_try_is_not_known_the_second_table_says_of_which_it_is(state: str) -> None:
+    producer = Producer(None if state == "none" else state, is_cleared=False)
+    known = replace(producer, try_number=TRY)
+    for of_run, is_cleared in product([*RUNS, "of a newer try"], (True, False)):
+        words = ("at it" if is_cleared else "elsewhere", of_run, state)
+        found = next(
+            answer
+            for *columns, answer in UNKNOWN_TRY
+            if all(
+                column in ("any", "anywhere") or word in words_of(column)
+                for column, word in zip(columns, words, strict=True)
+            )
+        )
+        for its_run in RUNS.get(of_run, [run("finished", 0, attempt=TRY + 1)]):
+            if of_run == "none" and its_run is not None:
+                continue  # here the run's record alone says the try
+            said = node("success") if found == "of this try" else node("success", TRY - 1)
+            of_known = None if of_run == "of a newer try" else its_run
+            expected = decide(UID, said, of_known, known).action
+            asked = replace(producer, is_cleared=is_cleared)
+            assert decide(UID, node("success"), its_run, asked).action == expected, words
 
 
 @pytest.mark.parametrize(
@@ -180,3 +259,11 @@ def test_where_the_try_is_not_known_the_run_says_whether_a_record_is_of_it(
     state: str, its_run: RunRecord | None, action: str
 ) -> None:
     assert decide(UID, node("success"), its_run, Producer(state)).action == action
+
+
+@pytest.mark.parametrize("state", ["running", "up_for_retry", "success", "failed"])
+def test_records_that_outlive_a_try_are_not_believed_without_the_runs_own(state: str) -> None:
+    producer = Producer(state, is_cleared=False)
+    for status in ("success", "warn", "error", "skipped"):
+        action = decide(UID, node(status, 1), None, producer, policy=Policy("success")).action
+        assert action == ("fail" if producer.has_ended else "wait")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dbt_relay.consumer.manifest import Manifest
 from dbt_relay.consumer.plan import NodeTask, plan
-from dbt_relay.consumer.selection import SelectionError
+from dbt_relay.consumer.selection import SelectionError, select
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMA = "https://schemas.getdbt.com/dbt/manifest/v12.json"
+METADATA = {"dbt_schema_version": SCHEMA, "project_name": "p", "dbt_version": "1.11.0"}
 
 
 def node(unique_id: str, *parents: str, **fields: Any) -> dict[str, Any]:
@@ -30,8 +35,7 @@ def node(unique_id: str, *parents: str, **fields: Any) -> dict[str, Any]:
 
 
 def manifest(*nodes: dict[str, Any]) -> Manifest:
-    metadata = {"dbt_schema_version": SCHEMA, "project_name": "p", "dbt_version": "1.11.0"}
-    return Manifest.from_json({"metadata": metadata, "nodes": {n["unique_id"]: n for n in nodes}})
+    return Manifest.from_json({"metadata": METADATA, "nodes": {n["unique_id"]: n for n in nodes}})
 
 
 def edges(tasks: list[NodeTask]) -> dict[str, set[str]]:
@@ -144,4 +148,123 @@ def test_task_ids_are_names_and_different() -> None:
         "model.p.a b/c": "a_b_c",
         "model.p.run_dbt": "p_run_dbt",
     }
-    assert {t.selector for t in tasks} >= {"p.orders", "other.orders", "p.orders.v2"}
+    assert {t.selector for t in tasks} >= {"fqn:p.order[s]", "other.orders", "fqn:p.a?b?[c]"}
+
+
+@pytest.mark.parametrize(
+    ("others", "selector"),
+    [
+        ([], "p.orders"),
+        ([node("model.p.x", fqn=["p", "orders", "x"])], "fqn:p.order[s]"),  # a folder of its name
+        (
+            [node("model.q.orders", fqn=["q", "p", "orders"])],
+            "fqn:p.order[s],resource_type:model,package:p",
+        ),
+        ([node("model.orders.x", fqn=["orders", "x"])], "p.orders"),  # a package of its name
+        ([node("test.p.orders")], "fqn:p.order[s],resource_type:model"),
+    ],
+)
+def test_a_selector_selects_the_node_alone(others: list[dict[str, Any]], selector: str) -> None:
+    every = manifest(node(ORDERS), *others)
+    (task,) = (t for t in plan(every, tests="none") if t.node.unique_id == ORDERS)
+    assert task.selector == selector
+    assert select(every, task.selector).unique_ids == (ORDERS,)
+
+
+def test_a_model_at_the_root_of_a_package_of_its_name_is_selected_alone() -> None:
+    every = manifest(node("model.orders.orders"), node("model.orders.b", fqn=["orders", "m", "b"]))
+    for task in plan(every):
+        assert select(every, task.selector).unique_ids == (task.node.unique_id,)
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize("room", [250, 100, 40])
+def test_an_id_is_no_longer_than_airflow_takes(room: int) -> None:
+    names = (LONG + "a", LONG + "b", "y" * room, "y" * (room - 5), "y" * (room - 6), "z")
+    models = [node(f"model.p.{name}") for name in names]
+    of_them = [node(f"test.p.t.{n}", m["unique_id"]) for n, m in enumerate(models)]
+    tasks = plan(manifest(*models, *of_them), longest_id=room)
+    assert len({t.task_id for t in tasks}) == 2 * len(names)
+    assert all(len(t.task_id) <= room for t in tasks)
+    assert {"z", "z.test", "y" * (room - 5)} <= {t.task_id for t in tasks}
+    assert [t.task_id for t in tasks] == [
+        t.task_id for t in plan(manifest(*models, *of_them), longest_id=room)
+    ]
+
+
+def test_many_nodes_of_one_name_have_different_ids() -> None:
+    models = [node(f"model.p.a{sign}b") for sign in "_ +/!.?"]
+    ids = [task.task_id for task in plan(manifest(*models))]
+    assert len(set(ids)) == len(models)
+
+
+A, B, C = "model.p.a", "model.p.b", "model.p.c"
+TESTED = (
+    node(A),
+    node(B),
+    node(C, B),
+    node("test.p.of_a", A),
+    node("test.p.of_b", B),
+    node("test.p.of_ab", A, B),
+    node("test.p.of_bc", B, C),
+    node("unit_test.p.b.u", B, fqn=["p", "u"]),
+)
+
+
+def brought(*selection: str | None, **options: Any) -> set[str]:
+    tasks = plan(manifest(*TESTED), *selection, **options)
+    found = {u for t in tasks for u in t.unique_ids if "test" in u.partition(".")[0]}
+    return {u.removeprefix("test.p.of_") for u in found}
+
+
+@pytest.mark.parametrize(
+    ("selection", "mode", "expected"),
+    [
+        (("b",), None, {"b", "ab", "bc", "unit_test.p.b.u"}),
+        (("b",), "eager", {"b", "ab", "bc", "unit_test.p.b.u"}),
+        (("b",), "cautious", {"b", "unit_test.p.b.u"}),
+        (("c",), "cautious", set()),
+        (("c",), "buildable", {"bc"}),
+        (("b",), "empty", set()),
+        (("b test_type:singular",), "empty", {"b", "ab", "bc"}),
+        ((None, "a"), "eager", {"b", "bc", "unit_test.p.b.u"}),
+        ((None, "a"), "cautious", {"b", "ab", "bc", "unit_test.p.b.u"}),
+        (("a b", "c"), "eager", {"a", "b", "ab", "unit_test.p.b.u"}),
+        (("a b", "of_b"), "eager", {"a", "ab", "bc", "unit_test.p.b.u"}),
+    ],
+)
+def test_the_tests_are_those_that_dbt_runs(
+    selection: tuple[str | None, ...], mode: str | None, expected: set[str]
+) -> None:
+    assert brought(*selection, indirect_selection=mode) == expected
+
+
+@pytest.mark.parametrize(
+    "flags", ["flags: {indirect_selection: cautious}", "flags:\n  indirect_selection: 'cautious'"]
+)
+def test_the_projects_own_flag_is_read_from_its_file(tmp_path: Path, flags: str) -> None:
+    """No manifest of any dbt has it."""
+    whole = {"metadata": METADATA, "nodes": {n["unique_id"]: n for n in TESTED}}
+    (tmp_path / "target").mkdir()
+    project = tmp_path / "dbt_project.yml"
+    for place in (tmp_path, tmp_path / "target"):
+        (place / "manifest.json").write_text(json.dumps(whole))
+        for text, mode in (
+            (f"name: p\n{flags}\n", "cautious"),
+            (f"name: another\n{flags}\n", "eager"),
+            ("name: p\n", "eager"),
+            ("name: p\nflags: {indirect_selection: [1]}\n", "eager"),
+            ("name: p\nflags: {indirect_selection: reckless}\n", "eager"),
+            ("name: p\nflags: 3\n", "eager"),
+            ("name: {{ env_var('X') }\n", "eager"),
+            ("[1, 2", "eager"),
+        ):
+            project.write_text(text)
+            read = Manifest.read(place / "manifest.json")
+            assert read.indirect_selection == mode, text
+            group = {u for t in plan(read, "b") if t.is_test for u in t.unique_ids}
+            assert ("test.p.of_ab" in group) == (mode == "eager")
+        project.unlink()
+        assert Manifest.read(place / "manifest.json").indirect_selection == "eager"

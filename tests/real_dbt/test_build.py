@@ -39,6 +39,7 @@ def test_each_node_has_one_record_that_agrees_with_run_results(project: Project)
     *_, run = project.records()
     assert (run["schema"], run["state"], run["exit_code"]) == ("dbt-relay/run@1", "finished", 1)
     assert run["nodes"] == {"success": 21, "failure": 2, "skipped": 1}
+    assert (run["announced"], run["missing"]) == (24, 0)
     assert "relay: 24 records, 24 delivered" in done.stdout
     assert '{"data"' not in done.stdout
 
@@ -84,6 +85,18 @@ def test_quiet_is_for_what_the_relay_prints(project: Project) -> None:
     assert "relay: --quiet is not passed on to dbt" in done.stderr
     assert done.stdout == ""
     assert len(project.nodes()) == 3
+
+
+def test_the_run_says_how_many_nodes_dbt_never_came_to(project: Project) -> None:
+    """What was stopped is in dbt's own file as skipped, if it writes one."""
+    build = ("dbt", "build", "--fail-fast", "--threads", "1", "--exclude", "resource_type:snapshot")
+    for flags, is_whole in ((("--write-json",), True), (("--no-write-json",), False)):
+        (project.root / "target" / "run_results.json").unlink(missing_ok=True)
+        done = project.relay("dbt", *flags, *build[1:])
+        assert done.returncode == 1, done.stdout + done.stderr
+        *_, run = project.records()
+        assert (run["missing"] == 0) is is_whole
+        assert run["announced"] == len(project.nodes()) + run["missing"]
 
 
 @pytest.mark.parametrize("flag", [["--log-format", "text"], ["--log-level=warn"]])

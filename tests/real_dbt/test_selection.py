@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from manifests import BAZAAR, FIXTURE, reduced
 
@@ -19,8 +21,11 @@ from dbt_relay.consumer.methods import SelectionError
 from dbt_relay.consumer.selection import select
 from real_dbt.project import EXAMPLE
 
+if TYPE_CHECKING:
+    from dbt_relay.consumer.manifest import IndirectSelection
+
 OTHER = os.environ.get("DBT_RELAY_TEST_DBT_PYTHON")
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 
 SELECTED = [
     None, "", "ledger", "finance", "web.stg_clicks", "bazaar.staging.web", "stg_*", "*clicks",
@@ -84,6 +89,27 @@ PAIRS = [
 ]
 
 
+MODES: tuple[IndirectSelection, ...] = ("eager", "cautious", "buildable", "empty")
+TERMS = [
+    "ledger", "+ledger", "ledger+", "1+top", "stg_clicks", "stg_clicks+", "@stg_visits", "web",
+    "tag:staging", "tag:nightly", "path:models/marts", "config.materialized:table", "package:this",
+    "package:jaffle", "resource_type:source", "source:web+", "staging,tag:pii", "tag:staging,web",
+    "+top,+finance", "test_type:generic", "test_name:not_null", "resource_type:seed", "purchases",
+    "orders", "stg_orders+1", "resource_type:model", "resource_type:snapshot", "jaffle.staging",
+    "test_type:unit", "clicks_are_kept", "finance", "no_such",
+]  # fmt: skip
+
+
+def mixed(number: int) -> list[tuple[str | None, str | None, IndirectSelection]]:
+    """Terms at random, of which the tests of several nodes fall in and out."""
+    chance = random.Random(20261122)
+
+    def some(least: int, most: int) -> str | None:
+        return " ".join(chance.sample(TERMS, chance.randint(least, most))) or None
+
+    return [(some(0, 4), some(0, 2), chance.choice(MODES)) for _ in range(number)]
+
+
 def test_it_selects_what_dbt_lists(tmp_path: Path) -> None:
     shutil.copytree(BAZAAR, tmp_path, dirs_exist_ok=True)
     ignored = shutil.ignore_patterns("target", "logs")
@@ -92,22 +118,24 @@ def test_it_selects_what_dbt_lists(tmp_path: Path) -> None:
     pairs = [*((term, None) for term in SELECTED), *PAIRS]
     if OTHER:
         pairs += [(term, None) for term in MORE]
-    version, lists = ask_dbt(tmp_path, pairs)
+    questions = [*((*pair, None) for pair in pairs), *mixed(1500 if OTHER else 150)]
+    version, lists = ask_dbt(tmp_path, questions)
     manifest = Manifest.read(tmp_path / "target" / "manifest.json")
     wrong: list[str] = []
-    for (wanted, excluded), expected in zip(pairs, lists, strict=True):
-        if version < (1, 8) and "unit" in (wanted or ""):
+    for (wanted, excluded, mode), expected in zip(questions, lists, strict=True):
+        if version < (1, 8) and "unit" in f"{wanted} {excluded}":
             continue  # it knows none, and refuses
         try:
-            found = sorted(select(manifest, wanted, excluded).unique_ids)
+            chosen = select(manifest, wanted, excluded, indirect_selection=mode)
+            found = sorted(chosen.unique_ids)
         except SelectionError:
             found = None
-        ours, dbts = (comparable(version, ids) for ids in (found, expected))
+        ours, dbts = (comparable(version, mode, ids) for ids in (found, expected))
         if ours != dbts:
             refusal = " ours refuses" if ours is None else " dbt refuses" if dbts is None else ""
             ours, dbts = set(ours or ()), set(dbts or ())
             wrong.append(
-                f"{wanted!r} without {excluded!r}:{refusal} "
+                f"{wanted!r} without {excluded!r}, {mode}:{refusal} "
                 f"only ours {sorted(ours - dbts)}, only dbt's {sorted(dbts - ours)}"
             )
     assert not wrong, "\n".join([f"dbt {version}:", *wrong])
@@ -117,14 +145,14 @@ def test_it_selects_what_dbt_lists(tmp_path: Path) -> None:
 
 
 def ask_dbt(
-    project: Path, pairs: list[tuple[str | None, str | None]]
+    project: Path, questions: list[tuple[str | None, str | None, IndirectSelection | None]]
 ) -> tuple[tuple[int, ...], list[list[str] | None]]:
-    """Its version, and what it lists for each pair; None where it refuses."""
+    """Its version, and what it lists for each question; None where it refuses."""
     done = subprocess.run(
         [OTHER or sys.executable, str(Path(__file__).with_name("list_selections.py"))],
         cwd=project,
         env={k: v for k, v in os.environ.items() if not k.startswith("DBT_")},
-        input=json.dumps(pairs),
+        input=json.dumps(questions),
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
@@ -135,8 +163,12 @@ def ask_dbt(
     return tuple(map(int, answer["version"].split("."))), answer["lists"]
 
 
-def comparable(version: tuple[int, ...], ids: list[str] | None) -> list[str] | None:
-    """What both can know. Up to dbt 1.8 `--indirect-selection empty` forgets the relatives of `+a`,
-    so that all tests come along, and only few methods look at saved queries."""
-    left_out = ("test.", "unit_test.", "saved_query.") if version < (1, 9) else ("operation.",)
+def comparable(
+    version: tuple[int, ...], mode: IndirectSelection | None, ids: list[str] | None
+) -> list[str] | None:
+    """What both can know. Up to dbt 1.8 all tests come along where no mode is asked for, and only
+    few methods look at saved queries."""
+    left_out: tuple[str, ...] = ("operation.",)
+    if version < (1, 9):
+        left_out += ("saved_query.",) if mode else ("test.", "unit_test.", "saved_query.")
     return ids if ids is None else [u for u in ids if not u.startswith(left_out)]

@@ -206,6 +206,22 @@ class TestWhichTryItIs:
         assert server.tasks["results"][-1] == {KEY: FIRST.to_json()}
         assert reads(server) == [TRY]
 
+    def test_the_runs_record_is_at_the_task_that_runs_dbt_too(
+        self, server: FakeAirflow, sink: Any
+    ) -> None:
+        """Where Airflow deletes it at the next try, which tells which try is at work."""
+        run = RunRecord(state="running", attempt=1)
+        made = sink(xcom_task_id="results")
+        for record in (run, FIRST, replace(run, state="finished", exit_code=0, sequence=2)):
+            assert made.send(record) == Delivered()
+        assert server.tasks["results"][-1].keys() == {RunRecord.key, KEY}
+        assert server.xcoms[-1].keys() == {RunRecord.key}
+        assert server.xcoms[-1][RunRecord.key]["state"] == "finished"
+        server.retry()
+        late = sink(xcom_task_id="results")
+        assert isinstance(late.send(replace(run, sequence=3)), Rejected)
+        assert server.xcoms == {-1: {}}
+
     def test_of_a_mapped_task(self, sink: Any) -> None:
         with FakeAirflow(map_indexes=(0, 1)) as server:
             server.try_number = 2

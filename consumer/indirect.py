@@ -1,0 +1,84 @@
+"""Which tests come along with what a term selects: dbt's `--indirect-selection`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence, Set
+
+    from .manifest import IndirectSelection, Manifest
+
+    Combine = Callable[[set[str], set[str]], set[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a term selects. `possible` are these and the tests of which a parent is still missing,
+    which another term may select."""
+
+    direct: set[str]
+    possible: set[str]
+
+
+def with_tests(manifest: Manifest, nodes: set[str], mode: IndirectSelection | None) -> Found:
+    """These nodes with the tests that one criterion brings.
+
+    `eager` brings each test that reads one of them, `cautious` those that read nothing else,
+    `buildable` those that read nothing but these, what is before them, and sources.
+    """
+    if mode in (None, "empty"):
+        return Found(nodes, nodes)
+    of_manifest = manifest.nodes
+    tests = {t for n in nodes for t in of_manifest[n].children if of_manifest[t].is_test}
+    if mode == "eager":
+        direct = nodes | tests
+    else:
+        readable: Set[str] = nodes
+        if mode == "buildable":
+            sources = {u for u, n in of_manifest.items() if n.resource_type == "source"}
+            readable = nodes | walk(manifest, nodes, "parents", math.inf) | sources
+        direct = nodes | {t for t in tests if readable.issuperset(of_manifest[t].parents)}
+    return Found(direct, direct | tests)
+
+
+def combined(
+    manifest: Manifest, found: Sequence[Found], combine: Combine, mode: IndirectSelection | None
+) -> Found:
+    """The union or intersection, with the tests whose parents only several terms select.
+
+    dbt looks at unit tests no second time (1.8 to 1.12).
+    """
+    direct = reduce(combine, (f.direct for f in found), *_start(found))
+    possible = reduce(combine, (f.possible for f in found), *_start(found))
+    if mode not in ("cautious", "buildable") or direct == possible:
+        return Found(direct, possible)
+    readable = direct
+    if mode == "buildable":
+        readable = direct | walk(manifest, direct, "parents", math.inf)
+    nodes = manifest.nodes
+    more = {
+        u
+        for u in possible - direct
+        if nodes[u].resource_type == "test" and readable.issuperset(nodes[u].parents)
+    }
+    return Found(direct | more, possible)
+
+
+def walk(
+    manifest: Manifest, start: set[str], way: Literal["parents", "children"], generations: float
+) -> set[str]:
+    """What is reached in so many generations. Each node is left once."""
+    nodes, found, generation = manifest.nodes, set(start), start
+    while generation and generations > 0:
+        generation = {u for one in generation for u in getattr(nodes[one], way)} - found
+        found |= generation
+        generations -= 1
+    return found
+
+
+def _start(found: Sequence[Found]) -> tuple[set[str], ...]:
+    return () if found else (set[str](),)

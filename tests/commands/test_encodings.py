@@ -1,0 +1,95 @@
+"""What is printed where the terminal has not every character."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fake_airflow import PASSWORDS, FakeAirflow
+from logs import line
+
+from dbt_relay.parser.keys import xcom_key
+from dbt_relay.parser.records import NodeRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = ("日本語", "Ümsätze", "a\ud800b", "smile 🙂", "line\u2028sep")
+MESSAGE = "Database Error\n  column “größe” 不存在"
+PLACES: dict[str, dict[str, str]] = {
+    "latin-1": {"PYTHONIOENCODING": "latin-1"},
+    "ascii": {"PYTHONIOENCODING": "ascii:strict"},
+    "cp1252": {"PYTHONIOENCODING": "cp1252"},
+    "utf-8": {"PYTHONIOENCODING": "utf-8:strict"},
+    "LANG=C": {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+}
+
+
+def dbt_log() -> bytes:
+    events = [line("MainReportVersion", {"version": "=1.11.16"})]
+    for number, name in enumerate(NAMES):
+        info = {"unique_id": f"model.shop.{name}", "node_name": name, "resource_type": "model"}
+        result = {"status": "error" if number % 2 else "success", "message": MESSAGE}
+        events.append(line("NodeStart", {"node_info": info}))
+        events.append(line("NodeFinished", {"node_info": info, "run_result": result}))
+    return b"".join(events)
+
+
+def relay(place: str, *command: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    foreign = ("DBT_", "AIRFLOW", "PYTHONIOENCODING", "PYTHONUTF8", "LC_")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+    return subprocess.run(
+        [sys.executable, "-m", "dbt_relay", *command],
+        env={**clean, **PLACES[place], **env},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_run_is_shown(place: str, tmp_path: Path) -> None:
+    log = tmp_path / "dbt.log"
+    log.write_bytes(dbt_log())
+    state = {"DBT_RELAY_STATE_DIR": str(tmp_path / "state")}
+    replayed = relay(place, "replay", "--sink", f"jsonl:{tmp_path}/o.jsonl", str(log), **state)
+    assert replayed.returncode == 0, replayed.stderr
+    for command in (["show"], ["runs"]):
+        done = relay(place, *command, **state)
+        assert done.returncode == 0, done.stderr
+        assert b"Traceback" not in done.stderr
+    shown = relay(place, "show", **state).stdout
+    assert shown.count(b"model.shop.") >= len(NAMES)
+    if place in ("latin-1", "cp1252"):
+        assert rb"\u65e5\u672c\u8a9e" in shown
+        assert "Ümsätze".encode(place) in shown
+    else:  # click takes an ASCII terminal for one of UTF-8 that nobody has set up
+        assert "日本語".encode() in shown
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_who_waits_ends_as_the_node_did(place: str) -> None:
+    with FakeAirflow() as server:
+        server.states[0] = "running"
+        env = {
+            "DBT_RELAY_AIRFLOW_URL": server.url,
+            "DBT_RELAY_AIRFLOW_USERNAME": "op",
+            "DBT_RELAY_AIRFLOW_PASSWORD": PASSWORDS["op"],
+        }
+        at = ("--dag-id", "shop", "--run-id", "run+1", "--task-id", "dbt", "--poll", "0.1")
+        for name, status, code in (("日本語", "success", 0), ("größe", "error", 1)):
+            unique_id = f"model.shop.{name}"
+            facts: dict[str, Any] = {"outcome": "success" if code == 0 else "failure"}
+            record = NodeRecord(
+                unique_id=unique_id, name=name, status=status, attempt=1, message=MESSAGE, **facts
+            )
+            server.xcoms[-1][xcom_key(unique_id)] = record.to_json()
+            done = relay(place, "wait", *at, unique_id, **env)
+            assert done.returncode == code, done.stderr
+            assert b"Traceback" not in done.stderr
+        undecodable = relay(place, "wait", *at, os.fsdecode(b"orders.\xe9"), **env)
+        assert undecodable.returncode == 64
+        assert b"is no unique_id" in undecodable.stderr
