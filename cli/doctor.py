@@ -110,7 +110,10 @@ def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Check:
     give_up_at = time.monotonic() + DBT_TIMEOUT
     with tempfile.TemporaryDirectory(prefix="dbt-relay-") as logs:
         quiet = {"LOG_PATH": logs, "SEND_ANONYMOUS_USAGE_STATS": "0"}
-        env = {**environ, **{p + k: v for p in ("DBT_ENGINE_", "DBT_") for k, v in quiet.items()}}
+        env = {
+            **dbt.without_own(environ),
+            **{p + k: v for p in ("DBT_ENGINE_", "DBT_") for k, v in quiet.items()},
+        }
         # The one command of dbt that needs no project and no database, and yet logs.
         asked = [*words, "debug", "--config-dir"]
         prepared = dbt.prepare(asked, env, is_terminal=False, cwd=Path.cwd())

@@ -11,6 +11,7 @@ import click
 
 from ..sinks import Journal, history
 from . import exit_codes
+from .credentials import secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,4 +71,4 @@ def no_run(number: int | None, journal: Journal) -> int:
 
 def note(line: str) -> None:
     """Say something that is no result."""
-    click.echo(f"relay: {line}", err=True)
+    click.echo(f"relay: {secrets_in(os.environ).mask_text(line)}", err=True)

@@ -17,6 +17,7 @@ from airflow_client.client.models.x_com_create_body import XComCreateBody
 from airflow_client.client.models.x_com_update_body import XComUpdateBody
 
 from ..base import Hold, Retry
+from .address import Proxy
 from .answers import VALUE_LIMIT, Answer
 from .unanswered import unanswered
 
@@ -37,9 +38,12 @@ class Client:
         options: dict[str, Any] = {"retries": False}
         if settings.ca_file is not None:
             options["ssl_ca_cert"] = str(settings.ca_file)
+        self._configuration: Any = Configuration(host=settings.url, **options)
         if settings.proxy is not None:
-            options["proxy"] = settings.proxy
-        self._configuration = Configuration(host=settings.url, **options)
+            proxy = Proxy.of(settings.proxy)
+            # Client 3.0 has no arguments for these.
+            self._configuration.proxy = proxy.url
+            self._configuration.proxy_headers = dict(proxy.headers) or None
         self._api = ApiClient(self._configuration)
         self._xcoms = XComApi(self._api)
         self._timeout = (settings.connect_timeout, settings.read_timeout)
