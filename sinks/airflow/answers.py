@@ -125,7 +125,7 @@ def read_answer(method: Method, answer: Answer, to: AirflowSettings) -> Verdict 
     if status in (408, 425, 429) or status >= 500:
         return Retry(_trouble(answer, to), _seconds(answer.retry_after))
     if status == 407:
-        return Hold(f"the proxy to {where} wants a login: see --proxy and HTTPS_PROXY")
+        return refused_by_proxy(to)
     if method == "GET":
         return Hold(f"{where} answered {f'{status} {detail}'.rstrip()} to a GET: {_WRONG_PATH}")
     if status == 413:
@@ -137,6 +137,11 @@ def read_answer(method: Method, answer: Answer, to: AirflowSettings) -> Verdict 
     return Rejected(
         f"{where} refused the value: {detail or 'HTTP 422'}. --sink jsonl:PATH keeps it"
     )
+
+
+def refused_by_proxy(to: AirflowSettings) -> Hold:
+    """407, which a proxy answers in Airflow's place."""
+    return Hold(f"the proxy to Airflow at {to.url} wants a login: see --proxy and HTTPS_PROXY")
 
 
 def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Hold | Missing:

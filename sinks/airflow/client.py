@@ -18,7 +18,7 @@ from airflow_client.client.models.x_com_update_body import XComUpdateBody
 
 from ..base import Hold, Retry
 from .address import Proxy
-from .answers import VALUE_LIMIT, Answer
+from .answers import VALUE_LIMIT, Answer, refused_by_proxy
 from .unanswered import unanswered
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ class Client:
         answer = self.ask("POST", "/auth/token", body=body)
         if not isinstance(answer, Answer):
             return answer
+        if answer.status == 407:
+            return refused_by_proxy(self._to)
         if answer.status in (400, 401, 403):
             return Hold(
                 f"Airflow at {self._to.url} does not accept this user name and password "

@@ -240,3 +240,60 @@ def test_a_proxys_password_that_an_option_names_is_masked(shell: Shell) -> None:
     command = ["./dbt", "run", "--vars", "the-proxys-password"]
     shell("run", "--proxy", OWN["DBT_RELAY_PROXY"], "--", *command)
     assert "proxys-password" not in shell.everything()
+
+
+AIRFLOW = {**TASK, "DBT_RELAY_AIRFLOW_TOKEN": "op-0"}
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"DBT_RELAY_PROXY": "u:hunter2@proxy:3128"}, "DBT_RELAY_PROXY"),
+        ({"DBT_RELAY_PROXY": "http://u:hunter2@proxy:port"}, "DBT_RELAY_PROXY"),
+        ({"HTTPS_PROXY": "http://u:hunter2@proxy:99999"}, "HTTPS_PROXY"),
+        ({"ALL_PROXY": "socks5://u:hunter2@proxy"}, "a SOCKS proxy"),
+        ({"DBT_RELAY_AIRFLOW_URL": "https://u:hunter2@airflow"}, "DBT_RELAY_AIRFLOW_PASSWORD"),
+        ({"DBT_RELAY_AIRFLOW_URL": "u:hunter2@airflow"}, "DBT_RELAY_AIRFLOW_PASSWORD"),
+        ({"DBT_RELAY_AIRFLOW_URL": "https://u:x/hunter2@a"}, "DBT_RELAY_AIRFLOW_PASSWORD"),
+        ({"AIRFLOW__API__BASE_URL": "https://u:hunter2@airflow"}, "DBT_RELAY_AIRFLOW_PASSWORD"),
+    ],
+)
+def test_an_address_that_cannot_work_ends_it_before_dbt_starts(
+    shell: Shell, env: dict[str, str], words: str
+) -> None:
+    if "AIRFLOW__API__BASE_URL" not in env:
+        env = {"DBT_RELAY_AIRFLOW_URL": "https://airflow.invalid", **env}
+    done = shell("run", "--", "./dbt", "run", **AIRFLOW, **env)
+    assert done.returncode == 78
+    assert words in done.stderr.decode()
+    assert not (shell.folder / "environ.json").exists()
+    for command in (["doctor"], ["wait", "--task-id", "dbt", "model.shop.a"]):
+        assert shell(*command, **AIRFLOW, **env).returncode == 78
+    assert "hunter2" not in shell.everything()
+    assert "Traceback" not in shell.said
+
+
+def test_the_password_of_a_proxy_that_cannot_be_reached_is_nowhere(shell: Shell) -> None:
+    proxy = "http://me:hunter2%2Fx@127.0.0.1:9"
+    env = {**AIRFLOW, "DBT_RELAY_AIRFLOW_URL": "https://airflow.invalid", "HTTPS_PROXY": proxy}
+    shell("run", "--flush-timeout", "0.2", "--", "./dbt", "run", **env)
+    shell("run", "--flush-timeout", "0.2", "--proxy", proxy, "--", "./dbt", "run", **env)
+    shell("doctor", **env)
+    shell("deliver", "--all", "--flush-timeout", "0.2", **env)
+    assert "the proxy to Airflow at https://airflow.invalid cannot be reached" in shell.said
+    assert "hunter2" not in shell.everything()
+    assert "Traceback" not in shell.said
+
+
+def test_a_traceback_has_no_secret(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    from dbt_relay.cli.credentials import print_fault
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@proxy:3128")
+    monkeypatch.setenv("DBT_RELAY_AIRFLOW_TOKEN", "the-token")
+    try:
+        raise ValueError("Failed to parse: http://me:hunter2@proxy with the-token")
+    except ValueError:
+        print_fault()
+    said = capfd.readouterr().err
+    assert "ValueError: Failed to parse: http://me:*****@proxy with *****" in said
+    assert "hunter2" not in said
