@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..parser import Event, EventReader, Run
+from ..sinks import folder
 from ..sinks.airflow.checks import Check, check_airflow
 from . import dbt, exit_codes
 from .arguments import position_of_dbt
@@ -195,15 +196,21 @@ def _output(argv: Sequence[str], env: Mapping[str, str], give_up_at: float) -> b
 def _state_folder(path: Path) -> Check:
     """Whether records can be kept there."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        shared = folder.prepare(path)
+        folder.refuse_foreign_content(path / folder.FILE)
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(b"dbt-relay")
             file.flush()
         free = shutil.disk_usage(path).free
+    except folder.ForeignError as error:
+        what = f"the journal in {path} cannot be used ({error})"
+        return Check("FAIL", what, "move that away, or set DBT_RELAY_STATE_DIR to another folder")
     except OSError as error:
         what = f"{path} cannot be written to ({error.strerror})"
         return Check("FAIL", what, _SET_STATE)
     what = f"{path} can be written to, {free / 1024**2:,.0f} MB are free"
+    if shared is not None:
+        return Check("warn", what, shared)
     if free < _LITTLE_SPACE:
         return Check("warn", what, "what waits for delivery is kept there: make room")
     return Check("ok", what)
