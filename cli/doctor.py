@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..parser import Event, EventReader, Run
+from ..parser.display import in_one_line
 from ..sinks import folder
 from ..sinks.airflow.checks import Check, check_airflow
 from . import dbt, exit_codes
@@ -55,9 +56,9 @@ _SET_STATE: Final = "set DBT_RELAY_STATE_DIR to a folder that can be written to"
 def doctor(command: tuple[str, ...], **options: Any) -> int:
     code = 0
     for check in _checks(command or ("dbt",), options, os.environ):
-        click.echo(f"{check.state:<4}  {check.what}")
+        click.echo(in_one_line(f"{check.state:<4}  {check.what}"))
         if check.remedy:
-            click.echo(f"      {check.remedy}")
+            click.echo(in_one_line(f"      {check.remedy}"))
         if check.state == "FAIL":
             code = exit_codes.CONFIGURATION
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from ..parser.display import displayed
 from .wording import result
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class _Case:
                 "there, `dbt-relay deliver` on that machine publishes what it knew"
             )
         ended = f"exit code {run.exit_code}" if run.signal is None else run.signal
-        told = f": {run.message}" if run.message else ""
+        told = f": {displayed(run.message)}" if run.message else ""
         if run.state == "died" or run.exit_code not in (0, 1):
             return self._not_succeeded(f"dbt ended ({ended}) before it came to this node{told}")
         missing = _undelivered(run.delivery or {})

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ...parser.display import in_one_line
 from ...parser.values import JsonObject, is_array, is_object
 from ..base import Delivered, Hold, Rejected, Retry, Verdict
 
@@ -51,7 +52,7 @@ class Answer:
             detail = "; ".join(str(word) for word in words if word)
         elif is_object(detail):
             detail = detail.get("message") or detail.get("reason") or ""
-        return " ".join(str(detail or "").split())[:_SHOWN]
+        return " ".join(in_one_line(str(detail or "")).split())[:_SHOWN]
 
     @property
     def is_unauthenticated(self) -> bool:
