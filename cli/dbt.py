@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 PREFIXES: Final = ("DBT_ENGINE_", "DBT_")
 """dbt 1.11 renamed its variables to `DBT_ENGINE_…`, and prefers those."""
 
+OWN: Final = (
+    "DBT_RELAY_AIRFLOW_TOKEN",
+    "DBT_RELAY_AIRFLOW_TOKEN_COMMAND",
+    "DBT_RELAY_AIRFLOW_TOKEN_FILE",
+    "DBT_RELAY_AIRFLOW_USERNAME",
+    "DBT_RELAY_AIRFLOW_PASSWORD",
+    "DBT_RELAY_PROXY",
+)
+"""The relay's own way into Airflow."""
+
 _VALUED: Final = ("--log-format", "--log-level")
 _SWITCHES: Final = ("--quiet", "-q", "--no-quiet")
 _FLAGS: Final = re.compile(r"^flags:[^\n]*\n(?:[ \t#][^\n]*\n|\n)*", re.MULTILINE)
@@ -74,7 +84,7 @@ def prepare(
         flags["use_colors"] = "0"
         if settings.switch("use_colors_file") is None and settings.switch("use_colors") is None:
             flags |= _coloured_file(command, at, environ)
-    env = dict(environ)
+    env = without_own(environ)
     for name, value in flags.items():
         for prefix in PREFIXES:
             env[prefix + name.upper()] = value
@@ -211,6 +221,11 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace") + "\n"
     except OSError:
         return ""
+
+
+def without_own(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for what the relay starts: dbt has no use for the way into Airflow."""
+    return {name: value for name, value in environ.items() if name not in OWN}
 
 
 def secrets_of(environ: Mapping[str, str]) -> list[str]:

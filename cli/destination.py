@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from ..sinks import Delivery, JournalRun, JsonlSink, RunInfo, Sink
-from ..sinks.airflow import AirflowSettings, AirflowSink, Login, base_url, check_prefix
+from ..sinks.airflow import AirflowSettings, AirflowSink, Login, base_url, check_prefix, proxy_of
 from . import exit_codes
 from .state import note
 
@@ -29,7 +29,7 @@ class ConfigurationError(click.ClickException):
     exit_code = exit_codes.CONFIGURATION
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"relay: {self.message}", err=True, file=file)
+        note(self.message)
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Destination:
             if kind == "airflow" and not target:
                 if missing:
                     raise ConfigurationError(f"--sink airflow needs {' and '.join(missing)}")
-                settings = _airflow(options, login)
+                settings = _airflow(options, login, environ)
                 if options["xcom_task_id"]:
                     chosen.lasting_airflow = settings
                 chosen.is_watched = settings.wire == "cosmos"
@@ -144,7 +144,7 @@ def reopen(
     given = {name: options[name] for name in ("airflow_url", "ca_file") if options[name]}
     kept = {"airflow_url": address["url"], "ca_file": kept_ca_file}
     here = {"proxy": options["proxy"], "force": options["force"]}
-    return AirflowSink(_airflow({**address, **kept, **given, **here}, login), note)
+    return AirflowSink(_airflow({**address, **kept, **given, **here}, login, environ), note)
 
 
 def _cwd() -> str | None:
@@ -177,7 +177,9 @@ def _missing(options: Mapping[str, Any], login: Login) -> list[str]:
     return missing
 
 
-def _airflow(options: Mapping[str, Any], login: Login) -> AirflowSettings:
+def _airflow(
+    options: Mapping[str, Any], login: Login, environ: Mapping[str, str]
+) -> AirflowSettings:
     wire = options.get("wire", "relay")
     given = {"--key-prefix": options["key_prefix"], "--xcom-task-id": options["xcom_task_id"]}
     fixed = [name for name, value in given.items() if value]
@@ -188,8 +190,9 @@ def _airflow(options: Mapping[str, Any], login: Login) -> AirflowSettings:
         )
     try:
         check_prefix(options["key_prefix"])
+        url = base_url(options["airflow_url"])
         return AirflowSettings(
-            url=base_url(options["airflow_url"]),
+            url=url,
             dag_id=options["dag_id"],
             run_id=options["run_id"],
             task_id=options["task_id"],
@@ -202,7 +205,7 @@ def _airflow(options: Mapping[str, Any], login: Login) -> AirflowSettings:
             renews=bool(options.get("renew") or options.get("renews")),
             force=options.get("force", False),
             ca_file=options["ca_file"],
-            proxy=options["proxy"],
+            proxy=proxy_of(url, options["proxy"], environ),
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
@@ -220,7 +223,7 @@ def airflow_of(
     if not options["airflow_url"]:
         return None, missing
     ids = {name: options[name] or "" for name in _CONTEXT}
-    return _airflow({**options, **ids}, login), missing
+    return _airflow({**options, **ids}, login, environ), missing
 
 
 def _jsonl(target: str, name: str | None = None) -> JsonlSink:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..parser import Event, EventReader, Run
+from ..parser.display import in_one_line
+from ..sinks import folder
 from ..sinks.airflow.checks import Check, check_airflow
 from . import dbt, exit_codes
 from .arguments import position_of_dbt
@@ -54,9 +56,9 @@ _SET_STATE: Final = "set DBT_RELAY_STATE_DIR to a folder that can be written to"
 def doctor(command: tuple[str, ...], **options: Any) -> int:
     code = 0
     for check in _checks(command or ("dbt",), options, os.environ):
-        click.echo(f"{check.state:<4}  {check.what}")
+        click.echo(in_one_line(f"{check.state:<4}  {check.what}"))
         if check.remedy:
-            click.echo(f"      {check.remedy}")
+            click.echo(in_one_line(f"      {check.remedy}"))
         if check.state == "FAIL":
             code = exit_codes.CONFIGURATION
     return code
@@ -110,7 +112,10 @@ def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Check:
     give_up_at = time.monotonic() + DBT_TIMEOUT
     with tempfile.TemporaryDirectory(prefix="dbt-relay-") as logs:
         quiet = {"LOG_PATH": logs, "SEND_ANONYMOUS_USAGE_STATS": "0"}
-        env = {**environ, **{p + k: v for p in ("DBT_ENGINE_", "DBT_") for k, v in quiet.items()}}
+        env = {
+            **dbt.without_own(environ),
+            **{p + k: v for p in ("DBT_ENGINE_", "DBT_") for k, v in quiet.items()},
+        }
         # The one command of dbt that needs no project and no database, and yet logs.
         asked = [*words, "debug", "--config-dir"]
         prepared = dbt.prepare(asked, env, is_terminal=False, cwd=Path.cwd())
@@ -192,15 +197,21 @@ def _output(argv: Sequence[str], env: Mapping[str, str], give_up_at: float) -> b
 def _state_folder(path: Path) -> Check:
     """Whether records can be kept there."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        shared = folder.prepare(path)
+        folder.refuse_foreign_content(path / folder.FILE)
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(b"dbt-relay")
             file.flush()
         free = shutil.disk_usage(path).free
+    except folder.ForeignError as error:
+        what = f"the journal in {path} cannot be used ({error})"
+        return Check("FAIL", what, "move that away, or set DBT_RELAY_STATE_DIR to another folder")
     except OSError as error:
         what = f"{path} cannot be written to ({error.strerror})"
         return Check("FAIL", what, _SET_STATE)
     what = f"{path} can be written to, {free / 1024**2:,.0f} MB are free"
+    if shared is not None:
+        return Check("warn", what, shared)
     if free < _LITTLE_SPACE:
         return Check("warn", what, "what waits for delivery is kept there: make room")
     return Check("ok", what)

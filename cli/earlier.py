@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from ..parser.exits import Exit
 from ..sinks import history
 from . import dbt
 from .child import CannotStartError, Child
+from .credentials import print_fault
 from .resume import Earlier, Resumption, resume
 from .selection import Listing
 from .state import note
@@ -53,7 +54,7 @@ def resumption_of(
     try:
         return resume(
             command,
-            earlier(journal, info, airflow),
+            _told(earlier(journal, info, airflow), command, info),
             attempt=info.attempt,
             target_dir=Path(info.target_dir or "target"),
             list_nodes=lambda argv: listing(argv, os.environ, signals),
@@ -61,9 +62,16 @@ def resumption_of(
     except StoppedError:
         raise
     except Exception:  # dbt must run for all that
-        traceback.print_exc()
+        print_fault()
         why = "everything runs: the above is a fault of dbt-relay, please report it"
         return Resumption(command, (), why)
+
+
+def _told(found: Earlier | None, command: tuple[str, ...], info: RunInfo) -> Earlier | None:
+    """The same attempt with the command as it is typed: what is kept of one has secrets masked."""
+    if found is not None and found.command == info.command:
+        return replace(found, command=command)
+    return found
 
 
 def earlier(journal: Journal, info: RunInfo, airflow: AirflowSettings | None) -> Earlier | None:
@@ -115,7 +123,10 @@ def _quiet(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for a command whose output is nothing but its answer."""
     flags = {"QUIET": "1", "LOG_FORMAT": "text", "LOG_LEVEL": "info", "LOG_LEVEL_FILE": "error"}
     flags["WRITE_JSON"] = "0"  # the manifest of the earlier attempt stays as it is
-    return {**environ, **{f"{p}{k}": v for p in dbt.PREFIXES for k, v in flags.items()}}
+    return {
+        **dbt.without_own(environ),
+        **{f"{p}{k}": v for p in dbt.PREFIXES for k, v in flags.items()},
+    }
 
 
 def _earlier(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import platform
 import sys
-import traceback
 
 import click
 
 from .. import __version__
 from . import exit_codes
+from .credentials import print_fault
 from .deliver import deliver
 from .doctor import doctor
 from .replay import replay
@@ -66,7 +66,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except Exception:
-        traceback.print_exc()
+        print_fault()
         click.echo("relay: this is a fault of dbt-relay: please report it with the above", err=True)
         code = exit_codes.INTERNAL
     sys.exit(code)

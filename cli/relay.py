@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..parser.events import Event, EventReader, Text
 from ..parser.run import Run
 from . import artifacts
+from .credentials import print_fault
 from .state import note
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Relay:
         self.dbt_summary: str | None = None
         self.dbt_pid: int | None = None
         self.faults = 0
+        self._secrets = secrets
         self._reader = EventReader(secrets, unread_too=console.shows_debug)
         self._console = console
         self._publish = publish
@@ -68,7 +69,7 @@ class Relay:
         for invocation in self.run.invocations:
             results = artifacts.run_results(invocation, self._target_dir)
             if results is not None:
-                self._send(self.run.fill(results))
+                self._send(self.run.fill(results.masked(self._secrets)))
             self._trace(invocation)
         self._send(self.run.finish(ended))
         self._console.flush()
@@ -80,13 +81,13 @@ class Relay:
             except Exception:  # dbt must not end for a fault of ours
                 self.faults += 1
                 if self.faults == 1:
-                    traceback.print_exc()
+                    print_fault()
         self._console.flush()
 
     def _take_one(self, item: Event | Text) -> None:
         records = self.run.feed(item) if isinstance(item, Event) else None
         if records is None or isinstance(item, Text):
-            self._console.text(item.line)
+            self._console.text(self._secrets.mask_line(item.line))
             return
         pid = item.info.get("pid")
         if isinstance(pid, int):

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..parser.records import RunRecord
-from ..parser.secrets import Secrets
-from . import dbt, exit_codes
+from . import exit_codes
 from .console import Console
+from .credentials import secrets_in
 from .destination import Destination
 from .ending import end, now
 from .options import CREDENTIALS, delivery_options, option
@@ -57,10 +57,12 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
     for note in destination.notes:
         click.echo(f"relay: {note}", err=True)
     console = Console((sys.stderr if destination.owns_stdout else sys.stdout).buffer)
+    secrets = secrets_in(os.environ, options)
+    command = secrets.mask_command(("replay", log))
     started = RunRecord(
-        state="running", command=f"replay {log}", started_at=now(), attempt=destination.attempt
+        state="running", command=" ".join(command), started_at=now(), attempt=destination.attempt
     )
-    info = destination.run_info(("replay", log), started.started_at or "", target_path.absolute())
+    info = destination.run_info(command, started.started_at or "", target_path.absolute())
     with (
         open_journal(options, os.environ) as journal,
         destination.open(journal.begin(info)) as delivery,
@@ -68,7 +70,7 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
         relay = Relay(
             console,
             delivery.put,
-            secrets=Secrets(dbt.secrets_of(os.environ)),
+            secrets=secrets,
             target_dir=target_path,
             attempt=destination.attempt,
             with_tests=destination.is_watched,

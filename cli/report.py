@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from ..parser.display import displayed, in_one_line
 from ..parser.records import RunRecord
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ def failures(failed: Sequence[NodeRecord], dbt_summary: str | None) -> Iterator[
     yield ""
     yield f"{_count(len(failed), 'node')} did not succeed:"
     for record in failed:
-        yield f"  {record.unique_id} [{record.status}]"
-        for line in (record.message or "no error text").splitlines():
+        yield in_one_line(f"  {record.unique_id} [{record.status}]")
+        for line in displayed(record.message or "no error text").splitlines():
             yield f"    {line}"
     if dbt_summary:
-        yield dbt_summary
+        yield displayed(dbt_summary)
 
 
 def delivery(records: int, figures: Sequence[Figures]) -> Iterator[str]:
@@ -66,8 +67,8 @@ def _missing(figures: Figures) -> Iterator[str]:
         for key, reason in keys.items():
             by_reason.setdefault(reason, []).append(key)
         for reason, names in by_reason.items():
-            yield f"relay: {word}: {', '.join(names)}"
-            yield f"relay:   {reason}"
+            yield in_one_line(f"relay: {word}: {', '.join(names)}")
+            yield in_one_line(f"relay:   {reason}")
 
 
 def kept(journal: Journal, command: Sequence[str], figures: Sequence[Figures]) -> Iterator[str]:

@@ -13,10 +13,10 @@ import click
 
 from ..parser.exits import Exit
 from ..parser.records import RunRecord
-from ..parser.secrets import Secrets
 from . import dbt
 from .child import CannotStartError, Child
 from .console import Console
+from .credentials import MaskedErrors, secrets_in
 from .destination import Destination
 from .earlier import StoppedError, resumption_of
 from .ending import announce, end, now
@@ -96,15 +96,21 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
     for line in destination.notes:
         note(line)
     _let_go_of_stdin()
-    with Signals() as signals, open_journal(options, os.environ) as journal:
+    secrets = secrets_in(os.environ, options)
+    with (
+        Signals() as signals,
+        MaskedErrors(secrets) as errors,
+        open_journal(options, os.environ) as journal,
+    ):
         prepared = _prepare(command)
+        shown = secrets.mask_command(command)
         started = RunRecord(
             state="running",
-            command=shlex.join(command),
+            command=shlex.join(shown),
             started_at=now(),
             attempt=destination.attempt,
         )
-        info = destination.run_info(command, started.started_at or "", prepared.target_dir)
+        info = destination.run_info(shown, started.started_at or "", prepared.target_dir)
         carried: tuple[NodeRecord, ...] = ()
         if options["resume"]:
             try:
@@ -127,7 +133,13 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             colours=prepared.colours,
         )
         try:
-            child = Child(prepared.argv, env=prepared.env, grace=grace, signals=signals)
+            child = Child(
+                prepared.argv,
+                env=prepared.env,
+                grace=grace,
+                signals=signals,
+                on_stderr=errors.write,
+            )
         except CannotStartError as error:
             note(str(error))
             return error.exit_code
@@ -135,7 +147,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             relay = Relay(
                 console,
                 delivery.put,
-                secrets=Secrets(dbt.secrets_of(os.environ)),
+                secrets=secrets,
                 target_dir=prepared.target_dir,
                 attempt=destination.attempt,
                 with_tests=destination.is_watched,
@@ -149,6 +161,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                 if destination.is_watched and started.adapter is None and relay.run.adapter:
                     started = announce(started, relay.run)
                     delivery.put(started)
+            errors.end()
             ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
             relay.end(ended)
             if prepared.is_wrapped and not relay.run.invocations:

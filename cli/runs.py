@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ..parser.display import displayed, in_one_line
 from ..parser.records import NodeRecord
 from ..sinks import history
 from ..sinks.jsonl import encode
@@ -91,7 +92,7 @@ def show(run: int | None, as_json: bool, **options: Any) -> int:
         for line in (*_heading(past), "", *_nodes(records.values())):
             click.echo(line)
         for sink, state, key, reason in history.reasons(journal, past.id):
-            click.echo(f"{state} for {sink}: {key}: {reason}")
+            click.echo(in_one_line(f"{state} for {sink}: {key}: {reason}"))
         return 0
 
 
@@ -114,17 +115,17 @@ def _result(run: PastRun) -> str:
 
 def _heading(run: PastRun) -> Iterator[str]:
     info, record = run.info, run.record
-    yield f"run {run.id}: {shlex.join(info.command)}"
+    yield in_one_line(f"run {run.id}: {shlex.join(info.command)}")
     until = f" to {record.finished_at}" if record is not None and record.finished_at else ""
     yield f"{run.state}: {info.started_at}{until}, {_result(run)}"
     if info.dag_id:
         place = f"{info.dag_id} / {info.run_id} / {info.task_id}"
         index = f" [{info.map_index}]" if info.map_index >= 0 else ""
-        yield f"Airflow: {place}{index}, attempt {info.attempt or '-'}"
+        yield in_one_line(f"Airflow: {place}{index}, attempt {info.attempt or '-'}")
     if record is not None and record.invocation_id:
-        yield f"dbt {record.dbt_version or '?'}, invocation {record.invocation_id}"
+        yield in_one_line(f"dbt {record.dbt_version or '?'}, invocation {record.invocation_id}")
     if record is not None and record.message:
-        yield record.message
+        yield displayed(record.message)
 
 
 def _nodes(records: Iterable[Record]) -> Iterator[str]:
@@ -146,12 +147,13 @@ def _nodes(records: Iterable[Record]) -> Iterator[str]:
     for node in nodes:
         if node.outcome in ("failure", "interrupted"):
             yield ""
-            yield f"{node.unique_id} [{node.status}]"
-            for line in (node.message or "no error text").splitlines():
+            yield in_one_line(f"{node.unique_id} [{node.status}]")
+            for line in displayed(node.message or "no error text").splitlines():
                 yield f"  {line}"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _table(told: Sequence[Sequence[str]]) -> Iterator[str]:
+    rows = [[in_one_line(cell) for cell in row] for row in told]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

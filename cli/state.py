@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..parser.display import displayed
 from ..sinks import Journal, history
 from . import exit_codes
+from .credentials import secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,4 +72,4 @@ def no_run(number: int | None, journal: Journal) -> int:
 
 def note(line: str) -> None:
     """Say something that is no result."""
-    click.echo(f"relay: {line}", err=True)
+    click.echo(f"relay: {displayed(secrets_in(os.environ).mask_text(line))}", err=True)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from ..parser.display import displayed
 from ..parser.records import outcome_of
 from ..parser.values import number
 from .wording import result
@@ -258,7 +259,7 @@ def _gap(run: RunRecord, what: str) -> str | None:
         )
     if run.state != "finished" or run.exit_code not in (0, 1):
         ended = f"exit code {run.exit_code}" if run.signal is None else run.signal
-        told = f": {run.message}" if run.message else ""
+        told = f": {displayed(run.message)}" if run.message else ""
         return f"dbt ended ({ended}) before it came to {what}{told}"
     undelivered = _undelivered(run.delivery or {})
     if undelivered:

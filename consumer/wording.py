@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ..parser.display import displayed, in_one_line
+
 if TYPE_CHECKING:
     from ..parser.records import NodeRecord
 
@@ -22,8 +24,8 @@ def result(record: NodeRecord) -> str:
     """
     line = " ".join(part for part in (_count(record), _what(record), _how(record)) if part)
     if record.message is None or record.outcome == "success":
-        return line
-    return f"{line}\n{record.message}"
+        return in_one_line(line)
+    return f"{in_one_line(line)}\n{displayed(record.message)}"
 
 
 def _count(record: NodeRecord) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -12,6 +12,8 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Collection
     from mmap import mmap
+
+    from .secrets import Secrets
 
 _DATA_TESTS: Final = "test."
 _TESTS: Final = (_DATA_TESTS, "unit_test.")
@@ -27,6 +29,10 @@ class RunResults:
 
     invocation_id: str
     results: dict[str, dict[str, Any]]
+
+    def masked(self, secrets: Secrets) -> RunResults:
+        """The same without secrets: dbt scrubs its logs, and not this file."""
+        return replace(self, results=secrets.mask(self.results)) if secrets else self
 
 
 def read_run_results(artifact: bytes) -> RunResults | None:

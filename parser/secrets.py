@@ -8,12 +8,13 @@ differs from its text (quotes, backslashes, non-ASCII) is not replaced at all.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from .values import is_array, is_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 MASK: Final = "*****"
 _MASK_BYTES: Final = MASK.encode()
@@ -21,23 +22,48 @@ _MASK_BYTES: Final = MASK.encode()
 _FRAGILE_LENGTH: Final = 24
 """No word of dbt's envelope, event names or statuses is longer (`GenericExceptionOnRun` is 21)."""
 
+_SHORT: Final = 4
+"""Characters below which a value is masked only where it stands alone: `a` is in every text, and
+a text without its letters is none."""
+
 _IDENTITY: Final = frozenset(
-    {"unique_id", "status", "node_status", "name", "level", "resource_type", "invocation_id", "ts"}
+    {
+        "artifact_path", "completed_at", "invocation_id", "level", "materialized", "name",
+        "node_finished_at", "node_started_at", "node_status", "resource_type", "started_at",
+        "status", "ts", "unique_id",
+    }
+)  # fmt: skip
+_FREE: Final = frozenset({"adapter_response", "meta"})
+"""Objects whose keys are the warehouse's or the user's own."""
+
+_COMMANDS: Final = frozenset(
+    {
+        "dbt", "build", "clean", "clone", "compile", "debug", "deps", "docs", "freshness",
+        "generate", "init", "list", "ls", "parse", "retry", "run", "run-operation", "seed", "show",
+        "snapshot", "source", "test",
+    }
+)  # fmt: skip
+_OPTION: Final = re.compile(r"--[a-z]+(?:-[a-z]+)*(?=\Z|=)")
+_UNRESERVED: Final = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 )
 
 
 class Secrets:
-    """The secret values of a run: masks them, and undoes a masking that broke the JSON."""
+    """The secret values of a run: masks them, and undoes a masking that broke the JSON.
 
-    def __init__(self, values: Iterable[str] = ()) -> None:
-        self._values = sorted({v for v in values if v.strip()}, key=len, reverse=True)
-        self._raw = [v.encode("utf-8", "surrogateescape") for v in self._values]
-        escaped = (json.dumps(v)[1:-1].encode() for v in self._values)
-        self._traces = {*self._raw, *escaped}
-        self._fragile = [raw for raw in self._raw if len(raw) <= _FRAGILE_LENGTH]
+    `values` are those that dbt scrubs itself; `own` those that it knows nothing of.
+    """
+
+    def __init__(self, values: Iterable[str] = (), *, own: Iterable[str] = ()) -> None:
+        scrubbed = sorted({v for v in values if v.strip()}, key=len, reverse=True)
+        known = [*scrubbed, *(v for v in own if v.strip())]
+        self._spellings = sorted({s for v in known for s in _spellings(v)}, key=len, reverse=True)
+        self._traces = {_bytes(s) for s in self._spellings}
+        self._fragile = [raw for v in scrubbed if len(raw := _bytes(v)) <= _FRAGILE_LENGTH]
 
     def __bool__(self) -> bool:
-        return bool(self._values)
+        return bool(self._spellings)
 
     def restored(self, line: bytes) -> Iterator[bytes]:
         """The lines that a masked line may have been, by each secret short enough to break it."""
@@ -49,17 +75,102 @@ class Secrets:
         """Whether the line still holds a secret, plainly or in its JSON escape."""
         return any(trace in line for trace in self._traces)
 
-    def mask(self, value: Any) -> Any:
+    def mask(self, value: Any, *, is_free: bool = False) -> Any:
         """A decoded JSON value with every secret in its texts masked; what identifies a node stays.
 
         An identity is never free text, and masking it (a secret `node`, say) would lose the node.
+        Nor is a time, or the path of an artifact, which is read from there.
+        In what `is_free` nothing is an identity, and the keys are texts too.
         """
         if isinstance(value, str):
-            for secret in self._values:
-                value = value.replace(secret, MASK)
-            return value
+            return self.mask_text(value)
         if is_array(value):
-            return [self.mask(v) for v in value]
+            return [self.mask(v, is_free=is_free) for v in value]
         if is_object(value):
-            return {k: v if k in _IDENTITY else self.mask(v) for k, v in value.items()}
+            if is_free:
+                return {self.mask_text(k): self.mask(v, is_free=True) for k, v in value.items()}
+            return {
+                k: v if k in _IDENTITY else self.mask(v, is_free=k in _FREE)
+                for k, v in value.items()
+            }
         return value
+
+    def mask_text(self, text: str) -> str:
+        """A text with every secret in it masked, also where two of them overlap."""
+        found = [s for s in self._spellings if s in text]
+        if not found:
+            return text
+        if len(found) == 1 and len(found[0]) >= _SHORT:
+            return text.replace(found[0], MASK)
+        # Longest first, at each place: the spans may overlap, and none may leave its end.
+        anywhere = re.compile(f"(?=({'|'.join(map(_pattern, found))}))")
+        masked, done = list[str](), 0
+        for match in anywhere.finditer(text):
+            start, end = match.span(1)
+            if start >= done:
+                masked += (text[done:start], MASK)
+            done = max(done, end)
+        return "".join((*masked, text[done:]))
+
+    def mask_line(self, line: bytes) -> bytes:
+        """The same of text whose encoding is not known for certain."""
+        if not self.traced(line):
+            return line
+        return _bytes(self.mask_text(line.decode("utf-8", "surrogateescape")))
+
+    def mask_command(self, command: Sequence[str]) -> tuple[str, ...]:
+        """The words of a command as they may be shown and kept.
+
+        dbt's name, its subcommands and the names of options stay: they are in its manual.
+        """
+        return tuple(self._mask_word(word) for word in command)
+
+    def _mask_word(self, word: str) -> str:
+        if word in _COMMANDS:
+            return word
+        name = _OPTION.match(word)
+        start = name.end() if name is not None else 0
+        return word[:start] + self.mask_text(word[start:])
+
+    def unfinished(self, data: bytes) -> int:
+        """How many bytes at the end of `data` may be the beginning of a secret."""
+        longest = max(map(len, self._traces), default=1) - 1
+        for size in range(min(longest, len(data)), 0, -1):
+            end = data[-size:]
+            if any(trace.startswith(end) for trace in self._traces):
+                return size
+        return 0
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """A value as texts may have it: as it is, in a JSON or Python string, in an address, and each
+    line of several, since dbt indents those. Blanks around it are no secret."""
+    text = value.strip()
+    yield text
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield repr(text)[1:-1]
+    for digits in ("%{:02X}", "%{:02x}"):
+        quoted = _quoted(text, digits)
+        yield quoted
+        yield quoted.replace("%20", "+")
+    lines = [line.strip() for line in text.splitlines()]
+    if len(lines) > 1:
+        yield from (line for line in lines if len(line) >= _SHORT)
+
+
+def _quoted(text: str, digits: str) -> str:
+    """As an address has it."""
+    return "".join(chr(b) if b in _UNRESERVED else digits.format(b) for b in _bytes(text))
+
+
+def _pattern(spelling: str) -> str:
+    pattern = re.escape(spelling)
+    return pattern if len(spelling) >= _SHORT else rf"(?<!\w){pattern}(?!\w)"
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+        return text.encode("utf-8", "surrogatepass")

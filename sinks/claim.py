@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 _POLL: Final = 0.01
 _WIDTH: Final = 20
+_OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 GLANCE: Final = 0.05
 """Seconds; longer than `is_taken` of another process has it."""
@@ -34,8 +37,9 @@ class Claim:
         """The claim, None if another has had it for `within` seconds; OSError if none can be."""
         give_up_at = time.monotonic() + within
         while True:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(path, _OPEN | os.O_CREAT, 0o600)
             try:
+                _check(fd)
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # Between open and lock its last owner may have removed it.
                 if os.path.samestat(os.fstat(fd), os.stat(path)):
@@ -56,7 +60,7 @@ class Claim:
     def is_taken(path: Path) -> bool:
         """Whether a living process has it."""
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(path, _OPEN)
         except OSError:
             return False
         try:
@@ -84,3 +88,12 @@ class Claim:
         with contextlib.suppress(OSError):
             os.unlink(self._path)
         os.close(self._fd)
+
+
+def _check(fd: int) -> None:
+    """OSError for what is no claim; and only its owner may read one, whatever the umask."""
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _WIDTH:
+        raise FileExistsError(errno.EEXIST, "there is another file where a claim should be")
+    if found.st_mode & 0o777 != 0o600 and found.st_uid == os.geteuid():
+        os.fchmod(fd, 0o600)

@@ -11,8 +11,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..parser.records import RunRecord
-from . import rescue, store
+from . import folder, rescue, store
 from .claim import Claim
+from .folder import ForeignError
 from .journal_run import JournalRun
 from .run_info import ClosedError, RunInfo
 
@@ -102,7 +103,7 @@ class Journal:
 
     def claim_path(self, token: str) -> Path | None:
         """Where the claim on a run lies; None where no other process can see the run."""
-        return None if self.file is None else self.file.with_name("claims") / token
+        return None if self.file is None else self.file.with_name(folder.CLAIMS) / token
 
     def checkpoint(self) -> None:
         """Move what is committed from the write-ahead log to the file.
@@ -178,14 +179,16 @@ class Journal:
         damaged = None if error is None else (self._inode, error)
         try:
             # Error texts of a warehouse are nobody else's business.
-            self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.state_dir / "claims").mkdir(exist_ok=True)
+            note = folder.prepare(self.state_dir)
             opened = store.open_store(self.state_dir, _moment, damaged)
-        except (OSError, sqlite3.Error, store.DamagedError) as reason:
+            folder.make_claims(self.state_dir)
+        except (OSError, sqlite3.Error, store.DamagedError, ForeignError) as reason:
             return self._in_memory(reason)
+        if note is not None and error is None:
+            self._warn(note)
         if opened.note is not None:
             self._warn(opened.note)
-        if lost := _lost(opened.db, self.state_dir / "claims"):
+        if lost := _lost(opened.db, self.state_dir / folder.CLAIMS):
             self._warn(
                 f"{lost} records of runs that were killed are lost: the journal in "
                 f"{self.state_dir} was damaged, or is not the one that it was"
@@ -196,9 +199,12 @@ class Journal:
     def _in_memory(self, error: Exception) -> sqlite3.Connection:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         self.trouble = f"the journal in {self.state_dir} cannot be used ({reason})"
+        remedy = "Make room, or set DBT_RELAY_STATE_DIR to a folder that can be written"
+        if isinstance(error, ForeignError):
+            remedy = "Move that away, or set DBT_RELAY_STATE_DIR to a folder of the journal's own"
         self._warn(
             f"{self.trouble}: records are delivered from memory, and what is left at the end is "
-            "lost. Make room, or set DBT_RELAY_STATE_DIR to a folder that can be written"
+            f"lost. {remedy}"
         )
         return store.connect(None)
 

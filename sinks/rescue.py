@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sqlite3
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..parser.records import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from pathlib import Path
 
     from ..parser.records import Record
 
@@ -28,6 +30,7 @@ COPIED: Final = {
 _MOST_ROWS: Final = 500_000
 SMALLEST: Final = 512
 """Bytes of the smallest page that SQLite has."""
+_PAGE: Final = 4096
 _BEREFT: Final = """from delivery where not exists
     (select 1 from record where record.run = delivery.run and record.key = delivery.key)"""
 _REPAIRS: Final = (
@@ -74,7 +77,7 @@ def rescue(path: Path, into: sqlite3.Connection) -> Copied:
     """Copy what can be read of a damaged file."""
     try:
         if path.stat().st_size < SMALLEST:
-            path.write_bytes(bytes(4096))  # its log may hold every page, see `open_store`
+            return _rescue_log(path, into)
         old = sqlite3.connect(path, isolation_level=None, factory=Connection)
     except (sqlite3.Error, OSError):
         return Copied()
@@ -83,6 +86,21 @@ def rescue(path: Path, into: sqlite3.Connection) -> Copied:
             # Or SQLite reads nothing of a file that is shorter than its header says.
             old.execute("pragma writable_schema = on")
         return copy(old, into)
+
+
+def _rescue_log(path: Path, into: sqlite3.Connection) -> Copied:
+    """Of a file that is cut short the log may hold every page, which SQLite would throw away.
+
+    From copies: what is damaged stays as it is.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if not log.is_file():
+        return Copied()
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.rescue-") as scratch:
+        whole = Path(scratch) / path.name
+        whole.write_bytes(bytes(_PAGE))
+        shutil.copyfile(log, whole.with_name(log.name))
+        return rescue(whole, into)
 
 
 def copy(

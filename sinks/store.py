@@ -7,14 +7,15 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from . import folder
 from .claim import Claim
+from .folder import FILE
 from .rescue import COPIED, SMALLEST, Connection, rescue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-FILE: Final = "journal.db"
 SET_ASIDE: Final = f"{FILE}.damaged-"
 WHEN: Final = "%Y%m%dT%H%M%S"
 """Follows in its name: the time in UTC."""
@@ -83,6 +84,8 @@ def connect(path: Path | None) -> sqlite3.Connection:
     survives the death of every process, hence no fsync at each: what a host without power loses is
     the last moment, never the whole.
     """
+    if path is not None and not path.exists():
+        folder.create(path)
     db = sqlite3.connect(
         path or ":memory:",
         timeout=BUSY,
@@ -138,7 +141,7 @@ def open_store(
 
     `name_aside` gives the suffix of its new name. `damaged` is the inode of a journal that failed
     while it was in use, and its error. Raises OSError or sqlite3.OperationalError where no journal
-    can be.
+    can be, ForeignError where something else has its place.
     """
     path = state_dir / FILE
     fresh = state_dir / f"{FILE}.new"
@@ -153,6 +156,7 @@ def open_store(
         else:
             if fresh.exists() and not path.exists():  # what is below was cut short
                 fresh.rename(path)
+            folder.refuse_foreign_content(path)
             try:
                 _check(path)
                 return Opened(connect(path), inode(path))

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ...parser.display import in_one_line
 from ...parser.values import JsonObject, is_array, is_object
 from ..base import Delivered, Hold, Rejected, Retry, Verdict
 
@@ -51,7 +52,7 @@ class Answer:
             detail = "; ".join(str(word) for word in words if word)
         elif is_object(detail):
             detail = detail.get("message") or detail.get("reason") or ""
-        return " ".join(str(detail or "").split())[:_SHOWN]
+        return " ".join(in_one_line(str(detail or "")).split())[:_SHOWN]
 
     @property
     def is_unauthenticated(self) -> bool:
@@ -125,7 +126,7 @@ def read_answer(method: Method, answer: Answer, to: AirflowSettings) -> Verdict 
     if status in (408, 425, 429) or status >= 500:
         return Retry(_trouble(answer, to), _seconds(answer.retry_after))
     if status == 407:
-        return Hold(f"the proxy to {where} wants a login: see --proxy and HTTPS_PROXY")
+        return refused_by_proxy(to)
     if method == "GET":
         return Hold(f"{where} answered {f'{status} {detail}'.rstrip()} to a GET: {_WRONG_PATH}")
     if status == 413:
@@ -137,6 +138,11 @@ def read_answer(method: Method, answer: Answer, to: AirflowSettings) -> Verdict 
     return Rejected(
         f"{where} refused the value: {detail or 'HTTP 422'}. --sink jsonl:PATH keeps it"
     )
+
+
+def refused_by_proxy(to: AirflowSettings) -> Hold:
+    """407, which a proxy answers in Airflow's place."""
+    return Hold(f"the proxy to Airflow at {to.url} wants a login: see --proxy and HTTPS_PROXY")
 
 
 def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Hold | Missing:

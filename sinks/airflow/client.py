@@ -17,7 +17,8 @@ from airflow_client.client.models.x_com_create_body import XComCreateBody
 from airflow_client.client.models.x_com_update_body import XComUpdateBody
 
 from ..base import Hold, Retry
-from .answers import VALUE_LIMIT, Answer
+from .address import Proxy
+from .answers import VALUE_LIMIT, Answer, refused_by_proxy
 from .unanswered import unanswered
 
 if TYPE_CHECKING:
@@ -37,9 +38,12 @@ class Client:
         options: dict[str, Any] = {"retries": False}
         if settings.ca_file is not None:
             options["ssl_ca_cert"] = str(settings.ca_file)
+        self._configuration: Any = Configuration(host=settings.url, **options)
         if settings.proxy is not None:
-            options["proxy"] = settings.proxy
-        self._configuration = Configuration(host=settings.url, **options)
+            proxy = Proxy.of(settings.proxy)
+            # Client 3.0 has no arguments for these.
+            self._configuration.proxy = proxy.url
+            self._configuration.proxy_headers = dict(proxy.headers) or None
         self._api = ApiClient(self._configuration)
         self._xcoms = XComApi(self._api)
         self._timeout = (settings.connect_timeout, settings.read_timeout)
@@ -112,6 +116,8 @@ class Client:
         answer = self.ask("POST", "/auth/token", body=body)
         if not isinstance(answer, Answer):
             return answer
+        if answer.status == 407:
+            return refused_by_proxy(self._to)
         if answer.status in (400, 401, 403):
             return Hold(
                 f"Airflow at {self._to.url} does not accept this user name and password "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ _PLACE = (
     "url", "dag_id", "run_id", "task_id", "xcom_task_id", "map_index", "key_prefix",
     "max_message_bytes", "wire", "renews",
 )  # fmt: skip
-_ADDRESS = re.compile(r"(?i:https?)://([^/\s?#:\[\]]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class AirflowSettings:
     renews: bool = False
     force: bool = False
     ca_file: Path | None = None
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     connect_timeout: float = 5.0
     read_timeout: float = 15.0
     answer_timeout: float = 30.0
@@ -78,23 +76,3 @@ class AirflowSettings:
     def xcom_task(self) -> str:
         """The task whose XComs the records are."""
         return self.xcom_task_id or self.task_id
-
-
-def base_url(address: str) -> str:
-    """Airflow's root from what people have at hand: the browser's address, or the API's.
-
-    Raises ValueError for what is no http(s) address, and for one with a password in it.
-    """
-    url = address.strip().rstrip("/")
-    url = re.sub(r"/(api(/v\d+)?|home)$", "", url).rstrip("/")
-    if re.match(r"[^/]*//[^/]*@", url):
-        raise ValueError(
-            "the address of Airflow must not hold a user name or password, as it is printed: set "
-            "DBT_RELAY_AIRFLOW_USERNAME and DBT_RELAY_AIRFLOW_PASSWORD"
-        )
-    if not _ADDRESS.fullmatch(url):
-        raise ValueError(
-            f"{url.partition('?')[0]!r} is not an address of Airflow: it must look like "
-            "https://airflow.example.com, with no query"
-        )
-    return url

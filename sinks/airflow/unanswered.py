@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import urllib3.exceptions as http
 
 from ..base import Hold, Retry
+from .answers import refused_by_proxy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ def unanswered(error: BaseException, to: AirflowSettings) -> Retry | Hold:
         cause = error.reason
     if isinstance(cause, http.ProxyError):
         if " 407 " in f"{cause.original_error} ":
-            return Hold(f"the proxy to {where} wants a login: see --proxy and HTTPS_PROXY")
+            return refused_by_proxy(to)
         return Retry(f"the proxy to {where} cannot be reached: see --proxy and HTTPS_PROXY")
     if isinstance(cause, http.SSLError):
         return _insecure(str(cause), where, to.ca_file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -114,3 +115,44 @@ def test_a_note_that_leaves_no_room_is_left_alone() -> None:
     said = note(run(), failure("model.shop.a"), there="x" * (LIMIT - 100))
     assert len(said) <= LIMIT
     assert said.endswith("- … and 1 more")
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("a *b* **c** ~~d~~ `e`", r"a \*b\* \*\*c\*\* \~\~d\~\~ \`e\`"),
+        ("<img src=x onerror=alert(1)>", "&lt;img src=x onerror=alert(1)>"),
+        ("[here](https://evil) ![x](y)", r"\[here\](https://evil) !\[x\](y)"),
+        ("stg__orders of raw_orders", "stg__orders of raw_orders"),
+        ("_a_ __init__ b_ (_c_)", r"\_a\_ \_\_init\_\_ b\_ (\_c\_)"),
+        ("C:\\dbt &lt; &amp; & &#60;", r"C:\\dbt &amp;lt; &amp;amp; & &amp;#60;"),
+        ("\x1b[31mred\x1b[0m\x07 ::group::x", "red\ufffd : :group::x"),
+        ("\x1b]0;title\x07 a\rb", "a"),
+        ("a >= b -> c | d", "a >= b -> c | d"),
+    ],
+)
+def test_what_is_not_ours_is_no_markdown(message: str, line: str) -> None:
+    assert note(run(nodes={}), failure("model.shop.a", message)).splitlines()[1:] == [
+        f"- model.shop.a: {line}"
+    ]
+    said = note(run(nodes={}, message=message))
+    assert said == f"dbt-relay: 0 nodes; {line}"
+
+
+def test_a_name_that_is_markdown() -> None:
+    said = note(run(nodes={}), failure("model.shop.*x*\n# _<b>_", "no"))
+    assert said.splitlines()[1:] == [r"- model.shop.\*x\* # \_&lt;b>\_: no"]
+
+
+@pytest.mark.parametrize("special", ["*", "<", "\\", "&amp;", "_ ", "`a"])
+def test_a_cut_leaves_no_half_of_what_is_escaped(special: str) -> None:
+    for before in range(12):
+        failed = [failure(f"model.shop.n{n}", "x" * before + special * 200) for n in range(8)]
+        said = note(run(), *failed)
+        assert len(said) <= LIMIT
+        for line in said.splitlines()[1:-1]:
+            assert len(line) <= 200
+            kept = line.removesuffix(" \N{HORIZONTAL ELLIPSIS}")
+            assert kept != line
+            assert (len(kept) - len(kept.rstrip("\\"))) % 2 == 0, line
+            assert not re.search(r"&(?!lt;|amp;)", kept), line

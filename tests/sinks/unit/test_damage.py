@@ -178,16 +178,14 @@ def test_a_file_emptied_whose_log_is_there(scratch: Path, folder: Path) -> None:
     assert len(found.keys) == WAITING
 
 
-@pytest.mark.parametrize("what", ["text", "zeros", "folder", "sqlite", "header"])
-def test_no_journal_at_all(folder: Path, what: str) -> None:
+@pytest.mark.parametrize("what", ["text", "zeros", "folder", "header"])
+def test_no_journal_any_more(folder: Path, what: str) -> None:
+    """The claims beside it say that there was one. Without them see `test_folder`."""
     path = folder / "journal.db"
+    (folder / "claims").mkdir()
     if what == "folder":
         path.mkdir()
         (path / "mine").touch()
-    elif what == "sqlite":
-        db = sqlite3.connect(path)
-        db.execute("create table mine (id)")
-        db.close()
     else:
         path.write_bytes(
             {"text": b"dear diary\n" * 999, "zeros": bytes(2 * PAGE)}.get(what)
@@ -407,6 +405,7 @@ print(len(notes))
 
 def test_of_several_processes_that_find_the_damage_one_sets_it_aside(folder: Path) -> None:
     (folder / "journal.db").write_bytes(b"dear diary\n" * 999)
+    (folder / "claims").mkdir()
     finders = [start(FINDER, me, folder) for me in range(4)]
     for finder in finders:
         assert finder.stdout is not None

@@ -188,6 +188,7 @@ class TestPrune:
 
     def test_a_damaged_journal_goes_when_it_is_old_enough(self, tmp_path: Path) -> None:
         (tmp_path / "journal.db").write_bytes(b"dear diary\n" * 999)
+        (tmp_path / "claims").mkdir()
         notes: list[str] = []
         with Journal(tmp_path, notes.append) as journal:
             assert len(notes) == 1

@@ -1,0 +1,136 @@
+"""Addresses as people write them: of Airflow, which holds no login, and of a proxy, which may."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HIDDEN: Final = "*****"
+PROXY: Final = "DBT_RELAY_PROXY"
+
+_HOST: Final = r"[^\s/?#:@%\\\[\]]+|\[[0-9a-fA-F:.]+\]"
+_AIRFLOW: Final = re.compile(rf"(?i:https?)://(?:{_HOST})(:\d{{1,5}})?(/[^\s?#@]*)?")
+_PROXY: Final = re.compile(
+    rf"(?i:(https?))://(?:([^\s/?#]*)@)?({_HOST})(?::(\d{{1,5}}))?/?", re.ASCII
+)
+_LOGIN: Final = re.compile(r"(?:\s*[\w+.-]*:?[/\\]{2})?(.*)(?:@|%(?:25)*40)", re.DOTALL)
+"""What is before the last `@` of an address, however that is written."""
+
+
+def without_login(address: str) -> str:
+    """An address as it may be shown: no login and no query, however wrong it is."""
+    login = _LOGIN.match(address)
+    if login is None:
+        return re.split(r"[?#]", address)[0]
+    rest = re.split(r"[?#]", address[login.end() :])[0]
+    return f"{address[: login.start(1)]}{HIDDEN}@{rest}"
+
+
+def passwords(address: str) -> list[str]:
+    """What must not be seen of an address: its password, or its token, and both as they are sent"""
+    login = _LOGIN.match(address)
+    if login is None:
+        return []
+    _, colon, password = login[1].partition(":")
+    secret = password if colon else login[1]
+    return [secret, unquote(secret)]
+
+
+def base_url(address: str) -> str:
+    """Airflow's root from what people have at hand: the browser's address, or the API's.
+
+    Raises ValueError for what is no http(s) address, and for one with a login in it.
+    """
+    url = address.strip().rstrip("/")
+    url = re.sub(r"/(api(/v\d+)?|home)$", "", url).rstrip("/")
+    if _LOGIN.match(url):
+        raise ValueError(
+            "the address of Airflow must not hold a user name or password, as it is printed: set "
+            "DBT_RELAY_AIRFLOW_USERNAME and DBT_RELAY_AIRFLOW_PASSWORD"
+        )
+    if not _AIRFLOW.fullmatch(url):
+        raise ValueError(
+            f"{without_login(url)!r} is not an address of Airflow: it must look like "
+            "https://airflow.example.com, with no query"
+        )
+    return url
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy without its login, and the header that logs in."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    @classmethod
+    def of(cls, address: str, source: str = "--proxy") -> Proxy:
+        """Raises ValueError, which names the `source`, for what is no address of an HTTP proxy."""
+        found = _PROXY.fullmatch(address.strip())
+        if found is None or not 0 < int(found[4] or 1) < 65536:
+            kind = "a SOCKS proxy" if address.strip().lower().startswith("socks") else "no address"
+            raise ValueError(
+                f"the proxy {without_login(address)!r} in {source} cannot be used ({kind}): it "
+                "must look like http://proxy.example.com:3128 or http://user:password@proxy:3128, "
+                "with / ? # % in the password written as %2F %3F %23 %25"
+            )
+        scheme, login, host, port = found.groups()
+        url = f"{scheme.lower()}://{host}" + (f":{port}" if port else "")
+        if not login:
+            return cls(url)
+        user, _, password = login.partition(":")
+        pair = f"{unquote(user)}:{unquote(password)}".encode()
+        return cls(url, {"Proxy-Authorization": f"Basic {base64.b64encode(pair).decode()}"})
+
+
+def proxy_of(url: str, given: str | None, environ: Mapping[str, str]) -> str | None:
+    """The address of the proxy to Airflow, checked: the one that was given, else the environment's.
+
+    apache-airflow-client 3.3 reads the environment as well, but does not log in. Raises ValueError.
+    """
+    if given is not None:
+        Proxy.of(given, f"--proxy or {PROXY}")
+        return given
+    if _is_direct(url, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
+        return None
+    for name in (f"{urlsplit(url).scheme.lower()}_proxy", "all_proxy"):
+        for spelling in (name, name.upper()):
+            if address := environ.get(spelling):
+                Proxy.of(address, spelling)
+                return address
+    return None
+
+
+PROXIES: Final = tuple(
+    spelling
+    for name in ("http_proxy", "https_proxy", "all_proxy")
+    for spelling in (name, name.upper())
+)
+
+
+def _is_direct(url: str, no_proxy: str) -> bool:
+    """Whether NO_PROXY names the host, as the client understands it."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    places = host, parts.netloc.lower()
+    for entry in (word.strip().lower() for word in no_proxy.split(",")):
+        if entry == "*" or (entry and _is_in_network(host, entry)):
+            return True
+        domain = entry.lstrip(".")
+        if domain and any(p == domain or p.endswith(f".{domain}") for p in places):
+            return True
+    return False
+
+
+def _is_in_network(host: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
