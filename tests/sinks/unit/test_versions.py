@@ -122,7 +122,7 @@ with Journal(Path(sys.argv[1]), notes.append) as journal:
             try:
                 ready.wait()
                 store.connect(old / "journal.db").close()
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:
                 faults.append(error)
 
         threads = [threading.Thread(target=open_it) for _ in range(4)]
