@@ -67,7 +67,7 @@ def environment(
 
     Of the variables count dbt's own, and those that a file of the project names in `env_var('…')`.
     """
-    profiles = _profiles(prepared, cwd)
+    profiles = _profiles(prepared, cwd, Path(environ.get("HOME", "/")))
     files = [profiles, *(prepared.project_dir / name for name in _FILES), cwd / ".env"]
     texts = [_text(path) for path in files]
     named = set(_named_in(texts))
@@ -116,11 +116,10 @@ def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
             yield from sorted(p.name for p in place.parent.parent.glob(_PACKAGES))
 
 
-def _profiles(prepared: dbt.DbtCommand, cwd: Path) -> Path:
+def _profiles(prepared: dbt.DbtCommand, cwd: Path, home: Path) -> Path:
     """The profiles.yml that dbt will read."""
     if prepared.profiles_dir is not None:
         return prepared.profiles_dir / "profiles.yml"
-    home = Path(os.path.expanduser("~"))
     folders = (cwd, prepared.project_dir)
     found = (f / "profiles.yml" for f in folders if (f / "profiles.yml").is_file())
     return next(found, home / ".dbt" / "profiles.yml")

@@ -16,6 +16,7 @@ from .selection import (
     TYPES,
     CannotResumeError,
     by_name,
+    knows_code,
     selected,
     with_other_code,
 )
@@ -119,6 +120,8 @@ def resume(
         if r.unique_id in listed - runs
     )
     had = f"{len(done.keys() & listed)} nodes had succeeded"
+    if not knows_code(earlier.records) and any(n.checksum for n in nodes if n.unique_id in done):
+        had += " (whether their code has changed since is not known)"
     if again := task.again:
         had += (
             f", {len(again)} of them run again for their code, or that of a node before, is another"

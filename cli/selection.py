@@ -134,9 +134,11 @@ def with_other_code(
 ) -> tuple[set[str], set[str]]:
     """The nodes whose code is not what it was when they ran, and all that depend on these.
 
-    By dbt's checksums, which are of a node's own file. Where dbt has one now, and the record has
-    none, the code is in doubt.
+    By dbt's checksums, which are of a node's own file. A record that has none, beside others that
+    do, leaves the code in doubt. Where none has any (`knows_code`) nothing can be compared.
     """
+    if not knows_code(records):
+        return set(), set()
     changed = {
         n.unique_id
         for n in nodes
@@ -155,6 +157,11 @@ def with_other_code(
         below.update(new)
         waiting += new
     return changed, below - changed
+
+
+def knows_code(records: Mapping[str, NodeRecord]) -> bool:
+    """Whether dbt has told the checksums: in its log from 1.10 on, before that in its manifest."""
+    return any(r.checksum is not None for r in records.values())
 
 
 def by_name(
