@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from ..parser.values import is_object
 from .environment import differences
 from .selection import CannotResumeError
 
@@ -77,7 +78,7 @@ def environment_differs(mine: Mapping[str, str] | None, theirs: Mapping[str, str
     """What differs in what dbt runs in, or why that cannot be told; empty if nothing does."""
     if mine is None:
         return "that of this attempt cannot be told"
-    if theirs is None:
+    if not is_object(theirs):
         return "an older dbt-relay has not kept it"
     found = differences(mine, theirs)
     return f"{' and '.join(found)} changed" if found else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..parser import NodeRecord, RunRecord
 from ..parser.exits import Exit
-from ..parser.values import number
+from ..parser.values import number, text
 from ..sinks import Hold, Retry, history
 from . import dbt
 from .attempts import ElsewhereError, attempt_before, check_try, environment_differs
@@ -110,18 +110,20 @@ class _Tries:
         self._is_told = settings is None
 
     def told(self) -> list[Try] | None:
-        """The tries, None where Airflow is not there to be asked. CannotResumeError if it does not
-        answer: it may have made the DAG run anew."""
+        """The tries, None where Airflow is not there to be asked: then what is known here decides.
+        CannotResumeError if it refuses to tell, as of a mapped task without a map index."""
         if self._is_told or self._settings is None:
             return self._told
         # Takes Airflow's client: a second.
         from ..sinks.airflow.tries import Untold, read_tries  # noqa: PLC0415
 
         found = read_tries(self._settings)
-        if isinstance(found, (Retry, Hold)):
+        if isinstance(found, Hold):
             raise CannotResumeError(f"Airflow does not tell which try this is: {found.reason}")
+        if isinstance(found, Retry):
+            note(f"Airflow does not tell which try this is: {found.reason}")
         self._is_told = True
-        self._told = None if isinstance(found, Untold) else found
+        self._told = None if isinstance(found, (Untold, Retry)) else found
         return self._told
 
 
@@ -152,10 +154,10 @@ def _from_xcom(info: RunInfo, airflow: AirflowSettings, tries: _Tries) -> Earlie
         )
     told = tries.told()
     if told is not None:
-        check_try(attempt, run.started_at or "", told)
+        check_try(attempt, text(run.started_at) or "", told)
     if differs := environment_differs(info.environment, run.environment):
         raise CannotResumeError(f"attempt {attempt} ran in another environment: {differs}")
-    return _earlier(attempt, _of_run(run, own), tuple(shlex.split(run.command or "")), None)
+    return _earlier(attempt, _of_run(run, own), tuple(shlex.split(text(run.command) or "")), None)
 
 
 def _of_run(run: RunRecord, records: Sequence[Record]) -> list[Record]:
