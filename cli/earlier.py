@@ -110,20 +110,18 @@ class _Tries:
         self._is_told = settings is None
 
     def told(self) -> list[Try] | None:
-        """The tries, None where Airflow is not there to be asked: then what is known here decides.
-        CannotResumeError if it refuses to tell, as of a mapped task without a map index."""
+        """The tries, None where there is no Airflow to be asked: then what is known here decides.
+        CannotResumeError if it does not answer, or not to this: the task may be mapped, say."""
         if self._is_told or self._settings is None:
             return self._told
         # Takes Airflow's client: a second.
         from ..sinks.airflow.tries import Untold, read_tries  # noqa: PLC0415
 
         found = read_tries(self._settings)
-        if isinstance(found, Hold):
+        if isinstance(found, (Retry, Hold)):
             raise CannotResumeError(f"Airflow does not tell which try this is: {found.reason}")
-        if isinstance(found, Retry):
-            note(f"Airflow does not tell which try this is: {found.reason}")
         self._is_told = True
-        self._told = None if isinstance(found, (Untold, Retry)) else found
+        self._told = None if isinstance(found, Untold) else found
         return self._told
 
 

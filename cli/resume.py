@@ -110,7 +110,8 @@ def resume(
             way, why = " with dbt retry", ""
         except CannotResumeError as reason:
             chosen, runs = by_name(parts, nodes, task.left)
-            way, why = "", f", and the other {len(runs)} are selected by name, because {reason}"
+            others = f"{len(runs)}" if task.again else f"the other {len(runs)}"
+            way, why = "", f", and {others} are selected by name, because {reason}"
     except CannotResumeError as reason:
         return Resumption(given, (), f"everything runs again: {reason}")
     listed = {n.unique_id for n in nodes}
@@ -119,14 +120,22 @@ def resume(
         for r in done.values()
         if r.unique_id in listed - runs
     )
-    had = f"{len(done.keys() & listed)} nodes had succeeded"
-    if not knows_code(earlier.records) and any(n.checksum for n in nodes if n.unique_id in done):
-        had += " (whether their code has changed since is not known)"
+    return Resumption(
+        chosen, carried, f"resuming attempt {earlier.attempt}{way}: {_had(task)}{why}"
+    )
+
+
+def _had(task: _Task) -> str:
+    """What had succeeded, in words."""
+    listed = {n.unique_id for n in task.nodes if n.unique_id in task.done}
+    words = f"{len(listed)} nodes had succeeded"
     if again := task.again:
-        had += (
-            f", {len(again)} of them run again for their code, or that of a node before, is another"
-        )
-    return Resumption(chosen, carried, f"resuming attempt {earlier.attempt}{way}: {had}{why}")
+        words += f", of which {len(again)} run again, as their code or code before them has changed"
+    elif not knows_code(task.earlier.records) and any(
+        n.checksum for n in task.nodes if n.unique_id in listed
+    ):
+        words += " (whether their code has changed since is not known)"
+    return words
 
 
 def _done(command: Sequence[str], earlier: Earlier) -> dict[str, NodeRecord]:

@@ -63,22 +63,25 @@ def read_tries(
     try:
         return _tries(reader.get(ask).get("task_instances"))
     except NoAnswerError as error:
-        if not answers or answers[-1].status != 404:
-            return error.verdict
-        if answers[-1].detail in ("", "Not Found"):
+        is_absent = bool(answers) and answers[-1].status == 404
+        if is_absent and answers[-1].detail in ("", "Not Found"):
             return Untold()
-        return _why(reader, settings, error.verdict)
+        if is_absent or isinstance(error.verdict, Retry):
+            return _why(reader, settings, error.verdict)
+        return error.verdict
     finally:
         reader.session.close()
 
 
-def _why(reader: Reader, to: AirflowSettings, verdict: Retry | Hold) -> Retry | Hold:
-    """Why Airflow knows no such task instance: its answer on the task says if that is mapped."""
+def _why(reader: Reader, to: AirflowSettings, verdict: Retry | Hold) -> Untold | Retry | Hold:
+    """Why there is no list: by Airflow's answer on the task, which says if that is mapped."""
     answer = reader.session.ask(lambda client, token: client.task_instance(to.task_id, token))
     meaning = read_content(answer, to) if isinstance(answer, Answer) else answer
     match meaning:
         case Retry() | Hold():
             return meaning
+        case Content() if isinstance(verdict, Retry):
+            return Untold()
         case Content() | Missing():
             return verdict
 

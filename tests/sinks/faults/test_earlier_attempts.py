@@ -94,7 +94,7 @@ class TestTries:
     def test_trouble(self, server: FakeAirflow) -> None:
         server.read_faults.extend([fake.BAD_GATEWAY] * 2)
         assert isinstance(read_tries(settings(server), lambda _: None), list)
-        server.read_faults.extend([fake.BAD_GATEWAY] * 3)
+        server.read_faults.extend([fake.BAD_GATEWAY] * 4)
         assert isinstance(read_tries(settings(server), lambda _: None), Retry)
         verdict = read_tries(settings(server, login=Login(token="wrong")), pytest.fail)
         assert isinstance(verdict, Hold)
@@ -214,15 +214,18 @@ class TestJournal:
             with pytest.raises(CannotResumeError, match="may have run elsewhere"):
                 earlier(journal, info(server, 3), None, settings(server))
 
-    def test_an_airflow_that_does_not_answer_decides_nothing(
-        self, server: FakeAirflow, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+    def test_an_airflow_that_does_not_answer_leaves_a_doubt(
+        self, server: FakeAirflow, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("time.sleep", lambda _: None)
         with Journal(None) as journal:
             journal.begin(info(server, 2)).put(node("a"), 0)
-            server.read_faults.extend([fake.BAD_GATEWAY] * 3)
-            assert earlier(journal, info(server, 3), None, settings(server)) is not None
-        assert "502" in capsys.readouterr().err
+            server.read_faults.extend([fake.BAD_GATEWAY] * 4)
+            with pytest.raises(CannotResumeError, match="502"):
+                earlier(journal, info(server, 3), None, settings(server))
+            server.read_faults.extend([fake.RESET] * 3)
+            found = earlier(journal, info(server, 3), None, settings(server))
+            assert found is not None, "it answers, only not to this"
 
     def test_one_that_refuses_to_tell(self, server: FakeAirflow) -> None:
         wrong = settings(server, login=Login(token="wrong"))
