@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import airflow_faults as fake
@@ -217,7 +218,8 @@ class TestJournal:
     def test_an_airflow_that_does_not_answer_leaves_a_doubt(
         self, server: FakeAirflow, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("time.sleep", lambda _: None)
+        impatient = partial(read_tries, pause=lambda _: None)
+        monkeypatch.setattr("dbt_relay.sinks.airflow.tries.read_tries", impatient)
         with Journal(None) as journal:
             journal.begin(info(server, 2)).put(node("a"), 0)
             server.read_faults.extend([fake.BAD_GATEWAY] * 4)
