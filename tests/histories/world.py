@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .project import Node, Warehouse
 
 URL = "http://airflow"
+UNASKED = ("no address", "no credentials")
 SETTINGS = AirflowSettings(URL, "shop", "run", "dbt", Login(token="x"), xcom_task_id="results")
 
 
@@ -63,8 +64,8 @@ class Tally:
 @dataclass
 class World:
     """`answers` is what Airflow does when it is asked: `tries`, `silence`, or nothing because there
-    is no address of it. Without one, all attempts are on one host and leave a run in its journal:
-    who is elsewhere cannot be known there.
+    is no address of it, or no credentials. Then a DAG run that is made anew shows by its attempts
+    alone: all of them are on one host, and leave a run in its journal.
     """
 
     rng: random.Random
@@ -78,13 +79,13 @@ class World:
         rng = self.rng
         self.project = Project.any(rng)
         self.answers = rng.choice(
-            ["tries", "tries", "tries", "no address", "no address", "silence"]
+            ["tries", "tries", "tries", "no address", "no credentials", "silence"]
         )
-        is_alone = self.answers == "no address"
+        self.is_made_anew = self.answers not in UNASKED or rng.random() < 0.5
+        is_alone = self.is_alone = self.answers in UNASKED and self.is_made_anew
         self.hosts = 1 if is_alone else rng.choice([1, 1, 2])
         self.keeps_journal = is_alone or rng.random() < 0.7
-        self.has_xcom = not is_alone and rng.random() < 0.6
-        self.is_shared = rng.random() < 0.3
+        self.has_xcom = self.answers not in UNASKED and rng.random() < 0.6
         self.command = ("dbt", "build", "--select", "tag:daily")
         if rng.random() < 0.2:
             self.command += ("--fail-fast",)
@@ -104,7 +105,7 @@ class World:
             if attempt > 1 and self.rng.random() < 0.45:
                 self.project.edit(self.rng)
             self._attempt(attempt, target)
-            if self.rng.random() < 0.18:
+            if self.is_made_anew and self.rng.random() < 0.18:
                 self.dag_run = DagRun()
                 self.story.append("the DAG run is deleted and made anew")
             self.now += timedelta(seconds=self.rng.randint(20, 600))
@@ -113,7 +114,7 @@ class World:
         began = self.now
         code: int | None = None
         # A worker that dies before the relay starts leaves no trace but Airflow's.
-        if self.answers == "no address" or self.rng.random() < 0.95:
+        if self.is_alone or self.rng.random() < 0.95:
             code = self._relay(attempt, target)
         else:
             self.story.append(f"attempt {attempt} never starts")
@@ -171,7 +172,7 @@ class World:
             journal,
             info,
             airflow=SETTINGS if self.has_xcom else None,
-            asked=None if self.answers == "no address" else SETTINGS,
+            asked=None if self.answers in UNASKED else SETTINGS,
             signals=self._listing(call),
         )
         self._count(info, resumption)
