@@ -83,7 +83,7 @@ class World:
         )
         self.is_made_anew = self.answers not in UNASKED or rng.random() < 0.5
         is_alone = self.is_alone = self.answers in UNASKED and self.is_made_anew
-        self.hosts = 1 if is_alone else rng.choice([1, 1, 2])
+        self.hosts = 1 if is_alone else rng.choice([1, 2])
         self.keeps_journal = is_alone or rng.random() < 0.7
         self.has_xcom = self.answers not in UNASKED and rng.random() < 0.6
         self.command = ("dbt", "build", "--select", "tag:daily")
@@ -240,11 +240,14 @@ class World:
             kinds["before it was made anew"] = {
                 "started_at": (self.now - timedelta(days=9)).isoformat()
             }
-        attempt = max(1, (info.attempt or 1) - self.rng.randint(0, 1))
+        attempt, began_at = info.attempt or 1, info.started_at
+        if self.dag_run.tries and self.rng.random() < 0.6:
+            attempt, began_at = attempt - 1, self.dag_run.tries[-1].began_at.isoformat()
         for kind, other in kinds.items():
-            if self.rng.random() < 0.06:
+            if self.rng.random() < 0.08:
                 self.story.append(f"  {kind}: an attempt {attempt}")
-                run = journal.begin(replace(info, attempt=attempt, **other))
+                known = replace(info, attempt=attempt, started_at=began_at)
+                run = journal.begin(replace(known, **other))
                 for record in self._all_well(attempt, kind):
                     run.put(record, 0.0)
                 run.close()
