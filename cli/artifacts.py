@@ -6,7 +6,7 @@ import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..parser.results import Lineage, RunResults, read_lineage, read_run_results
+from ..parser.results import Lineage, RunResults, read_checksums, read_lineage, read_run_results
 
 if TYPE_CHECKING:
     from ..parser.invocation import Invocation
@@ -31,6 +31,34 @@ def lineage(invocation: Invocation, target_dir: Path) -> Lineage | None:
     except (OSError, ValueError):
         return None
     return found if found is not None and found.invocation_id == invocation.id else None
+
+
+def checksums(invocation: Invocation, target_dir: Path) -> dict[str, str]:
+    """The checksum of each node's code, empty if the manifest is absent or of another invocation.
+
+    For dbt up to 1.9, whose log does not have them.
+    """
+    return checksums_in(_path(invocation, target_dir, "manifest.json"), invocation.id)
+
+
+def checksums_in(manifest: Path, invocation_id: str) -> dict[str, str]:
+    """The same of a manifest of dbt 1.x that lies there."""
+    try:
+        with (
+            manifest.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+        ):
+            return read_checksums(text, invocation_id)
+    except (OSError, ValueError):
+        return {}
+
+
+def folder(invocation: Invocation) -> Path | None:
+    """Where dbt says that its artifacts are, None as long as it has not said it."""
+    for name in ("run_results.json", "manifest.json"):
+        if written := invocation.artifacts.get(name):
+            return Path(written).parent
+    return None
 
 
 def _path(invocation: Invocation, target_dir: Path, name: str) -> Path:

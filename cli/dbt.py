@@ -57,6 +57,7 @@ class DbtCommand:
     removed: tuple[str, ...]
     project_dir: Path
     target_dir: Path
+    profiles_dir: Path | None
     is_wrapped: bool
 
 
@@ -98,6 +99,7 @@ def prepare(
             if name in flags and option not in given:
                 injected += [option, flags[name]]
         argv[1:1] = injected
+    profiles_dir = settings.value("profiles_dir")
     return DbtCommand(
         argv=tuple(argv),
         env=env,
@@ -108,6 +110,7 @@ def prepare(
         removed=tuple(removed),
         project_dir=project_dir,
         target_dir=project_dir / (settings.value("target_path") or "target"),
+        profiles_dir=cwd / profiles_dir if profiles_dir else None,
         is_wrapped=at != 0,
     )
 

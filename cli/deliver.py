@@ -17,7 +17,7 @@ from . import exit_codes, report
 from .destination import ConfigurationError, reopen
 from .ending import now
 from .options import CREDENTIALS, connection_options, option
-from .state import no_run, note, open_journal
+from .state import journal_to_read, no_run, note
 
 if TYPE_CHECKING:
     from ..sinks import Journal, JournalRun
@@ -54,7 +54,7 @@ def deliver(run: int | None, everything: bool, force: bool, **options: Any) -> i
     source = click.get_current_context().get_parameter_source("airflow_url")
     if source is not ParameterSource.COMMANDLINE:
         options["airflow_url"] = None  # a record belongs to the Airflow that it was meant for
-    with open_journal(options, os.environ) as journal:
+    with journal_to_read(options, os.environ) as journal:
         try:
             runs = [history.past_run(journal, run)] if run is not None else history.runs(journal)
         except LookupError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,10 @@ class Destination:
     task_instance: dict[str, Any] = field(default_factory=dict[str, Any])
     lasting_airflow: AirflowSettings | None = None
     """Where records outlive a retry of the task that runs dbt."""
+    asked_airflow: AirflowSettings | None = None
+    """The Airflow that can be asked for the tries of this task, be it a sink or not."""
+    airflow_url: str | None = None
+    renews: bool = False
     noted: AirflowSink | None = None
     """Where the task gets a note at the end."""
     is_watched: bool = False
@@ -66,8 +71,10 @@ class Destination:
             workers=options["workers"],
             flush_timeout=options["flush_timeout"],
             is_strict=options["strict_delivery"],
+            renews=bool(options.get("renew")),
         )
         login = _login(environ)
+        chosen.asked_airflow, chosen.airflow_url = _asked(options, login, environ)
         missing = _missing(options, login)
         sinks: tuple[str, ...] = options["sinks"]
         if not sinks and chosen.in_airflow:
@@ -100,7 +107,12 @@ class Destination:
         return chosen
 
     def run_info(
-        self, command: Sequence[str], started_at: str, target_dir: Path | None = None
+        self,
+        command: Sequence[str],
+        started_at: str,
+        target_dir: Path | None = None,
+        project_dir: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> RunInfo:
         """What the journal is to know of a run that goes here."""
         return RunInfo(
@@ -109,6 +121,10 @@ class Destination:
             cwd=_cwd(),
             target_dir=str(target_dir) if target_dir else None,
             attempt=self.attempt,
+            airflow_url=self.airflow_url,
+            project_dir=os.path.realpath(project_dir) if project_dir else None,
+            environment=environment,
+            renews=self.renews,
             sinks={sink.name: sink.address for sink in self.sinks},
             **self.task_instance,
         )
@@ -116,6 +132,22 @@ class Destination:
     def open(self, run: JournalRun) -> Delivery:
         """The delivery, with its threads running: not before the child has been forked."""
         return Delivery(run, self.sinks, workers=self.workers)
+
+
+def _asked(
+    options: Mapping[str, Any], login: Login, environ: Mapping[str, str]
+) -> tuple[AirflowSettings | None, str | None]:
+    """The Airflow that is configured, if it can be asked, and its address in any case.
+
+    Settings that cannot work are no error here: the sink airflow says what is wrong with them.
+    """
+    try:
+        url = base_url(options["airflow_url"]) if options["airflow_url"] else None
+        if url is None or _missing(options, login):
+            return None, url
+        return _airflow(options, login, environ), url
+    except (ValueError, ConfigurationError):
+        return None, None
 
 
 def names_task(options: Mapping[str, Any], environ: Mapping[str, str]) -> bool:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from ..parser import NodeRecord, RunRecord
 from ..parser.exits import Exit
-from ..sinks import history
+from ..parser.values import number, text
+from ..sinks import Hold, Retry, history
 from . import dbt
+from .attempts import ElsewhereError, attempt_before, check_try, environment_differs
 from .child import CannotStartError, Child
 from .credentials import print_fault
 from .resume import Earlier, Resumption, resume
-from .selection import Listing
+from .selection import CannotResumeError, Listing
 from .state import note
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ..parser import Record
     from ..sinks import Journal, RunInfo
     from ..sinks.airflow import AirflowSettings
+    from ..sinks.airflow.tries import Try
     from .signals import Signals
 
 
@@ -42,9 +45,11 @@ def resumption_of(
     *,
     airflow: AirflowSettings | None,
     signals: Signals,
+    asked: AirflowSettings | None = None,
 ) -> Resumption:
     """How a run goes on after the attempts before it.
 
+    `airflow` has the records where there is no journal of them, `asked` knows the tries. Raises
     StoppedError if the relay is told to stop while it finds out.
     """
     if info.attempt is None:
@@ -54,13 +59,15 @@ def resumption_of(
     try:
         return resume(
             command,
-            _told(earlier(journal, info, airflow), command, info),
+            _told(earlier(journal, info, airflow, asked), command, info),
             attempt=info.attempt,
             target_dir=Path(info.target_dir or "target"),
             list_nodes=lambda argv: listing(argv, os.environ, signals),
         )
     except StoppedError:
         raise
+    except CannotResumeError as reason:
+        return Resumption(command, (), f"everything runs: {reason}")
     except Exception:  # dbt must run for all that
         print_fault()
         why = "everything runs: the above is a fault of dbt-relay, please report it"
@@ -74,27 +81,98 @@ def _told(found: Earlier | None, command: tuple[str, ...], info: RunInfo) -> Ear
     return found
 
 
-def earlier(journal: Journal, info: RunInfo, airflow: AirflowSettings | None) -> Earlier | None:
-    """The latest earlier attempt of a task instance, None if nothing is known of one.
+def earlier(
+    journal: Journal,
+    info: RunInfo,
+    airflow: AirflowSettings | None,
+    asked: AirflowSettings | None = None,
+) -> Earlier | None:
+    """The attempt before this one of a task instance, None if nothing is known of one.
 
     In a new pod, with no journal of it, the XComs of another task than the one that Airflow has
-    just cleared still have its records; `airflow` says where, if there is such a task.
+    just cleared still have its records; `airflow` says where, if there is such a task. Raises
+    CannotResumeError where what is known is not beyond doubt.
     """
-    past = history.earlier_attempt(journal, info)
-    if past is not None:
-        records = [*history.records(journal, past.id).values()]
-        return _earlier(records, past.info.command, past.info.target_dir)
-    if airflow is None:
-        return None
-    # Takes Airflow's client: a second, and only where there is nothing nearer.
-    from ..sinks.airflow.reader import read_records  # noqa: PLC0415
+    known = history.attempts(journal, info)
+    tries = _Tries(asked or airflow)
+    doubt: CannotResumeError | None = None
+    if any((run.attempt or 0) < (info.attempt or 0) for _, run in known):
+        try:
+            past = attempt_before(info, known, tries.told())
+            if past is not None:
+                return _from_journal(journal, *past)
+        except ElsewhereError as error:
+            doubt = error
+    found = None if airflow is None else _from_xcom(info, airflow, tries)
+    if found is None and doubt is not None:
+        raise doubt
+    return found
+
+
+class _Tries:
+    """What Airflow says of the tries of this task; asked once, and only if that matters."""
+
+    def __init__(self, settings: AirflowSettings | None) -> None:
+        self._settings = settings
+        self._told: list[Try] | None = None
+        self._is_told = settings is None
+
+    def told(self) -> list[Try] | None:
+        """The tries, None where there is no Airflow to be asked: then what is known here decides.
+        CannotResumeError if it does not answer, or not to this: the task may be mapped, say."""
+        if self._is_told or self._settings is None:
+            return self._told
+        # Takes Airflow's client: a second.
+        from ..sinks.airflow.tries import Untold, read_tries  # noqa: PLC0415
+
+        found = read_tries(self._settings)
+        if isinstance(found, (Retry, Hold)):
+            raise CannotResumeError(f"Airflow does not tell which try this is: {found.reason}")
+        self._is_told = True
+        self._told = None if isinstance(found, Untold) else found
+        return self._told
+
+
+def _from_journal(journal: Journal, run_number: int, run: RunInfo) -> Earlier:
+    records = [*history.records(journal, run_number).values()]
+    return _earlier(run.attempt or 0, records, run.command, run.target_dir)
+
+
+def _from_xcom(info: RunInfo, airflow: AirflowSettings, tries: _Tries) -> Earlier | None:
+    """The attempt before this one, as its records in XCom have it."""
+    from ..sinks.airflow.reader import read_records  # noqa: PLC0415 - takes Airflow's client
 
     found = read_records(airflow)
     if not isinstance(found, dict):
         note(f"the records of an earlier attempt cannot be read: {found.reason}")
         return None
-    older = [r for r in found.values() if r.attempt and r.attempt < (info.attempt or 0)]
-    return _earlier(older, None, None)
+    attempt = (info.attempt or 0) - 1
+    older = [r for r in found.values() if (number(r.attempt) or attempt + 1) <= attempt]
+    if not older:
+        return None
+    own = [r for r in older if r.attempt == attempt]
+    run = next((r for r in own if isinstance(r, RunRecord)), None)
+    if run is None:
+        newest = max(r.attempt or 0 for r in older)
+        raise CannotResumeError(
+            f"XCom has no record of the run of attempt {attempt}: what it has is of attempt "
+            f"{newest}, or of nodes that were run again"
+        )
+    told = tries.told()
+    if told is not None:
+        check_try(attempt, text(run.started_at) or "", told)
+    if differs := environment_differs(info.environment, run.environment):
+        raise CannotResumeError(f"attempt {attempt} ran in another environment: {differs}")
+    return _earlier(attempt, _of_run(run, own), tuple(shlex.split(text(run.command) or "")), None)
+
+
+def _of_run(run: RunRecord, records: Sequence[Record]) -> list[Record]:
+    """The run's record, and those of its nodes. Others were run again, for a task that waited."""
+    nodes = [r for r in records if isinstance(r, NodeRecord)]
+    own = {r.invocation_id for r in nodes if r.resumed_from is None}
+    if run.invocation_id is not None or len(own) > 1:
+        own = {run.invocation_id}
+    return [run, *(r for r in nodes if r.resumed_from is not None or r.invocation_id in own)]
 
 
 def listing(argv: tuple[str, ...], environ: Mapping[str, str], signals: Signals) -> Listing:
@@ -130,17 +208,15 @@ def _quiet(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _earlier(
-    records: Sequence[Record], command: tuple[str, ...] | None, target_dir: str | None
-) -> Earlier | None:
+    attempt: int, records: Sequence[Record], command: tuple[str, ...], target_dir: str | None
+) -> Earlier:
     nodes = {r.key: r for r in records if isinstance(r, NodeRecord)}
     run = next((r for r in records if isinstance(r, RunRecord)), None)
     if not nodes:
-        return None
-    if command is None:
-        command = tuple(shlex.split(run.command or "")) if run is not None else ()
+        raise CannotResumeError(f"nothing had run in attempt {attempt}")
     has_ended = run is not None and run.state == "finished"
     return Earlier(
-        attempt=max(r.attempt or 0 for r in nodes.values()),
+        attempt=attempt,
         command=command,
         exit_code=run.exit_code if run is not None and has_ended else None,
         invocation_ids=_invocations(nodes),

@@ -26,6 +26,9 @@ NO_MANIFEST: Final = (
     "Cosmos that watch tests go by the state of this task"
 )
 
+_WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
+"""Versions of dbt whose log lacks `node_info.node_checksum`."""
+
 
 class Relay:
     """Feeds one run. `publish` takes each record and must not block; `target_dir` is where dbt
@@ -54,11 +57,18 @@ class Relay:
         self._traced: set[str] = set()
         self._with_tests = with_tests
         self._tested: dict[str, dict[str, dict[str, int]]] = {}
+        self._checksums: dict[str, dict[str, str]] = {}
 
     @property
     def malformed(self) -> int:
         """Events of the log that could not be read."""
         return self._reader.malformed
+
+    @property
+    def artifacts_dir(self) -> Path | None:
+        """Where dbt's latest invocation writes its artifacts, once it has said so."""
+        last = self.run.invocations[-1:]
+        return artifacts.folder(last[0]) if last else None
 
     def feed(self, chunk: bytes) -> None:
         self._take(self._reader.feed(chunk))
@@ -102,14 +112,30 @@ class Relay:
 
     def _send(self, records: list[NodeRecord]) -> None:
         for record in records:
-            self._publish(self._testing(record) if self._with_tests else record)
+            known = self._with_checksum(record)
+            self._publish(self._testing(known) if self._with_tests else known)
+
+    def _with_checksum(self, record: NodeRecord) -> NodeRecord:
+        """The record, with the checksum of its code where only dbt's manifest has it."""
+        version = record.dbt_version or ""
+        if record.checksum is not None or not version.startswith(_WITHOUT_CHECKSUMS):
+            return record
+        invocation = self._invocation_of(record)
+        if invocation is None:
+            return record
+        if invocation.id not in self._checksums:
+            self._checksums[invocation.id] = artifacts.checksums(invocation, self._target_dir)
+        return replace(record, checksum=self._checksums[invocation.id].get(record.unique_id))
+
+    def _invocation_of(self, record: NodeRecord) -> Invocation | None:
+        return next((i for i in self.run.invocations if i.id == record.invocation_id), None)
 
     def _testing(self, record: NodeRecord) -> NodeRecord:
         """The record, of a test with the nodes that it tests. dbt's log does not name them, its
         manifest does, which is written before any node starts."""
         if not record.unique_id.startswith("test."):
             return record
-        invocation = next((i for i in self.run.invocations if i.id == record.invocation_id), None)
+        invocation = self._invocation_of(record)
         if invocation is None:
             return record
         if invocation.id not in self._tested:

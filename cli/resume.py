@@ -8,14 +8,27 @@ from typing import TYPE_CHECKING, Final
 
 from ..parser import read_run_results
 from .arguments import DbtArguments, Option
-from .selection import EVERY_TIME, OF_ALL, PLACE, STATE, TYPES, CannotResumeError, what_is_left
+from .artifacts import checksums_in
+from .selection import (
+    EVERY_TIME,
+    OF_ALL,
+    PLACE,
+    STATE,
+    TYPES,
+    CannotResumeError,
+    by_name,
+    knows_code,
+    selected,
+    with_other_code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from ..parser import NodeRecord, RunResults
-    from .selection import List
+    from .selection import List, Listed
 
 _OF_RETRY: Final = PLACE | {"--threads"}
 _RETRYABLE: Final = ("error", "fail", "skipped", "runtime error", "partial success")
@@ -43,6 +56,29 @@ class Resumption:
     note: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What there is to do, and what is known of it: `nodes` are those that the command selects now,
+    `changed` those with other code by now, and `below` what depends on these."""
+
+    parts: DbtArguments
+    earlier: Earlier
+    done: Mapping[str, NodeRecord]
+    nodes: Sequence[Listed]
+    changed: AbstractSet[str]
+    below: AbstractSet[str]
+
+    @property
+    def again(self) -> set[str]:
+        """What had succeeded, and runs again."""
+        return self.done.keys() & (self.changed | self.below)
+
+    @property
+    def left(self) -> set[str]:
+        built = {n.unique_id for n in self.nodes if not n.is_ephemeral}
+        return built - (self.done.keys() - self.again)
+
+
 def resume(
     command: Sequence[str],
     earlier: Earlier | None,
@@ -53,46 +89,79 @@ def resume(
 ) -> Resumption:
     """How to go on after an earlier attempt. `list_nodes` runs a `dbt ls` command.
 
-    Done is what `dbt retry` would leave alone; hooks run every time.
+    Done is a node that is known to have succeeded, with the code that it has now and so with all
+    before it; what is in doubt runs. Hooks run every time.
 
-    With `dbt retry` where dbt itself knows how it ended; else with the nodes selected by name that
-    the records do not show as done; else everything again.
+    With `dbt retry` where that would run all that is left of what the command selects now, and
+    nothing else; else with the nodes that are left by name; else everything again.
     """
     given = tuple(command)
     if earlier is None:
         return Resumption(given, (), "everything runs: nothing is known of an earlier attempt")
+    done = _done(given, earlier)
+    try:
+        parts = _parts(given, earlier, done)
+        nodes = selected(parts, earlier.records, done, list_nodes)
+        task = _Task(
+            parts,
+            earlier,
+            done,
+            nodes,
+            *with_other_code(nodes, earlier.records, _compiled(earlier)),
+        )
+        if not task.left:
+            raise CannotResumeError("every node had succeeded: what failed came after them")
+        if len(task.left) == len(nodes):
+            raise CannotResumeError("no node that is selected now had succeeded with its code")
+        try:
+            chosen, runs = _retry(task, target_dir), task.left
+            way, why = " with dbt retry", ""
+        except CannotResumeError as reason:
+            chosen, runs = by_name(parts, nodes, task.left)
+            others = f"{len(runs)}" if task.again else f"the other {len(runs)}"
+            way, why = "", f", and {others} are selected by name, because {reason}"
+    except CannotResumeError as reason:
+        return Resumption(given, (), f"everything runs again: {reason}")
+    listed = {n.unique_id for n in nodes}
+    carried = tuple(
+        replace(r, attempt=attempt, resumed_from=r.resumed_from or r.attempt or earlier.attempt)
+        for r in done.values()
+        if r.unique_id in listed - runs
+    )
+    return Resumption(
+        chosen, carried, f"resuming attempt {earlier.attempt}{way}: {_had(task)}{why}"
+    )
+
+
+def _compiled(earlier: Earlier) -> dict[str, str]:
+    """The checksums of the code that the attempt compiled, as long as its manifest is there."""
+    if earlier.target_dir is None or not earlier.invocation_ids:
+        return {}
+    return checksums_in(earlier.target_dir / "manifest.json", earlier.invocation_ids[-1])
+
+
+def _had(task: _Task) -> str:
+    """What had succeeded, in words."""
+    listed = {n.unique_id for n in task.nodes if n.unique_id in task.done}
+    words = f"{len(listed)} nodes had succeeded"
+    if again := task.again:
+        words += f", of which {len(again)} run again, as their code or code before them has changed"
+    elif not knows_code(task.earlier.records) and any(
+        n.checksum for n in task.nodes if n.unique_id in listed
+    ):
+        words += " (whether their code has changed since is not known)"
+    return words
+
+
+def _done(command: Sequence[str], earlier: Earlier) -> dict[str, NodeRecord]:
+    """The nodes that are known to have succeeded."""
     # Under --warn-error a warning is what made dbt fail.
-    good = ("success",) if "--warn-error" in given else ("success", "warning")
-    done = {
+    good = ("success",) if "--warn-error" in command else ("success", "warning")
+    return {
         u: r
         for u, r in earlier.records.items()
         if r.outcome in good and r.has_succeeded and not u.startswith(EVERY_TIME)
     }
-    try:
-        parts = _parts(given, earlier, done)
-    except CannotResumeError as reason:
-        return Resumption(given, (), f"everything runs again: {reason}")
-    carried = tuple(
-        replace(r, attempt=attempt, resumed_from=r.resumed_from or r.attempt or earlier.attempt)
-        for r in done.values()
-    )
-    of = f"resuming attempt {earlier.attempt}"
-    had = f"{len(done)} nodes had succeeded"
-    try:
-        return Resumption(
-            _retry(parts, earlier, done, target_dir), carried, f"{of} with dbt retry: {had}"
-        )
-    except CannotResumeError as reason:
-        why = str(reason)
-    try:
-        chosen, left = what_is_left(parts, earlier.records, done, list_nodes)
-    except CannotResumeError as reason:
-        return Resumption(given, (), f"everything runs again: {why}, and {reason}")
-    return Resumption(
-        chosen,
-        tuple(r for r in carried if r.unique_id not in left),
-        f"{of}: {had}, and the other {len(left)} are selected by name, because {why}",
-    )
 
 
 def _parts(
@@ -118,10 +187,9 @@ def _parts(
     return parts
 
 
-def _retry(
-    parts: DbtArguments, earlier: Earlier, done: Mapping[str, NodeRecord], target_dir: Path
-) -> tuple[str, ...]:
+def _retry(task: _Task, target_dir: Path) -> tuple[str, ...]:
     """The `dbt retry`, if dbt's own account of the earlier attempt is there and right."""
+    parts, earlier, done = task.parts, task.earlier, task.done
     if earlier.exit_code not in (0, 1):
         how = "was killed" if earlier.exit_code is None else f"ended with {earlier.exit_code}"
         raise CannotResumeError(f"dbt {how} and left no whole run_results.json")
@@ -135,6 +203,7 @@ def _retry(
         raise CannotResumeError(f"the run_results.json of attempt {earlier.attempt} is gone")
     retryable = (*_RETRYABLE, "warn") if parts.has({"--warn-error"}) else _RETRYABLE
     _check(results, earlier, done, retryable)
+    _check_left(results, retryable, task)
     kept = [o for o in parts.options if o.name in _OF_RETRY | OF_ALL]
     # Where the earlier attempt had another folder than this one will have.
     if folder != target_dir:
@@ -165,3 +234,20 @@ def _check(
             continue
         if result is None or (result.get("status") in retryable) == (unique_id in done):
             raise CannotResumeError(f"run_results.json and dbt's log do not agree on {unique_id}")
+
+
+def _check_left(results: RunResults, retryable: Collection[str], task: _Task) -> None:
+    """Whether `dbt retry` would run what is left: it takes its nodes from the file alone."""
+    ephemeral = {n.unique_id for n in task.nodes if n.is_ephemeral}
+    statuses = {
+        u: r.get("status")
+        for u, r in results.results.items()
+        if not u.startswith(EVERY_TIME) and r.get("status") in retryable
+    }
+    if other := sorted((task.left ^ statuses.keys()) - ephemeral):
+        does = "not run" if other[0] in task.left else "also run"
+        raise CannotResumeError(f"dbt retry would {does} {other[0]}")
+    # Of a microbatch model it runs the batches that had failed.
+    halves = {u for u, status in statuses.items() if status == "partial success"}
+    if other := sorted(halves & task.changed):
+        raise CannotResumeError(f"dbt retry would run a part of {other[0]}, whose code is another")

@@ -20,6 +20,7 @@ from .credentials import MaskedErrors, secrets_in
 from .destination import Destination
 from .earlier import StoppedError, resumption_of
 from .ending import announce, end, now
+from .environment import environment
 from .options import CREDENTIALS, delivery_options, option
 from .relay import Relay
 from .renew import renewing
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..parser.records import NodeRecord
+    from ..sinks import JournalRun
 
 HELP: Final = """Run COMMAND, which is dbt or ends in dbt, and publish one record per node.
 
@@ -104,18 +106,31 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
     ):
         prepared = _prepare(command)
         shown = secrets.mask_command(command)
+        surroundings = _environment(command, prepared, destination)
         started = RunRecord(
             state="running",
             command=shlex.join(shown),
             started_at=now(),
             attempt=destination.attempt,
+            environment=surroundings,
         )
-        info = destination.run_info(shown, started.started_at or "", prepared.target_dir)
+        info = destination.run_info(
+            shown,
+            started.started_at or "",
+            prepared.target_dir,
+            prepared.project_dir,
+            surroundings,
+        )
         carried: tuple[NodeRecord, ...] = ()
         if options["resume"]:
             try:
                 resumption = resumption_of(
-                    command, journal, info, airflow=destination.lasting_airflow, signals=signals
+                    command,
+                    journal,
+                    info,
+                    airflow=destination.lasting_airflow,
+                    asked=destination.asked_airflow,
+                    signals=signals,
                 )
             except StoppedError as error:
                 note("told to stop before dbt was started")
@@ -157,7 +172,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             delivery.put(started)
             for record in carried:
                 delivery.put(record)
-            for _ in _feed(relay, child):
+            for _ in _feed(relay, child, delivery.run):
                 if destination.is_watched and started.adapter is None and relay.run.adapter:
                     started = announce(started, relay.run)
                     delivery.put(started)
@@ -185,13 +200,24 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             )
 
 
-def _feed(relay: Relay, child: Child) -> Iterator[None]:
+def _feed(relay: Relay, child: Child, run: JournalRun) -> Iterator[None]:
     """Feed the relay what dbt prints, to its end; one step for each piece."""
     for chunk in child.output():
         relay.feed(chunk)
         if relay.dbt_pid is not None:
             child.dbt_is(relay.dbt_pid)
+        if (written := relay.artifacts_dir) is not None:
+            run.locate(str(written))
         yield
+
+
+def _environment(
+    command: Sequence[str], prepared: dbt.DbtCommand, destination: Destination
+) -> dict[str, str] | None:
+    """What a later attempt of this task compares its own with; None where there can be none."""
+    if destination.attempt is None or not destination.in_airflow:
+        return None
+    return environment(command, prepared, os.environ, Path.cwd())
 
 
 def _prepare(command: Sequence[str]) -> dbt.DbtCommand:

@@ -13,7 +13,7 @@ from ..parser.records import NodeRecord
 from ..sinks import history
 from ..sinks.jsonl import encode
 from .options import option, state_option
-from .state import no_run, open_journal
+from .state import journal_to_read, no_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -55,7 +55,7 @@ _as_json = option(
 @_as_json
 @state_option
 def runs(limit: int, as_json: bool, **options: Any) -> int:
-    with open_journal(options, os.environ) as journal:
+    with journal_to_read(options, os.environ) as journal:
         found = history.runs(journal, limit)
         if as_json:
             for run in found:
@@ -79,7 +79,7 @@ def runs(limit: int, as_json: bool, **options: Any) -> int:
 @state_option
 @click.argument("run", type=int, required=False)
 def show(run: int | None, as_json: bool, **options: Any) -> int:
-    with open_journal(options, os.environ) as journal:
+    with journal_to_read(options, os.environ) as journal:
         try:
             past = history.past_run(journal, run) if run else next(iter(history.runs(journal, 1)))
         except (LookupError, StopIteration):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..consumer.names import exactly
+from ..parser.values import is_object, text
 from .arguments import DbtArguments, Option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from ..parser import NodeRecord
 
@@ -61,8 +62,12 @@ OF_ALL: Final = frozenset(
 """Options that every command of dbt has, and that `dbt retry` does not take from its file."""
 
 _AS_JSON: Final = Option(
-    "--output", ("--output", "json", "--output-keys", "unique_id", "fqn", "depends_on", "config")
-)
+    "--output",
+    (
+        "--output", "json", "--output-keys", "unique_id", "fqn", "depends_on", "config", "checksum",
+    ),
+)  # fmt: skip
+_ALL: Final = Option("--select", ("--select", "fqn:*"))
 _NOTHING_ELSE: Final = Option("--indirect-selection", ("--indirect-selection", "empty"))
 """Else a model by name brings its tests, done or not; what is missing of those has a name too."""
 
@@ -86,34 +91,95 @@ class Listing:
     error: str | None = None
 
 
-def what_is_left(
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A node that the command selects. `term` selects it, and hardly anything else."""
+
+    unique_id: str
+    term: str
+    parents: tuple[str, ...]
+    is_ephemeral: bool
+    checksum: str | None
+
+    @property
+    def kind(self) -> str:
+        return self.unique_id.partition(".")[0]
+
+
+def selected(
     parts: DbtArguments,
     records: Mapping[str, NodeRecord],
-    done: Mapping[str, NodeRecord],
+    done: Collection[str],
     list_nodes: List,
+) -> list[Listed]:
+    """The nodes that the command selects now, as dbt itself lists them.
+
+    `records` are those of the earlier attempt, `done` the nodes that had succeeded in it. Raises
+    CannotResumeError where dbt does not tell, or lists less than it would run.
+    """
+    options = [_for_ls(o) for o in parts.options if o.name in _OF_LS | OF_ALL]
+    nodes = [
+        n for n in _ls(parts, options, list_nodes) if n.kind in _types(parts.subcommand, records)
+    ]
+    listed = {n.unique_id for n in nodes}
+    gone = {u for u in records.keys() - listed if not u.startswith(EVERY_TIME)}
+    _check_gone(parts, gone - set(done), list_nodes)
+    _check_count(nodes, records, gone)
+    return nodes
+
+
+def with_other_code(
+    nodes: Sequence[Listed],
+    records: Mapping[str, NodeRecord],
+    compiled: Mapping[str, str],
+) -> tuple[set[str], set[str]]:
+    """The nodes whose code is not what it was when they ran, and all that depend on these.
+
+    By dbt's checksums, which are of a node's own file. A record that has none, beside others that
+    do, leaves the code in doubt. Where none has any (`knows_code`) nothing can be compared. An
+    ephemeral model that was well has no record: `compiled` has its checksum, if anything does.
+    """
+    if not knows_code(records):
+        return set(), set()
+    known = {n.unique_id: compiled.get(n.unique_id) for n in nodes if n.is_ephemeral}
+    known |= {u: record.checksum for u, record in records.items()}
+    changed = {
+        n.unique_id
+        for n in nodes
+        if n.checksum is not None and n.unique_id in known and known[n.unique_id] != n.checksum
+    }
+    children: dict[str, list[str]] = {}
+    for node in nodes:
+        for parent in node.parents:
+            children.setdefault(parent, []).append(node.unique_id)
+    below: set[str] = set()
+    waiting = [*changed]
+    while waiting:
+        new = [u for u in children.get(waiting.pop(), ()) if u not in below]
+        below.update(new)
+        waiting += new
+    return changed, below - changed
+
+
+def knows_code(records: Mapping[str, NodeRecord]) -> bool:
+    """Whether dbt has told the checksums: in its log from 1.10 on, before that in its manifest."""
+    return any(r.checksum is not None for r in records.values())
+
+
+def by_name(
+    parts: DbtArguments, nodes: Sequence[Listed], left: Collection[str]
 ) -> tuple[tuple[str, ...], set[str]]:
-    """The command with the nodes that are left by name, and those nodes.
+    """The command with those of the nodes that are left, by name; and which nodes it will run.
 
     To add what is done to `--exclude` would not do: that drops the tests of a node with it, also
     those that had not run (dbt's indirect selection), and a selector or a default selector knows
-    no --exclude. So dbt says itself what the command selects.
+    no --exclude.
     """
-    options = [_for_ls(o) for o in parts.options if o.name in _OF_LS | OF_ALL]
-    listing = list_nodes(parts.words("ls", [*options, _AS_JSON], without=_CONSOLE))
-    if listing.error is not None:
-        raise CannotResumeError(f"dbt ls failed: {listing.error}")
-    types = TYPES[parts.subcommand]
-    if parts.subcommand == "build" and _has_exposures(records):
-        types = (*types, "exposure")
-    nodes = [n for n in _nodes(listing.output) if n.kind in types]
-    _compare(nodes, records)
-    left = {n.unique_id for n in nodes} - done.keys()
-    if not left:
-        raise CannotResumeError("every node had succeeded: what failed came after them")
+    named = set(left)
     for node in nodes:
         if node.kind == "unit_test" and node.unique_id in left:
-            left.update(node.parents)  # dbt build runs them with their model only
-    chosen = [n for n in nodes if n.unique_id in left]
+            named.update(node.parents)  # dbt build runs them with their model only
+    chosen = [n for n in nodes if n.unique_id in named]
     options = [o for o in parts.options if o.name not in _SELECTION]
     options.append(Option("--select", ("--select", *(n.term for n in chosen))))
     if parts.subcommand in _SELECTS_TESTS:
@@ -124,10 +190,38 @@ def what_is_left(
     return words, {n.unique_id for n in chosen}
 
 
-def _has_exposures(records: Mapping[str, NodeRecord]) -> bool:
-    """Whether a build counts exposures among its nodes, as it does from dbt 1.10 on."""
+def _types(subcommand: str, records: Mapping[str, NodeRecord]) -> tuple[str, ...]:
+    """The kinds of node that a subcommand runs."""
+    types = TYPES[subcommand]
+    if subcommand != "build":
+        return types
     versions = {r.dbt_version for r in records.values() if r.dbt_version}
-    return all(not version.startswith(("1.7.", "1.8.", "1.9.")) for version in versions)
+    if any(version.startswith(("1.7.", "1.8.", "1.9.")) for version in versions):
+        return tuple(t for t in types if t != "saved_query")
+    # A build counts exposures among its nodes from dbt 1.10 on.
+    return (*types, "exposure")
+
+
+def _ls(parts: DbtArguments, options: Sequence[Option], list_nodes: List) -> list[Listed]:
+    listing = list_nodes(parts.words("ls", [*options, _AS_JSON], without=_CONSOLE))
+    if listing.error is not None:
+        raise CannotResumeError(f"dbt ls failed: {listing.error}")
+    return [*_nodes(listing.output)]
+
+
+def _check_gone(parts: DbtArguments, gone: Collection[str], list_nodes: List) -> None:
+    """Whether nodes that had not succeeded, and are not listed, are in the project no more.
+
+    One that is still there may be selected all the same, if dbt lists other nodes than it runs.
+    """
+    if not gone:
+        return
+    options = [o for o in parts.options if o.name in PLACE | OF_ALL]
+    there = {n.unique_id for n in _ls(parts, [*options, _ALL], list_nodes)}
+    if left := sorted(there.intersection(gone)):
+        raise CannotResumeError(f"dbt ls does not list {left[0]}, which had run")
+    if not there:
+        raise CannotResumeError("dbt ls does not list anything")
 
 
 def _for_ls(option: Option) -> Option:
@@ -137,42 +231,32 @@ def _for_ls(option: Option) -> Option:
     return Option("--select", ("--select", *option.values))
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """A node that the command selects. `term` selects it, and hardly anything else."""
-
-    unique_id: str
-    term: str
-    parents: tuple[str, ...]
-    is_ephemeral: bool
-
-    @property
-    def kind(self) -> str:
-        return self.unique_id.partition(".")[0]
-
-
-def _nodes(output: str) -> Iterator[_Listed]:
+def _nodes(output: str) -> Iterator[Listed]:
     """What `dbt ls` printed."""
     for line in output.splitlines():
         try:
             node = json.loads(line)
-            yield _Listed(
+            yield Listed(
                 node["unique_id"],
                 exactly(".".join(node["fqn"])),
                 tuple(node.get("depends_on", {}).get("nodes", ())),
                 node.get("config", {}).get("materialized") == "ephemeral",
+                _checksum(node.get("checksum")),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             continue  # a warning of dbt's, or of what wraps it
 
 
-def _compare(nodes: Sequence[_Listed], records: Mapping[str, NodeRecord]) -> None:
-    """Whether the listing is what the earlier attempt ran: the project may be another by now, and
-    what is not listed would never run."""
-    listed = {n.unique_id for n in nodes}
-    missing = sorted(u for u in records.keys() - listed if not u.startswith(EVERY_TIME))
-    if missing:
-        raise CannotResumeError(f"dbt ls does not list {missing[0]}, which had run")
+def _checksum(value: object) -> str | None:
+    """What `{"name": "sha256", "checksum": …}` says; a generic test has a `none`."""
+    return text(value.get("checksum")) if is_object(value) else None
+
+
+def _check_count(
+    nodes: Sequence[Listed], records: Mapping[str, NodeRecord], gone: Collection[str]
+) -> None:
+    """Whether all is listed that the earlier attempt had announced: what is not listed would never
+    run, and of what never started there is no record to compare with."""
     # dbt up to 1.11 may count unit tests twice, so the smallest total of an invocation; those of
     # later attempts are of fewer nodes.
     totals: dict[str | None, int] = {}
@@ -182,5 +266,5 @@ def _compare(nodes: Sequence[_Listed], records: Mapping[str, NodeRecord]) -> Non
             totals[record.invocation_id] = min(known, record.total)
     counted = sum(not n.is_ephemeral for n in nodes)
     announced = max(totals.values(), default=0)
-    if counted < announced:
+    if counted < announced - len(gone):
         raise CannotResumeError(f"dbt ls lists {counted} nodes where dbt had announced {announced}")

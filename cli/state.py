@@ -42,6 +42,34 @@ def open_journal(options: Mapping[str, Any], environ: Mapping[str, str]) -> Jour
     return Journal(folder, note)
 
 
+class NoJournalError(click.ClickException):
+    """There is a journal that cannot be read."""
+
+    exit_code = exit_codes.USAGE
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"relay: {self.message}", err=True, file=file)
+
+
+def journal_to_read(options: Mapping[str, Any], environ: Mapping[str, str]) -> Journal:
+    """The journal of the state folder, for who wants to know what is in it.
+
+    Raises NoJournalError where it cannot be read: an empty one in its place would say that there
+    are no runs.
+    """
+    folder = state_dir(options, environ)
+    if folder is None:
+        return open_journal(options, environ)
+    said: list[str] = []
+    journal = Journal(folder, said.append)
+    if journal.trouble is not None:
+        journal.close()
+        raise NoJournalError(f"{journal.trouble}. {journal.remedy}")
+    for line in said:
+        note(line)
+    return journal
+
+
 def deliver_command(journal: Journal, run_id: int, environ: Mapping[str, str]) -> list[str]:
     """What to type to deliver what waits, in any shell of the same user."""
     command = ["dbt-relay", "deliver", str(run_id)]

@@ -22,6 +22,7 @@ _DESCRIPTION: Final = (
     ("resource_type", "resource_type"),
     ("path", "node_path"),
     ("materialized", "materialized"),
+    ("checksum", "node_checksum"),
 )
 _SHOWN_BATCH_ERRORS: Final = 5
 

@@ -61,7 +61,8 @@ class NodeRecord(_Record):
     Times are RFC 3339 in UTC with `Z`; `execution_time` is in seconds. `status` is dbt's own word,
     `outcome` its fold into five. `sequence` starts at 1 and grows with each amendment;
     `artificial` says that dbt never reported an end and the relay speaks for it. `resumed_from` is
-    the attempt that ran the node, where the present one only publishes its result again. `tests` is
+    the attempt that ran the node, where the present one only publishes its result again. `checksum`
+    is dbt's of the node's code, None where it has none, as for a generic test. `tests` is
     of a test, and only where a sink asks for it: the nodes that it tests, with how many tests the
     project has of each.
     """
@@ -81,6 +82,7 @@ class NodeRecord(_Record):
     relation: str | None = None
     path: str | None = None
     materialized: str | None = None
+    checksum: str | None = None
     adapter_response: dict[str, Any] | None = None
     timing: list[dict[str, Any]] | None = None
     batches: dict[str, int] | None = None
@@ -130,7 +132,8 @@ class RunRecord(_Record):
     `nodes` counts the nodes by outcome, `failed` names those that failed or were interrupted,
     `delivery` says for each sink what became of the records. `adapter` is dbt's adapter and its
     version, `duckdb=1.11.1`. `resumed_from` is the attempt whose
-    results were published again, and are among `nodes`.
+    results were published again, and are among `nodes`. `environment` has digests of what dbt ran
+    in, by part: a later attempt goes on in the same only.
 
     `announced` is how many nodes dbt said it would run, as dbt counts: without hooks, ephemeral
     models and, in a build, unit tests. `missing` is how many of those have no record, as dbt was
@@ -157,6 +160,7 @@ class RunRecord(_Record):
     attempt: int | None = None
     sequence: int = 1
     resumed_from: int | None = None
+    environment: dict[str, str] | None = None
 
     key = "dbt_relay_run"
 

@@ -120,16 +120,23 @@ def reasons(journal: Journal, number: int) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def earlier_attempt(journal: Journal, info: RunInfo) -> PastRun | None:
-    """The latest attempt before this one of the same task instance that knows of any node."""
+def attempts(journal: Journal, info: RunInfo) -> list[tuple[int, RunInfo]]:
+    """The number and the description of each run under the ids of this one's task instance, in the
+    order in which they began.
+
+    The ids may be those of another Airflow's task, of a DAG run that was deleted, or of another
+    instance of a mapped task. Nodes that were run again for a task that had ended are no attempt.
+    """
     rows = journal.fetch(
         "select id from run where dag_id = ? and run_id = ? and task_id = ? and map_index = ?"
-        " and attempt < ? and exists (select 1 from record"
-        " where record.run = run.id and outcome is not null)"
-        " order by attempt desc, id desc limit 1",
-        (info.dag_id, info.run_id, info.task_id, info.map_index, info.attempt),
+        " and attempt is not null and not coalesce(renews, 0) order by id",
+        (info.dag_id, info.run_id, info.task_id, info.map_index),
     )
-    return past_run(journal, rows[0][0]) if rows else None
+    found: list[tuple[int, RunInfo]] = []
+    for (number,) in rows:
+        with contextlib.suppress(LookupError):  # pruned meanwhile, or damaged
+            found.append((number, JournalRun.find(journal, number).info))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

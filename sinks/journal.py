@@ -30,9 +30,10 @@ _FAULTS: Final = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.Data
 class Journal:
     """The journal of a state folder, which all relays of a machine share.
 
-    Where it cannot be written (a full disk, a read-only folder) it goes on in memory: `trouble`
-    says why, `unkept` counts the nodes whose newest record no file has, and `warn` is told once. A
-    damaged file is set aside, `warn` is told, and a new one begun. Any thread may call any method.
+    Where it cannot be written (a full disk, a read-only folder), or a newer dbt-relay has written
+    it, it goes on in memory: `trouble` says why, `remedy` what to do, `unkept` counts the nodes
+    whose newest record no file has, and `warn` is told once. A damaged file is set aside, `warn` is
+    told, and a new one begun. Any thread may call any method.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Journal:
         """Opens or creates it; None for one in memory. Raises nothing over the file's state."""
         self.state_dir = state_dir
         self.trouble: str | None = None
+        self.remedy: str | None = None
         self._unkept: set[str] = set()
         self._warn = warn
         self._lock = threading.RLock()
@@ -182,7 +184,13 @@ class Journal:
             note = folder.prepare(self.state_dir)
             opened = store.open_store(self.state_dir, _moment, damaged)
             folder.make_claims(self.state_dir)
-        except (OSError, sqlite3.Error, store.DamagedError, ForeignError) as reason:
+        except (
+            OSError,
+            sqlite3.Error,
+            store.DamagedError,
+            store.NewerError,
+            ForeignError,
+        ) as reason:
             return self._in_memory(reason)
         if note is not None and error is None:
             self._warn(note)
@@ -199,12 +207,16 @@ class Journal:
     def _in_memory(self, error: Exception) -> sqlite3.Connection:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         self.trouble = f"the journal in {self.state_dir} cannot be used ({reason})"
-        remedy = "Make room, or set DBT_RELAY_STATE_DIR to a folder that can be written"
+        self.remedy = "Make room, or set DBT_RELAY_STATE_DIR to a folder that can be written"
+        if isinstance(error, store.NewerError):
+            self.remedy = "It is left as it is. Upgrade dbt-relay, or name another --state-dir"
         if isinstance(error, ForeignError):
-            remedy = "Move that away, or set DBT_RELAY_STATE_DIR to a folder of the journal's own"
+            self.remedy = (
+                "Move that away, or set DBT_RELAY_STATE_DIR to a folder of the journal's own"
+            )
         self._warn(
             f"{self.trouble}: records are delivered from memory, and what is left at the end is "
-            f"lost. {remedy}"
+            f"lost. {self.remedy}"
         )
         return store.connect(None)
 

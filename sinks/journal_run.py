@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..parser.records import OUTCOMES
@@ -92,6 +93,12 @@ class JournalRun:
         # What the time was when it was due is another process's notion.
         self._journal.fetch("update delivery set due = 0 where run = ?", (self.id,))
         return True
+
+    def locate(self, target_dir: str) -> None:
+        """Say where dbt's artifacts of the run are, once that is known."""
+        if target_dir != self.info.target_dir:
+            self.info = replace(self.info, target_dir=target_dir)
+            self._journal.fetch("update run set target_dir = ? where id = ?", (target_dir, self.id))
 
     def put(self, record: Record, now: float) -> None:
         """Take a record that is new, or newer than the one of its key that was put before.

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
     from ..parser.records import Record
 
+ADDED: Final = {
+    2: {"airflow_url": "text", "project_dir": "text", "environment": "text", "renews": "integer"},
+}
+"""Columns of the table of runs that a version of the journal was the first to have."""
+
 COPIED: Final = {
     "run": (
         "id", "token", "command", "cwd", "target_dir", "dag_id", "run_id", "task_id", "map_index",
-        "attempt", "started_at",
+        "attempt", "started_at", *(name for columns in ADDED.values() for name in columns),
     ),
     "sink": ("run", "name", "address"),
     "record": ("run", "key", "version", "outcome", "body"),
@@ -112,7 +117,8 @@ def copy(
     """
     copied = Copied()
     new.execute("begin immediate")
-    for table, columns in COPIED.items():
+    for table in COPIED:
+        columns = _columns(old, table)
         names = ", ".join(columns)
         places = ", ".join("?" * len(columns))
         for row in _rows(old, table, names, only):
@@ -139,6 +145,19 @@ def legible(body: object, key: str) -> Record | None:
     except ValueError:
         return None
     return record if record is not None and plain(record.key) == key else None
+
+
+def _columns(db: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    """Those of a table that a journal has: one of an older version lacks what was added since."""
+    columns = COPIED[table]
+    for added in reversed(ADDED.values()):
+        try:
+            db.execute(f"select {', '.join(columns)} from {table} limit 0")  # noqa: S608
+        except sqlite3.Error as error:
+            if not str(error).startswith("no such column"):
+                break
+            columns = tuple(name for name in columns if name not in added)
+    return columns
 
 
 def _rows(

@@ -16,7 +16,7 @@ ILLEGIBLE: Final = "its record in the journal cannot be read any more: the file 
 
 COLUMNS: Final = (
     "command", "started_at", "cwd", "target_dir", "dag_id", "run_id", "task_id", "map_index",
-    "attempt",
+    "attempt", "airflow_url", "project_dir", "environment", "renews",
 )  # fmt: skip
 """The fields of a RunInfo that the table of runs has, in its order."""
 
@@ -30,7 +30,9 @@ class RunInfo:
     """What a run is known by from its start on.
 
     `command` is an argv, `started_at` RFC 3339. `sinks` has for each sink by name what it takes to
-    open it again, and no secrets.
+    open it again, and no secrets. `environment` has digests of what dbt ran in, by part; None of a
+    run that an older dbt-relay entered. `airflow_url` is the address that was configured, whether
+    or not records went there. `renews`: some nodes were run again for a task that had ended.
     """
 
     command: tuple[str, ...]
@@ -42,6 +44,10 @@ class RunInfo:
     task_id: str | None = None
     map_index: int = -1
     attempt: int | None = None
+    airflow_url: str | None = None
+    project_dir: str | None = None
+    environment: Mapping[str, str] | None = None
+    renews: bool = False
     sinks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Any])
 
     @classmethod
@@ -49,12 +55,18 @@ class RunInfo:
         """From a row with COLUMNS, and names with addresses; TypeError or ValueError if damaged."""
         known = dict(zip(COLUMNS, values, strict=True))
         known["command"] = tuple(str(word) for word in json.loads(known["command"]))
+        known["renews"] = bool(known["renews"])
+        if known["environment"] is not None:
+            known["environment"] = dict(json.loads(known["environment"]))
         return cls(**known, sinks={name: dict(json.loads(address)) for name, address in sinks})
 
     @property
     def row(self) -> tuple[Any, ...]:
         """Values for COLUMNS."""
-        return (json.dumps(self.command), *(getattr(self, column) for column in COLUMNS[1:]))
+        written = {"command": json.dumps(self.command), "renews": int(self.renews)}
+        if self.environment is not None:
+            written["environment"] = json.dumps(dict(self.environment))
+        return tuple(written.get(column, getattr(self, column)) for column in COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from . import folder
 from .claim import Claim
 from .folder import FILE
-from .rescue import COPIED, SMALLEST, Connection, rescue
+from .rescue import ADDED, COPIED, SMALLEST, Connection, rescue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +21,14 @@ WHEN: Final = "%Y%m%dT%H%M%S"
 """Follows in its name: the time in UTC."""
 
 _PARTS: Final = ("", "-wal", "-shm")
-VERSION: Final = 1
+VERSION: Final = 2
 BUSY: Final = 3.0
 """Seconds to wait for another process that is writing; a transaction takes a tenth of a
 millisecond."""
+
+_MAGIC: Final = b"SQLite format 3\0"
+_HEAD: Final = 64
+"""Bytes of a file up to the end of its `user_version` (sqlite.org/fileformat2.html)."""
 
 _OPENING: Final = 10.0
 _LOG_PAGES: Final = 4_000
@@ -41,7 +45,11 @@ create table run (
     task_id text,
     map_index integer,
     attempt integer,
-    started_at text not null
+    started_at text not null,
+    airflow_url text,
+    project_dir text,
+    environment text,
+    renews integer
 );
 create table sink (
     id integer primary key autoincrement,
@@ -74,15 +82,20 @@ create index waiting on delivery (run, sink, due, id) where state = 'waiting';
 
 
 class DamagedError(Exception):
-    """The file is no journal of this version."""
+    """The file is no journal."""
+
+
+class NewerError(Exception):
+    """A newer dbt-relay has written the journal; this one must not touch it."""
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
     """A journal, new if there is none; in memory without a path.
 
-    Raises DamagedError, or sqlite3.OperationalError where the file cannot be used now. A commit
-    survives the death of every process, hence no fsync at each: what a host without power loses is
-    the last moment, never the whole.
+    One of an older version becomes one of this version. Raises DamagedError, NewerError, or
+    sqlite3.OperationalError where the file cannot be used now. A commit survives the death of every
+    process, hence no fsync at each: what a host without power loses is the last moment, never the
+    whole.
     """
     if path is not None and not path.exists():
         folder.create(path)
@@ -94,28 +107,59 @@ def connect(path: Path | None) -> sqlite3.Connection:
         factory=Connection,
     )
     try:
+        version = _version(db)
         db.execute("pragma synchronous = normal")
         db.execute(f"pragma wal_autocheckpoint = {_LOG_PAGES}")
-        (version,) = db.execute("pragma user_version").fetchone()
         if version == 0 and not db.execute("select count(*) from sqlite_master").fetchone()[0]:
             db.execute("pragma auto_vacuum = incremental")
             db.execute("pragma journal_mode = wal")
             db.executescript(f"begin immediate;{_SCHEMA}pragma user_version = {VERSION};commit")
-        elif version != VERSION:
-            raise DamagedError(f"its version is {version}, not {VERSION}")
         else:
+            if version < 1:
+                raise DamagedError(f"its version is {version}, not {VERSION}")
             db.execute("pragma journal_mode = wal")
             for table in COPIED:
                 db.execute(f"select id from {table} limit 1").fetchone()  # noqa: S608
+            if version < VERSION:
+                _migrate(db)
     except sqlite3.Error as error:
         db.close()
         if is_damage(error):
             raise DamagedError(str(error)) from error
         raise
-    except DamagedError:
+    except (DamagedError, NewerError):
         db.close()
         raise
     return db
+
+
+def _version(db: sqlite3.Connection) -> int:
+    """Its version; NewerError if this dbt-relay does not know that one."""
+    return _known(*db.execute("pragma user_version").fetchone())
+
+
+def _known(version: int) -> int:
+    if version > VERSION:
+        raise NewerError(
+            f"a newer dbt-relay has written it, in version {version}; this one knows {VERSION}"
+        )
+    return version
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Add the columns that an older version lacks. Of its runs they say nothing."""
+    db.execute("begin immediate")
+    try:
+        # Another process may have done it since this one looked.
+        for version in range(_version(db) + 1, VERSION + 1):
+            for column, kind in ADDED[version].items():
+                db.execute(f"alter table run add column {column} {kind}")
+        db.execute(f"pragma user_version = {VERSION}")
+        db.execute("commit")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("rollback")
+        raise
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -140,8 +184,9 @@ def open_store(
     """The journal of a folder; a damaged one is set aside, and what is legible in it taken over.
 
     `name_aside` gives the suffix of its new name. `damaged` is the inode of a journal that failed
-    while it was in use, and its error. Raises OSError or sqlite3.OperationalError where no journal
-    can be, ForeignError where something else has its place.
+    while it was in use, and its error. Raises NewerError for one of a newer dbt-relay, which stays
+    as it is, ForeignError where something else has its place, and OSError or
+    sqlite3.OperationalError where no journal can be.
     """
     path = state_dir / FILE
     fresh = state_dir / f"{FILE}.new"
@@ -150,6 +195,7 @@ def open_store(
     if opening is None:
         raise TimeoutError("another process has been opening it for too long")
     try:
+        _refuse_newer(path)
         reason: object = None
         if damaged is not None and inode(path) == damaged[0]:
             reason = damaged[1]
@@ -181,6 +227,17 @@ def open_store(
         return Opened(connect(path), inode(path), note)
     finally:
         opening.release()
+
+
+def _refuse_newer(path: Path) -> None:
+    """Raise NewerError by the file's head: SQLite would bring its log into it on closing."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return
+    if head.startswith(_MAGIC) and len(head) == _HEAD:
+        _known(int.from_bytes(head[-4:], "big", signed=True))
 
 
 def _check(path: Path) -> None:

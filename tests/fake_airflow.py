@@ -41,7 +41,7 @@ class FakeAirflow:
     """Use as a context manager. `xcoms` holds what was committed to task `dbt`, by key, for each
     map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`,
     `states` are what is told of its state, the last one for ever, and `notes` its notes by map
-    index.
+    index. `tries` are all of `dbt`: number, start and end.
 
     `faults` befall the writes, `read_faults` the reads below a DAG run and `other_faults` the rest,
     a login for example: one each, in this order. A stall or a drip lasts `patience` seconds.
@@ -73,6 +73,7 @@ class FakeAirflow:
         self.xcoms = self.tasks["dbt"]
         self.notes: dict[int, str] = {}
         self.try_number = 1
+        self.tries: list[tuple[int, str | None, str | None]] | None = None
         self.states: deque[str | None] = deque(["running"])
         self.valid: dict[str, str] = {"op-0": "op", "viewer-0": "viewer"}
         self.expired: set[str] = set()
@@ -226,6 +227,8 @@ class _Handler(BaseHTTPRequestHandler):
             if len(parts) <= 3:
                 return Answer(200, {"state": "running"})
             task, place = parts[4], airflow.tasks[parts[4]]
+            if parts[-1] == "tries":
+                return self._tries(task, int(parts[5]) if len(parts) > 6 else -1)
             if "xcomEntries" not in parts:
                 index = int(parts[5]) if len(parts) > 5 else -1
                 if index not in place:
@@ -247,6 +250,19 @@ class _Handler(BaseHTTPRequestHandler):
             at = int(options.get("offset", 0))
             page = found[at : at + min(100, int(options.get("limit", 50)))]
             return Answer(200, {"xcom_entries": page, "total_entries": len(found)})
+
+    def _tries(self, task: str, index: int) -> Answer:
+        airflow = self.airflow
+        if airflow.tries is None:
+            return Answer(404, {"error": "API route not found"})
+        if index not in airflow.tasks[task]:
+            known = f"task_id: `{task}` and map_index: `{index}` was not found"
+            return Answer(404, detail(f"The Task Instance with dag_id: `shop`, {known}"))
+        found = [
+            {"try_number": number, "start_date": start, "end_date": end, "map_index": index}
+            for number, start, end in airflow.tries
+        ]
+        return Answer(200, {"task_instances": found, "total_entries": len(found)})
 
     def _plain(self, body: bytes) -> Answer:
         airflow = self.airflow

@@ -90,6 +90,12 @@ class Client:
         index = self._to.map_index
         return self._get(token, "taskInstances", task_id, *([str(index)] if index >= 0 else []))
 
+    def tries(self, token: str) -> Answer | Retry | Hold:
+        """When each try of the task that runs dbt began and ended (Airflow 2.10 and newer)."""
+        index = self._to.map_index
+        parts = ("taskInstances", self._to.task_id, *([str(index)] if index >= 0 else []), "tries")
+        return self._get(token, *parts)
+
     def write_note(self, note: str, token: str) -> Answer | Retry | Hold:
         """Replace the note of the task that runs dbt, and nothing else of it.
 

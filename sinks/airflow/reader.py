@@ -31,22 +31,26 @@ def read_records(
     One request for each, as no list of Airflow has values. What is no record of this key prefix is
     left out. A request that fails is made three times, with pauses of at most 5 s.
     """
-    reader = _Reader(settings, pause)
+    reader = Reader(settings, pause)
     try:
         return dict(reader.records())
-    except _NoAnswerError as error:
+    except NoAnswerError as error:
         return error.verdict
     finally:
         reader.session.close()
 
 
-class _NoAnswerError(Exception):
+class NoAnswerError(Exception):
+    """Why there is no answer."""
+
     def __init__(self, verdict: Retry | Hold) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
 
 
-class _Reader:
+class Reader:
+    """Asks one Airflow, patiently. `session` is to be closed."""
+
     def __init__(self, settings: AirflowSettings, pause: Callable[[float], object]) -> None:
         self.session = Session(settings)
         self._to = settings
@@ -55,7 +59,7 @@ class _Reader:
     def records(self) -> Iterator[tuple[str, Record]]:
         # The keys first: a page would shift if an XCom came or went between two of them.
         for key in list(dict.fromkeys(self._keys())):
-            found = self._get(lambda client, token, key=key: client.xcom(key, token))
+            found = self.get(lambda client, token, key=key: client.xcom(key, token))
             record = read_record(as_sent(found.get("value")))
             if record is not None and key_of(record, self._to.key_prefix) == key:
                 yield record.key, record
@@ -63,7 +67,7 @@ class _Reader:
     def _keys(self) -> Iterator[str]:
         offset = 0
         while True:
-            page = self._get(lambda client, token, at=offset: client.xcoms(at, token))
+            page = self.get(lambda client, token, at=offset: client.xcoms(at, token))
             entries = page.get("xcom_entries")
             if not is_array(entries) or not entries:
                 return
@@ -78,8 +82,8 @@ class _Reader:
             if offset >= (number(page.get("total_entries")) or 0):
                 return
 
-    def _get(self, request: Callable[[Client, str], Answer | Retry | Hold]) -> dict[str, Any]:
-        """What a GET brought; empty where it is gone meanwhile."""
+    def get(self, request: Callable[[Client, str], Answer | Retry | Hold]) -> dict[str, Any]:
+        """What a GET brought; empty where it is gone meanwhile. Raises NoAnswerError."""
         for pauses_left in reversed(range(_TRIES)):
             answer = self.session.ask(request)
             meaning = read_content(answer, self._to) if isinstance(answer, Answer) else answer
@@ -91,5 +95,5 @@ class _Reader:
                 case Retry(_, after) if pauses_left:
                     self._pause(min(_LONGEST_PAUSE, max(after or 0.0, _TRIES - pauses_left)))
                 case Retry() | Hold():
-                    raise _NoAnswerError(meaning)
+                    raise NoAnswerError(meaning)
         raise AssertionError  # the last try returns or raises

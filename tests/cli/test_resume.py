@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+from resuming import (
+    AS_JSON,
+    MODELS,
+    SELECTED,
+    STATUSES,
+    Ls,
+    earlier,
+    names,
+    record,
+    resumed,
+    write_results,
+)
 
 from dbt_relay.cli.earlier import resumption_of
 from dbt_relay.cli.resume import Earlier, Resumption, resume
@@ -15,80 +26,6 @@ from dbt_relay.cli.selection import Listing
 from dbt_relay.cli.signals import Signals
 from dbt_relay.parser.records import NodeRecord, outcome_of
 from dbt_relay.sinks import Journal, RunInfo
-
-AS_JSON = "--output json --output-keys unique_id fqn depends_on config"
-STATUSES = {
-    "seed.shop.raw": "success",
-    "model.shop.a": "success",
-    "model.shop.b": "error",
-    "model.shop.c": "skipped",
-    "test.shop.of_a": "warn",
-    "test.shop.of_b": "skipped",
-    "operation.shop.shop-on-run-start-0": "success",
-}
-LIKE: dict[str, dict[str, Any]] = {
-    "unit_test.shop.of_a": {"depends_on": {"nodes": ["model.shop.a"]}},
-    "model.shop.ephemeral": {"config": {"materialized": "ephemeral"}},
-}
-LISTED = {**STATUSES, "model.shop.never_started": "", "source.shop.x": ""}
-
-
-def record(unique_id: str, status: str, **fields: Any) -> NodeRecord:
-    known = {"attempt": 1, "invocation_id": "i-1", "outcome": outcome_of(status), **fields}
-    return NodeRecord(unique_id=unique_id, status=status, **known)
-
-
-def earlier(command: str = "dbt build", **fields: Any) -> Earlier:
-    records = {u: record(u, status) for u, status in STATUSES.items()}
-    known = {
-        "attempt": 1,
-        "command": tuple(shlex.split(command)),
-        "exit_code": 1,
-        "invocation_ids": ("i-1",),
-        "target_dir": None,
-        "records": records,
-    }
-    return Earlier(**{**known, **fields})
-
-
-def write_results(folder: Path, statuses: dict[str, str], invocation_id: str = "i-1") -> None:
-    results = [
-        {"unique_id": u, "status": s} for u, s in statuses.items() if not u.startswith("operation")
-    ]
-    document = {"metadata": {"invocation_id": invocation_id}, "results": results}
-    (folder / "run_results.json").write_text(json.dumps(document))
-
-
-MODELS = {u: record(u, STATUSES[u]) for u in ("model.shop.a", "model.shop.b")}
-
-
-class Ls:
-    """A `dbt ls` that lists what it is told, and notes how it was called."""
-
-    def __init__(self, *unique_ids: str, error: str | None = None) -> None:
-        self.unique_ids = unique_ids or tuple(u for u in LISTED if not u.startswith("operation"))
-        self.error = error
-        self.calls: list[str] = []
-
-    def __call__(self, argv: tuple[str, ...]) -> Listing:
-        self.calls.append(shlex.join(argv))
-        nodes = [
-            {**LIKE.get(u, {}), "unique_id": u, "fqn": u.split(".")[1:]} for u in self.unique_ids
-        ]
-        lines = ["12:00:00  a warning", *map(json.dumps, nodes)]
-        return Listing("\n".join(lines), self.error)
-
-
-def resumed(
-    known: Earlier | None, ls: Ls | None = None, command: str = "dbt build", target: str = "t"
-) -> Resumption:
-    return resume(
-        shlex.split(command),
-        known,
-        attempt=2,
-        target_dir=Path(target),
-        list_nodes=ls or Ls(error="ls was not to be called"),
-    )
 
 
 class TestRetry:
@@ -139,7 +76,7 @@ class TestRetry:
             earlier(attempt=2, records=records, target_dir=tmp_path),
             attempt=3,
             target_dir=tmp_path,
-            list_nodes=Ls(error="ls was not to be called"),
+            list_nodes=Ls(*SELECTED),
         )
         assert found.command == ("dbt", "retry")
         assert {r.unique_id: r.resumed_from for r in found.carried} == {
@@ -323,7 +260,7 @@ class TestEverythingAgain:
             (
                 "does not list model.shop.b",
                 earlier(exit_code=None, records=MODELS),
-                Ls("model.shop.a", "model.shop.c"),
+                Ls("model.shop.a", "model.shop.c", others=("model.shop.b",)),
                 "dbt build",
             ),
             (
@@ -391,3 +328,52 @@ def test_what_is_not_known_to_have_succeeded_runs_again(status: str, outcome: An
     assert "seed.shop.raw" in {r.unique_id for r in found.carried}
     assert "model.shop.a" not in {r.unique_id for r in found.carried}
     assert "fqn:shop.[a]" in found.command
+
+
+EPHEMERAL = "model.shop.ephemeral"
+BUILT = {
+    "model.shop.a": record("model.shop.a", "success", checksum="of a"),
+    "model.shop.on_it": record("model.shop.on_it", "success", checksum="of on_it"),
+    "model.shop.b": record("model.shop.b", "error", checksum="of b"),
+}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "again"),
+    [
+        ({EPHEMERAL: "of it"}, set()),
+        ({EPHEMERAL: "of another"}, {"on_it"}),
+        ({}, {"on_it"}),
+        (None, {"on_it"}),
+    ],
+    ids=["the same", "changed", "not in the manifest", "no manifest"],
+)
+def test_what_stands_on_an_ephemeral_model_of_other_code_runs_again(
+    manifest: dict[str, str] | None, again: set[str], tmp_path: Path
+) -> None:
+    """It has no record: its code is compared with the manifest of the attempt."""
+    if manifest is not None:
+        nodes = "".join(
+            f', "unique_id": "{u}", "fqn": [], "alias": "x", '
+            f'"checksum": {{"name": "sha256", "checksum": "{checksum}"}}'
+            for u, checksum in manifest.items()
+        )
+        text = f'{{"metadata": {{"invocation_id": "i-1"}}{nodes}}}'
+        (tmp_path / "manifest.json").write_text(text)
+    like: dict[str, dict[str, Any]] = {
+        u: {"checksum": {"name": "sha256", "checksum": record.checksum}}
+        for u, record in BUILT.items()
+    }
+    like["model.shop.on_it"]["depends_on"] = {"nodes": [EPHEMERAL]}
+    like[EPHEMERAL] = {
+        "config": {"materialized": "ephemeral"},
+        "checksum": {"name": "sha256", "checksum": "of it"},
+    }
+    found = resumed(
+        earlier(records=BUILT, exit_code=None, target_dir=tmp_path),
+        Ls(*BUILT, EPHEMERAL, like=like),
+    )
+    assert names(found) == {"b"} | again
+    assert {r.name or r.unique_id for r in found.carried} == {
+        u for u, r in BUILT.items() if r.outcome == "success" and u.rpartition(".")[2] not in again
+    }

@@ -10,9 +10,11 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -295,6 +297,36 @@ class TestMistakes:
             done = relay(command, *arguments, "--state-dir", "/dev/null/state")
             assert done.returncode in (0, 64)
             assert "cannot be used" in done.stderr
+
+    def test_a_journal_of_a_newer_dbt_relay(
+        self, relay: Newcomer, dbt_log: Path, tmp_path: Path
+    ) -> None:
+        """To call it damaged would take its runs from the newer one."""
+        state = tmp_path / "newer"
+        assert relay("run", "--state-dir", state, "--", "cat", dbt_log).returncode == 0
+        with closing(sqlite3.connect(state / "journal.db")) as db:
+            db.execute("pragma user_version = 3")
+        before = (state / "journal.db").read_bytes()
+        done = relay("run", "--state-dir", state, "--", "cat", dbt_log)
+        assert done.returncode == 0
+        assert "24 records are in no journal" in done.stdout
+        said = [done.stderr]
+        for command in (
+            ["runs"],
+            ["runs", "--json"],
+            ["show"],
+            ["show", "1"],
+            ["deliver", "--all"],
+        ):
+            done = relay(*command, "--state-dir", state)
+            assert done.returncode == 64
+            assert done.stdout == ""
+            said.append(done.stderr)
+        for line in said:
+            assert "a newer dbt-relay has written it, in version 3; this one knows 2" in line
+            assert "Upgrade dbt-relay, or name another --state-dir" in line
+        assert (state / "journal.db").read_bytes() == before
+        assert {path.name for path in state.glob("journal*")} == {"journal.db"}
 
     def test_without_a_home(self, relay: Newcomer, dbt_log: Path) -> None:
         env = {"HOME": "", "XDG_STATE_HOME": "not absolute"}

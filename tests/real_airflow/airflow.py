@@ -50,12 +50,18 @@ class Airflow:
             within,
         )
 
-    def trigger(self, dag_id: str, conf: Mapping[str, object] | None = None) -> str:
+    def trigger(
+        self, dag_id: str, conf: Mapping[str, object] | None = None, run_id: str | None = None
+    ) -> str:
         """Start a DAG run; its run id."""
-        run_id = f"test__{uuid.uuid4().hex[:12]}"
+        run_id = run_id or f"test__{uuid.uuid4().hex[:12]}"
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
         self._write("POST", path_of("dags", dag_id, "dagRuns"), body)
         return run_id
+
+    def delete(self, dag_id: str, run_id: str) -> None:
+        """As the button in the UI: a DAG run of the same id may follow."""
+        self._write("DELETE", path_of("dags", dag_id, "dagRuns", run_id))
 
     def wait(self, dag_id: str, run_id: str, within: float = 120.0) -> str:
         """The DAG run's final state, `success` or `failed`."""
@@ -246,7 +252,7 @@ class Airflow:
 
     # Plumbing ----------------------------------------------------------------------------------
 
-    def _write(self, method: str, path: str, body: object) -> None:
+    def _write(self, method: str, path: str, body: object = None) -> None:
         """A call that must be accepted.
 
         SQLite answers 500 while another process holds its lock for 5 s: repeated then, and a 409
@@ -258,7 +264,7 @@ class Airflow:
             if answer.status != 500:
                 break
         assert answer is not None
-        assert answer.status in {200, 409}, answer
+        assert answer.status in {200, 204, 409}, answer
 
     def _poll(self, ready: Any, what: str, within: float) -> None:
         deadline = time.monotonic() + within

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dbt_relay.sinks import Hold
+from dbt_relay.sinks.airflow import AirflowSettings, Login
+from dbt_relay.sinks.airflow.tries import read_tries
+
 from .census import kill, processes_with
 
 if TYPE_CHECKING:
@@ -167,3 +171,48 @@ def test_without_the_journal_of_the_first_try(
     assert {u for u, r in xcoms.items() if "resumed_from" not in r} == {
         u for u in xcoms if "flaky" in u
     }
+
+
+def test_a_dag_run_that_was_made_anew_under_the_same_id(
+    airflow: Airflow, project: Path, tmp_path: Path, marker: str
+) -> None:
+    """Its first try leaves nothing, and the journal still has that of the one before it."""
+    add(project, "flaky", FLAKY.replace("'1'", "'0'").replace("== '0'", "!= '0'"))
+    text = f"export DBT_RELAY_STATE_DIR={tmp_path}/state; " + command(project, marker)
+    run_id, state = airflow.run("command_twice", {"command": text})
+    assert state == "failed", "no try of it builds all"
+    airflow.delete("command_twice", run_id)
+    add(project, "flaky", FLAKY)
+    text = text.replace("cd ", "[ $AIRFLOW_CTX_TRY_NUMBER = 1 ] && exit 1; cd ", 1)
+    airflow.trigger("command_twice", {"command": text}, run_id)
+
+    assert airflow.wait("command_twice", run_id) == "success"
+    log = airflow.task_log("command_twice", run_id, TASK, attempt=2)
+    assert "is not Airflow's try" in log
+    xcoms = airflow.xcoms("command_twice", run_id, TASK)
+    xcoms.pop(RUN)
+    assert xcoms.keys() == selected(project)
+    assert not [key for key, record in xcoms.items() if "resumed_from" in record]
+
+
+def test_the_tries_of_a_mapped_task(airflow: Airflow) -> None:
+    run_id, _ = airflow.run("command_mapped")
+    login = Login(username="user", password=airflow.server.passwords["user"])
+
+    def tries(map_index: int) -> Any:
+        to = AirflowSettings(
+            airflow.server.url, "command_mapped", run_id, TASK, login, map_index=map_index
+        )
+        return read_tries(to)
+
+    for index in (0, 1):
+        (only,) = tries(index)
+        ti = airflow.ti("command_mapped", run_id, TASK, index)
+        assert only.number == 1
+        assert only.spans(ti["start_date"])
+        assert only.spans(ti["end_date"])
+        assert not only.spans("2026-01-02T03:04:05Z")
+    told = tries(-1)
+    assert isinstance(told, Hold)
+    assert "mapped" in told.reason
+    assert "--map-index" in told.reason

@@ -201,7 +201,7 @@ def test_an_empty_file_is_a_new_journal(folder: Path) -> None:
     assert take_up(folder).notes == []
 
 
-@pytest.mark.parametrize("version", [0, 2, 77, -1])
+@pytest.mark.parametrize("version", [0, -1])
 def test_another_version_is_kept_and_what_both_know_is_taken_over(
     whole: Path, folder: Path, version: int
 ) -> None:
@@ -209,7 +209,7 @@ def test_another_version_is_kept_and_what_both_know_is_taken_over(
     _change(place, f"pragma user_version = {version}")
     found = take_up(place)
     assert kept(found.notes, place) == COMMITTED
-    assert f"its version is {version}, not 1" in found.notes[0]
+    assert f"its version is {version}, not 2" in found.notes[0]
     assert len(found.keys) == WAITING
 
 
@@ -244,7 +244,7 @@ def test_a_leftover_of_shared_memory(killed: Path, folder: Path, garbage: bytes)
 def test_a_kill_in_the_middle_of_setting_it_aside(whole: Path, folder: Path) -> None:
     place = again(whole, folder)
     (place / "journal.db.new").write_text("half of it")
-    _change(place, "pragma user_version = 7")
+    _change(place, "pragma user_version = -1")
     assert kept(take_up(place).notes, place) == COMMITTED
     place = again(whole, folder)
     (place / "journal.db").rename(place / "journal.db.new")
@@ -285,7 +285,7 @@ def test_a_value_that_makes_no_sense(whole: Path, folder: Path, damage: str) -> 
     assert "1" in found.got, "the other run is not touched by it"
     place = again(whole, folder)
     _change(place, damage)
-    _change(place, "pragma user_version = 9")
+    _change(place, "pragma user_version = -1")
     assert kept(take_up(place).notes, place) == COMMITTED
 
 
@@ -371,7 +371,7 @@ def test_a_live_relay_follows_where_another_process_has_set_its_journal_aside(
         run = journal.begin(info())
         for key in "abc":
             run.put(node(key), 0)
-        _change(folder, "pragma user_version = 3")
+        _change(folder, "pragma user_version = -1")
         notes: list[str] = []
         with Journal(folder, notes.append) as other:
             assert kept(notes, folder) == 3

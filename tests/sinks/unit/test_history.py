@@ -205,36 +205,56 @@ class TestPrune:
             assert not list(tmp_path.glob("*.damaged-*"))
 
 
-class TestEarlierAttempt:
-    def test_the_latest_one_before_that_knows_of_any_node(self, journal: Journal) -> None:
-        for attempt in (1, 2):
-            a_run(journal, attempt=attempt, **AIRFLOW)
-        journal.begin(info(attempt=3, **AIRFLOW)).put(RunRecord(state="running"), 0)
-        a_run(journal, attempt=4, **AIRFLOW)
-        a_run(journal, attempt=5, **AIRFLOW)
-        found = history.earlier_attempt(journal, info(attempt=4, **AIRFLOW))
-        assert found is not None
-        assert (found.id, found.info.attempt) == (2, 2)
-
-    def test_of_two_with_the_same_number_the_later(self, journal: Journal) -> None:
-        for _ in range(2):
-            a_run(journal, attempt=1, **AIRFLOW)
-        found = history.earlier_attempt(journal, info(attempt=2, **AIRFLOW))
-        assert found is not None
-        assert found.id == 2
+class TestAttempts:
+    def test_all_in_the_order_in_which_they_began(self, journal: Journal) -> None:
+        runs = [a_run(journal, attempt=n, started_at=ago(hours=n), **AIRFLOW) for n in (1, 2, 1)]
+        found = history.attempts(journal, info(attempt=4, **AIRFLOW))
+        assert found == [(run.id, run.info) for run in runs]
 
     @pytest.mark.parametrize(
         "other",
-        [{"dag_id": "x"}, {"run_id": "x"}, {"task_id": "x"}, {"map_index": 0}, {"attempt": None}],
+        [
+            {"dag_id": "x"},
+            {"run_id": "x"},
+            {"task_id": "x"},
+            {"map_index": 0},
+            {"attempt": None},
+            {"renews": True},
+        ],
     )
-    def test_another_task_instance_is_none(self, journal: Journal, other: dict[str, Any]) -> None:
+    def test_not_of_another_task_instance(self, journal: Journal, other: dict[str, Any]) -> None:
         a_run(journal, **{**AIRFLOW, "attempt": 1, **other})
-        assert history.earlier_attempt(journal, info(attempt=2, **AIRFLOW)) is None
+        assert history.attempts(journal, info(attempt=2, **AIRFLOW)) == []
 
-    def test_outside_airflow_there_is_none(self, journal: Journal) -> None:
+    def test_outside_airflow_there_are_none(self, journal: Journal) -> None:
         a_run(journal)
-        assert history.earlier_attempt(journal, info()) is None
-        assert history.earlier_attempt(journal, info(attempt=2)) is None
+        a_run(journal, attempt=1)
+        assert history.attempts(journal, info(attempt=2)) == []
+
+    def test_one_that_is_illegible_is_left_out(self, journal: Journal) -> None:
+        for attempt in (1, 2, 3):
+            a_run(journal, attempt=attempt, **AIRFLOW)
+        journal.fetch("update run set environment = '7' where id = 2")
+        journal.fetch("update run set command = 'x' where id = 3")
+        assert [n for n, _ in history.attempts(journal, info(attempt=4, **AIRFLOW))] == [1]
+
+
+class TestLocate:
+    def test_where_the_artifacts_are_is_known_later(self, tmp_path: Path) -> None:
+        with Journal(tmp_path / "state", pytest.fail) as journal:
+            run = a_run(journal, target_dir="/p/{{ x }}")
+            run.locate("/p/build/prod")
+            assert history.past_run(journal, run.id).info.target_dir == "/p/build/prod"
+            assert run.info.target_dir == "/p/build/prod"
+
+    def test_also_by_a_journal_that_takes_its_place(self, tmp_path: Path) -> None:
+        notes: list[str] = []
+        with Journal(tmp_path / "state", notes.append) as journal:
+            run = a_run(journal, target_dir="/p/{{ x }}")
+            run.locate("/p/build/prod")
+            journal.set_aside("it is to be tested")
+            assert history.past_run(journal, run.id).info == run.info
+        assert len(notes) == 1
 
 
 def test_the_size_is_of_all_that_the_journal_has_on_disk(tmp_path: Path) -> None:

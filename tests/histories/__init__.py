@@ -1,0 +1,1 @@
+"""Random histories of a task that builds a dbt project, each attempt with `--resume`."""
