@@ -175,7 +175,8 @@ def _task_ids(
         table_of = f"{node.source_name}_" if node.resource_type == "source" else ""
         name = _clean(f"{table_of}{node.name}{version}")
         names = (name, f"{_clean(node.package_name)}_{name}", _clean(node.unique_id))
-        free = (n for n in names if n not in taken and len(n) <= longest)
+        fits = len(name) <= longest
+        free = (n for n in names if fits and n not in taken and len(n) <= longest)
         found[node.unique_id] = next(free, None) or _digested(name, node.unique_id, longest)
         taken.add(found[node.unique_id])
     return found

@@ -51,7 +51,8 @@ class DbtNodeSensor(BaseSensorOperator):
     :param fallback: a command for bash that runs the node, for a later try of this task, once the
         producer has ended (templated; `{{ task.node_name }}` is what dbt selects it by). A
         `dbt-relay run` in it renews the node's record at the producer
-    :param node_name: what `--select` takes for it: by default the end of the first `unique_id`
+    :param node_name: what `--select` takes for it: by default the end of the first `unique_id`,
+        which also selects a package or a folder of that name (`dbt_task_group` gives a better one)
     :param fallback_env: variables to add to those of the worker (templated)
     :param fallback_cwd: where to run it (templated)
     :param poke_interval: seconds between two looks. The second look is after 10 s at least in a

@@ -41,7 +41,8 @@ class FakeAirflow:
     """Use as a context manager. `xcoms` holds what was committed to task `dbt`, by key, for each
     map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`,
     `states` are what is told of its state, the last one for ever, and `notes` its notes by map
-    index. `tries` are all of `dbt`: number, start and end.
+    index. `tries` are all of `dbt`: number, start and end. `others` are tasks that the DAG has
+    besides.
 
     `faults` befall the writes, `read_faults` the reads below a DAG run and `other_faults` the rest,
     a login for example: one each, in this order. A stall or a drip lasts `patience` seconds.
@@ -71,6 +72,7 @@ class FakeAirflow:
             task: {index: {} for index in map_indexes} for task in ("dbt", "results")
         }
         self.xcoms = self.tasks["dbt"]
+        self.others: list[str] = []
         self.notes: dict[int, str] = {}
         self.try_number = 1
         self.tries: list[tuple[int, str | None, str | None]] | None = None
@@ -223,7 +225,14 @@ class _Handler(BaseHTTPRequestHandler):
         with airflow.lock:
             refusal = self._unauthorized() or self._absent(*[*parts, *[""] * 4][0:5:2])
             if refusal is not None:
+                is_instance = "taskInstances" in parts and "xcomEntries" not in parts
+                is_run = parts[1:2] == ["dagRuns"] and not is_instance and len(parts) <= 3
+                if refusal.status == 404 and (is_instance or is_run):
+                    return _absent_below(*parts[0:5:2])
                 return refusal
+            if parts[1:] == ["tasks"]:
+                every = [*airflow.tasks, *airflow.others]
+                return Answer(200, {"tasks": [{"task_id": task} for task in every]})
             if len(parts) <= 3:
                 return Answer(200, {"state": "running"})
             task, place = parts[4], airflow.tasks[parts[4]]
@@ -232,6 +241,8 @@ class _Handler(BaseHTTPRequestHandler):
             if "xcomEntries" not in parts:
                 index = int(parts[5]) if len(parts) > 5 else -1
                 if index not in place:
+                    if index >= 0:
+                        return _absent_below(*parts[0:5:2])
                     return Answer(404, detail("Task instance is mapped, add the map_index value"))
                 state = airflow.states.popleft() if len(airflow.states) > 1 else airflow.states[0]
                 known = {"state": state, "try_number": airflow.try_number, "map_index": index}
@@ -414,6 +425,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True
+
+
+def _absent_below(dag: str, run: str, task: str | None = None) -> Answer:
+    """The words of Airflow 3.0 to 3.3, which do not say what it is that they do not have."""
+    if task is None:
+        known = f"The DagRun with dag_id: `{dag}` and run_id: `{run}` was not found"
+    else:
+        place = f"dag_id: `{dag}`, run_id: `{run}` and task_id: `{task}`"
+        known = f"The Task Instance with {place} was not found"
+    return Answer(404, detail(known))
 
 
 def _seen(answer: Answer, fault: Fault | None) -> int:

@@ -30,6 +30,6 @@ with DAG("dbt_nodes", schedule=None, catchup=False, tags=["dbt"]):
         ),
         exclude=LEFT_OUT,
         # Clear the task of a failed node, and it is built alone.
-        fallback="dbt-relay run -- dbt build --select {{ task.node_name }}",
+        fallback="dbt-relay run -- dbt build --select '{{ task.node_name }}'",
         fallback_cwd=PROJECT,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -27,6 +28,9 @@ _WRONG_PATH: Final = (
     "this is not Airflow's API. Set DBT_RELAY_AIRFLOW_URL to the address that the browser shows, "
     "https:// or http:// as it has it, or ask whether a proxy stands in between"
 )
+_NO_DAG: Final = re.compile(r"(the )?dag (with|id)\b", re.IGNORECASE)
+_NO_RUN: Final = re.compile(r"(the )?dag ?run\b", re.IGNORECASE)
+_NO_INSTANCE: Final = re.compile(r"(the )?(mapped )?task ?instance\b", re.IGNORECASE)
 _TOO_OLD: Final = "or Airflow is older than 3.0, which cannot write XComs over its API"
 
 
@@ -41,6 +45,14 @@ class Answer:
     date: str | None = None
 
     @property
+    def content(self) -> Any:
+        """The body as JSON; None if it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
     def detail(self) -> str:
         """Airflow's own words, never more than a line; no value that was sent is in it."""
         try:
@@ -53,6 +65,11 @@ class Answer:
         elif is_object(detail):
             detail = detail.get("message") or detail.get("reason") or ""
         return " ".join(in_one_line(str(detail or "")).split())[:_SHOWN]
+
+    @property
+    def names_what_is_absent(self) -> bool:
+        """Whether it is Airflow's own 404, about an id; an address that is none gives another."""
+        return self.status == 404 and self.detail not in ("", "Not Found")
 
     @property
     def is_unauthenticated(self) -> bool:
@@ -156,10 +173,15 @@ def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Hold | Mi
         return Hold(
             f"{where} has no task {to.xcom_task!r} in DAG {to.dag_id!r}: see --xcom-task-id"
         )
-    if detail.lower().startswith("dag run"):
+    if _NO_RUN.match(detail):
         return Hold(f"{where} has no run {to.run_id!r} of DAG {to.dag_id!r}: see --run-id")
-    if detail.lower().startswith("the dag"):
+    if _NO_DAG.match(detail):
         return Hold(f"{where} has no DAG {to.dag_id!r}: see --dag-id and --airflow-url")
+    if _NO_INSTANCE.match(detail):
+        return Hold(
+            f"{where} has no such task in run {to.run_id!r} of DAG {to.dag_id!r} ({detail}): see "
+            "--dag-id, --run-id and --task-id"
+        )
     if method == "PATCH" and "not found" not in detail.lower():
         return Hold(f"{where} does not know this address: {_WRONG_PATH}")
     return Hold(f"{where} answered {f'404 {detail}'.rstrip()}: {_WRONG_PATH}, {_TOO_OLD}")

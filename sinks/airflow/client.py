@@ -105,6 +105,14 @@ class Client:
         body = json.dumps({"note": note})
         return self.ask("PATCH", path + "?update_mask=note", token=token, body=body)
 
+    def unmapped_instance(self, task_id: str, token: str) -> Answer | Retry | Hold:
+        """The one instance of a task that is not mapped, or not expanded yet."""
+        return self._get(token, "taskInstances", task_id)
+
+    def look(self, path: str, token: str) -> Answer | Retry | Hold:
+        """What is at a path below `/api/v2/`."""
+        return self.ask("GET", f"/api/v2/{path}", token=token)
+
     def dag_run(self, token: str) -> Answer | Retry | Hold:
         return self._get(token)
 

@@ -8,6 +8,7 @@ from ...parser.values import number, text
 from ..base import Hold, Retry
 from .answers import Answer, Content, read_content
 from .session import Session
+from .whereabouts import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ class Watch:
     def state(self, _: object = None) -> str | None:
         """Airflow's word on the task, None if it is not scheduled yet."""
         task = self._to.task_id
-        found = self._ask(lambda client, token: client.task_instance(task, token)) or {}
+        found = self._ask(lambda client, token: client.task_instance(task, token), task) or {}
         self._try_number = number(found.get("try_number"))
         return text(found.get("state"))
 
@@ -56,10 +57,14 @@ class Watch:
         self._session.close()
 
     def _ask(
-        self, request: Callable[[Client, str], Answer | Retry | Hold]
+        self, request: Callable[[Client, str], Answer | Retry | Hold], task_id: str | None = None
     ) -> dict[str, Any] | None:
+        """What a GET brought. A task instance that is not there is looked for: `task_id`."""
         answer = self._session.ask(request)
         meaning = read_content(answer, self._to) if isinstance(answer, Answer) else answer
+        if task_id is not None and isinstance(answer, Answer) and answer.names_what_is_absent:
+            is_mapped = answer.detail.startswith("Task instance is mapped")
+            meaning = meaning if is_mapped else locate(self._session, self._to, task_id)
         match meaning:
             case Content(data):
                 return data

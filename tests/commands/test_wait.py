@@ -168,16 +168,37 @@ def test_an_airflow_that_is_away_for_a_while_is_waited_for(airflow: FakeAirflow)
         (["orders"], 64, "is no unique_id, such as model.jaffle.orders"),
         ([ORDERS, "--or-run"], 64, "--or-run goes with a command"),
         ([ORDERS, "--", "dbt", "run"], 64, "--or-run goes with a command"),
-        ([ORDERS, "--dag-id", "nowhere"], 78, "has no DAG 'nowhere'"),
-        ([ORDERS, "--task-id", "nothing"], 78, "nothing"),
+        ([ORDERS, "--dag-id", "nowhere"], 78, "has no DAG 'nowhere': see --dag-id"),
+        ([ORDERS, "--dag-id", "shopp"], 78, "has no DAG 'shopp', but it has 'shop'"),
+        ([ORDERS, "--run-id", "run 2"], 78, "has no run 'run 2' of DAG 'shop': see --run-id"),
+        ([ORDERS, "--task-id", "nothing"], 78, "has no task 'nothing' in run 'run+1' of DAG"),
+        ([ORDERS, "--task-id", "build"], 78, ", but it has 'transform.build': see --task-id"),
+        ([ORDERS, "--task-id", "group"], 78, ", but it has 'group.run_dbt' and"),
+        ([ORDERS, "--task-id", "transform.biuld"], 78, "but it has 'transform.build'"),
+        ([ORDERS, "--task-id", "results", "--map-index", "3"], 78, "that is not mapped"),
     ],
 )
 def test_what_cannot_work_is_said_at_once(
     airflow: FakeAirflow, arguments: list[str], code: int, words: str
 ) -> None:
+    airflow.others = ["group.a", "group.b", "group.run_dbt", "transform.build"]
     done = wait(airflow, *arguments)
+    assert "not Airflow's API" not in done.stderr
     assert done.returncode == code, done
     assert words in done.stderr
+
+
+def test_an_instance_of_a_mapped_task_is_waited_for_until_the_task_is_expanded(
+    airflow: FakeAirflow,
+) -> None:
+    airflow.states[0] = None
+    done = wait(airflow, ORDERS, "--map-index", "1", "--timeout", "0.5")
+    assert done.returncode == 124
+    airflow.tasks["dbt"].pop(-1)
+    airflow.tasks["dbt"][0] = {}
+    done = wait(airflow, ORDERS, "--map-index", "1")
+    assert done.returncode == 78
+    assert "Task instance is mapped" in done.stderr or "no instance 1" in done.stderr
 
 
 def test_a_later_try_runs_the_node_and_renews_its_record(

@@ -151,3 +151,19 @@ def test_the_tasks_follow_a_retry_and_one_node_is_run_again_alone(airflow: Airfl
     began = airflow.ti("nodes_flaky", run_id, "run_dbt", attempt=3)["start_date"]
     green = {task: t["end_date"] for task, t in anew.items() if t["state"] == "success"}
     assert {task for task, ended_at in green.items() if ended_at < began} == set()
+
+
+@pytest.mark.parametrize(("code", "tries", "ended_as"), [(0, 1, "success"), (1, 2, "failed")])
+def test_a_success_that_outlived_its_try_is_not_believed_in_the_next(
+    airflow: Airflow, code: int, tries: int, ended_as: str
+) -> None:
+    """In a DAG run without a logical date, of which Airflow does not tell the try."""
+    run_id, _ = airflow.run("nodes_lasting", {"exit": code})
+    ended = states(airflow, "nodes_lasting", run_id)
+    assert ended["dbt"] == ("success" if code == 0 else "failed", tries)
+    assert ended["raw_orders"] == (ended_as, 1)
+    kept = airflow.xcom("nodes_lasting", run_id, "results", "seed.jaffle.raw_orders")
+    assert (kept["outcome"], kept["attempt"]) == ("success", 1)
+    if code:
+        log = airflow.whole_log("nodes_lasting", run_id, "raw_orders")
+        assert "there is no record of its run" in log

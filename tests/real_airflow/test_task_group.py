@@ -26,6 +26,12 @@ CALLS = {
         " DbtNodeSensor(task_id='of_each', unique_id='a.b.c', producer_task_id='mapped',"
         " mode='reschedule'))"
     ),
+    "empty": (
+        "dbt_task_group(manifest=MANIFEST, producer='x', select='orders',"
+        " indirect_selection='empty')"
+    ),
+    "long": "dbt_task_group(manifest=of_long_names(), producer='x', group_id='g' * 60)",
+    "no such mode": "dbt_task_group(manifest=MANIFEST, producer='x', indirect_selection='lazy')",
     "no manifest": "dbt_task_group(manifest='/nowhere.json', producer='x')",
     "no node": "dbt_task_group(manifest=MANIFEST, producer='x', select='tag:no')",
     "no such method": "dbt_task_group(manifest=MANIFEST, producer='x', select='state:new')",
@@ -38,7 +44,7 @@ CALLS = {
     ),
 }
 SHOW = """
-import json, os, sys
+import json, os, sys, tempfile
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Asset
 from airflow.sdk.exceptions import AirflowFailException
@@ -48,6 +54,18 @@ MANIFEST = os.environ["DBT_PROJECT_DIR"] + "/manifest.json"
 
 def operator(**options):
     return BashOperator(task_id="builds", bash_command="dbt-relay run -- dbt build", **options)
+
+def of_long_names():
+    with open(MANIFEST) as file:
+        manifest = json.load(file)
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model":
+            node["name"] += "_of_long" * 40
+            node["fqn"][-1] = node["name"]
+    path = os.path.join(tempfile.mkdtemp(), "manifest.json")
+    with open(path, "w") as file:
+        json.dump(manifest, file)
+    return path
 
 def shown(task):
     sensor = isinstance(task, DbtNodeSensor)
@@ -111,6 +129,18 @@ def test_a_group_of_a_command_in_which_each_task_sees_its_own_skip(shown: dict[s
     assert tasks["dbt.skipped_on_purpose"]["rule"] == "all_done"
     assert tasks["dbt.skipped_on_purpose"]["deferrable"] is False
     assert not {"dbt.slow_one", "dbt.slow_two"} & tasks.keys()
+
+
+def test_a_group_without_the_tests_that_dbt_does_not_run(shown: dict[str, Any]) -> None:
+    assert shown["empty"].keys() == {"dbt.run_dbt", "dbt.orders", "dbt.done"}
+    assert "it must be one of" in shown["no such mode"]
+
+
+def test_ids_fit_airflow_with_those_of_the_group(shown: dict[str, Any]) -> None:
+    tasks = shown["long"]
+    assert len(tasks) > len(shown["operator"])
+    assert max(map(len, tasks)) == 250
+    assert all(task.startswith("g" * 60 + ".") for task in tasks)
 
 
 def test_a_sensor_waits_for_the_instance_that_there_is(shown: dict[str, Any]) -> None:

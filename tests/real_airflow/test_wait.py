@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from .airflow import Airflow
@@ -30,3 +33,40 @@ def test_tasks_that_wait_end_as_their_nodes_and_a_retry_runs_the_node(airflow: A
     assert (record["outcome"], record["attempt"]) == ("success", 1)
     run = airflow.xcom("nodes_waits", run_id, "dbt", "dbt_relay_run")
     assert (run["exit_code"], run["failed"]) == (1, [FLAKY])
+
+
+@pytest.fixture(scope="module")
+def mapped_run(airflow: Airflow) -> str:
+    return airflow.run("nodes_mapped")[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--dag-id", "nodes_map"], "has no DAG 'nodes_map', but it has 'nodes_mapped'"),
+        (["--run-id", "norun"], "has no run 'norun' of DAG 'nodes_mapped': see --run-id"),
+        (["--task-id", "notask"], "has no task 'notask' in run"),
+        (["--task-id", "raw_order"], ", but it has 'raw_orders': see --task-id"),
+        (["--map-index", "7"], "has no instance 7 of task 'dbt': see --map-index"),
+        ([], "Task instance is mapped"),
+    ],
+)
+def test_a_wrong_id_is_named(
+    airflow: Airflow, mapped_run: str, options: list[str], words: str
+) -> None:
+    place = ["--dag-id", "nodes_mapped", "--run-id", mapped_run, "--task-id", "dbt", *options]
+    login = {
+        "DBT_RELAY_AIRFLOW_USERNAME": "user",
+        "DBT_RELAY_AIRFLOW_PASSWORD": airflow.server.passwords["user"],
+    }
+    done = subprocess.run(
+        ["dbt-relay", "wait", *place, "--timeout", "5", "seed.jaffle.raw_orders"],
+        env={**airflow.server.environ, **login, "HOME": str(airflow.server.home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 78, done.stderr
+    assert words in done.stderr
+    assert "not Airflow's API" not in done.stderr

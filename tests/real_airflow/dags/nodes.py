@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 
 from dbt_relay.provider import DbtNodeSensor, dbt_task_group
@@ -77,7 +78,7 @@ WAITS = {
     "orders": "model.jaffle.orders",
     "after_flaky": "model.jaffle.after_flaky --on-upstream-failed skip",
     "flaky": "model.jaffle.flaky --or-run -- dbt run --select flaky",
-    "all": "--select model.jaffle.stg_",
+    "all": "--prefix model.jaffle.stg_",
 }
 
 with DAG("nodes_waits", schedule=None):
@@ -99,3 +100,27 @@ with DAG("nodes_waits", schedule=None):
             retries=1 if waits_for == "flaky" else 0,
             retry_delay=timedelta(seconds=0),
         )
+
+with DAG("nodes_lasting", schedule=None):
+    # The records lie where a retry leaves them; the second try ends before its relay has started.
+    lasting = EmptyOperator(task_id="results")
+    twice = BashOperator(
+        task_id="dbt",
+        bash_command=(
+            "[ {{ ti.try_number }} = 1 ] || exit 9; JAFFLE_DUCKDB=target/lasting.duckdb"
+            " dbt-relay run --xcom-task-id results -- dbt seed --select raw_orders;"
+            " exit {{ dag_run.conf['exit'] }}"
+        ),
+        cwd=PROJECT,
+        retries=1,
+        retry_delay=timedelta(seconds=0),
+    )
+    after = DbtNodeSensor(
+        task_id="raw_orders",
+        unique_id="seed.jaffle.raw_orders",
+        producer_task_id="dbt",
+        xcom_task_id="results",
+        poke_interval=1,
+        trigger_rule="all_done",
+    )
+    lasting >> twice >> after
