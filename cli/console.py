@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from ..parser.secrets import Secrets
+
 if TYPE_CHECKING:
     from ..parser.events import Event
 
@@ -26,7 +28,7 @@ class Console:
     Airflow closes the pipe of a timed-out task while the relay still has records to deliver.
 
     `level`, `quiet` and `style` (`text` or `debug`) are dbt's `--log-level`, `--quiet` and
-    `--log-format`.
+    `--log-format`. The `secrets` are masked in the child's text; events come without.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Console:
         quiet: bool = False,
         style: str = "text",
         colours: bool = False,
+        secrets: Secrets | None = None,
     ) -> None:
         self._out = out
         self._least = _RANKS["error"] if quiet else _RANKS.get(level, 1)
         self._quiet = quiet
         self._style = style
+        self._secrets = secrets or Secrets()
         self._reset = _RESET if colours else ""
         self.is_closed = False
 
@@ -61,7 +65,7 @@ class Console:
 
     def text(self, line: bytes) -> None:
         """Print what came from the child and is no event, as it came."""
-        self._write(line)
+        self._write(self._secrets.mask_line(line))
 
     def say(self, line: str = "") -> None:
         """Print one line."""

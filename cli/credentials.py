@@ -33,10 +33,12 @@ def secrets_in(environ: Mapping[str, str], options: Mapping[str, Any] | None = N
     return Secrets(secrets_of(environ), own=own)
 
 
-def print_fault() -> None:
-    """The traceback of an exception of ours, which may quote whatever was at work."""
+def print_fault(error: BaseException | None = None) -> None:
+    """The traceback of an exception of ours, by default of the one at hand: it may quote whatever
+    was at work."""
+    text = traceback.format_exc() if error is None else "".join(traceback.format_exception(error))
     with contextlib.suppress(OSError, ValueError):
-        click.echo(secrets_in(os.environ).mask_text(traceback.format_exc()), nl=False, err=True)
+        click.echo(secrets_in(os.environ).mask_text(text), nl=False, err=True)
 
 
 class MaskedErrors:

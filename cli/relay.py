@@ -97,7 +97,7 @@ class Relay:
     def _take_one(self, item: Event | Text) -> None:
         records = self.run.feed(item) if isinstance(item, Event) else None
         if records is None or isinstance(item, Text):
-            self._console.text(self._secrets.mask_line(item.line))
+            self._console.text(item.line)
             return
         pid = item.info.get("pid")
         if isinstance(pid, int):

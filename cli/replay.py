@@ -56,8 +56,10 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
     destination = Destination.choose(options, os.environ)
     for note in destination.notes:
         click.echo(f"relay: {note}", err=True)
-    console = Console((sys.stderr if destination.owns_stdout else sys.stdout).buffer)
     secrets = secrets_in(os.environ, options)
+    console = Console(
+        (sys.stderr if destination.owns_stdout else sys.stdout).buffer, secrets=secrets
+    )
     command = secrets.mask_command(("replay", log))
     started = RunRecord(
         state="running", command=" ".join(command), started_at=now(), attempt=destination.attempt

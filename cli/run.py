@@ -146,6 +146,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             quiet=prepared.quiet,
             style=prepared.style,
             colours=prepared.colours,
+            secrets=secrets,
         )
         try:
             child = Child(

@@ -82,18 +82,24 @@ class Secrets:
         Nor is a time, or the path of an artifact, which is read from there.
         In what `is_free` nothing is an identity, and the keys are texts too.
         """
-        if isinstance(value, str):
-            return self.mask_text(value)
-        if is_array(value):
-            return [self.mask(v, is_free=is_free) for v in value]
-        if is_object(value):
-            if is_free:
-                return {self.mask_text(k): self.mask(v, is_free=True) for k, v in value.items()}
-            return {
-                k: v if k in _IDENTITY else self.mask(v, is_free=k in _FREE)
-                for k, v in value.items()
-            }
-        return value
+        masked: list[Any] = [value]
+        # However deep it is: a value that comes from a file has no limit but the decoder's.
+        left: list[tuple[Any, Any, bool]] = [(masked, 0, is_free)]
+        while left:
+            into, at, free = left.pop()
+            found = into[at]
+            if isinstance(found, str):
+                into[at] = self.mask_text(found)
+            elif is_array(found):
+                into[at] = [*found]
+                left += ((into[at], place, free) for place in range(len(found)))
+            elif is_object(found) and free:
+                into[at] = {self.mask_text(key): inner for key, inner in found.items()}
+                left += ((into[at], key, True) for key in into[at])
+            elif is_object(found):
+                into[at] = {**found}
+                left += ((into[at], key, key in _FREE) for key in found if key not in _IDENTITY)
+        return masked[0]
 
     def mask_text(self, text: str) -> str:
         """A text with every secret in it masked, also where two of them overlap."""

@@ -27,6 +27,7 @@ _PARTS: Final = tuple(f"{FILE}{new}{part}" for new in ("", ".new") for part in (
 _NAMES: Final = re.compile(rf"{re.escape(FILE)}([-.].*)?|{CLAIMS}|{OPENING}", re.DOTALL)
 _MAGIC: Final = b"SQLite format 3\0"
 _OF_OTHERS: Final = 0o077
+_SHARED: Final = stat.S_ISVTX | stat.S_IWOTH
 
 
 class ForeignError(Exception):
@@ -45,7 +46,7 @@ def prepare(state_dir: Path) -> str | None:
     for path in _files(state_dir, names):
         _tighten(path, 0o600)
     _tighten(state_dir / CLAIMS, 0o700)
-    if folder.st_mode & stat.S_ISVTX:  # as /tmp has it, which everybody needs
+    if folder.st_mode & _SHARED == _SHARED:  # as /tmp has it, which everybody needs
         return (
             f"the state folder {state_dir} is shared by all users: nobody else can read the "
             "journal in it, but set DBT_RELAY_STATE_DIR to a folder of your own"
@@ -139,11 +140,11 @@ def _files(state_dir: Path, names: Collection[str]) -> Iterator[Path]:
 
 
 def _tighten(path: Path, most: int) -> None:
-    """Take from others what they may do; only of what is our own."""
+    """Take from others what they may do. What is another user's only root can."""
     with contextlib.suppress(OSError):
         found = path.lstat()
         is_right = stat.S_ISDIR if most & stat.S_IXUSR else stat.S_ISREG
-        if is_right(found.st_mode) and found.st_mode & _OF_OTHERS and found.st_uid == os.geteuid():
+        if is_right(found.st_mode) and found.st_mode & _OF_OTHERS:
             path.chmod(most)
 
 

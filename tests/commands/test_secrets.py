@@ -297,3 +297,13 @@ def test_a_traceback_has_no_secret(monkeypatch: pytest.MonkeyPatch, capfd: Any) 
     said = capfd.readouterr().err
     assert "ValueError: Failed to parse: http://me:*****@proxy with *****" in said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("value", ["1", "a", "failure", "nodes", '"'])
+def test_what_the_relay_counts_is_not_masked(shell: Shell, value: str) -> None:
+    env = {**TASK, "AIRFLOW_CTX_TASK_ID": "dbt", "DBT_ENV_SECRET_PW": value}
+    done = shell("run", "--", "./dbt", "run", **env)
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["nodes"] == {"failure": 2}
+    assert summary["failed"] == ["model.shop.b", "model.shop.a"]
+    assert "\n2 nodes did not succeed:\n" in done.stdout.decode()

@@ -117,6 +117,16 @@ def test_only_the_keys_of_what_is_free_are_texts() -> None:
     }
 
 
+def test_a_value_may_be_as_deep_as_it_likes() -> None:
+    value: Any = "hunter2"
+    for depth in range(100_000):
+        value = [value] if depth % 2 else {"a": value}
+    masked = Secrets(["hunter2"]).mask(value)
+    for depth in reversed(range(100_000)):
+        masked = masked[0] if depth % 2 else masked["a"]
+    assert masked == "*****"
+
+
 def test_what_the_fold_reads_is_not_masked() -> None:
     secrets = Secrets(["2026", "table", "/tmp"], own=["target"])
     data = {

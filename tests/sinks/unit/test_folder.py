@@ -116,13 +116,29 @@ class TestPermissions:
 
     @as_root
     @pytest.mark.parametrize("given", [0o777, 0o755])
-    def test_a_folder_of_another_user_stays_as_it_is(self, folder: Path, given: int) -> None:
-        """As a volume of Kubernetes: only its owner may change its mode."""
+    def test_a_folder_of_another_user(self, folder: Path, given: int) -> None:
         folder.mkdir()
         folder.chmod(given)
         os.chown(folder, NOBODY, -1)
         assert use(folder) == ([], True)
-        assert mode(folder) == given
+        assert mode(folder) == 0o700
+
+    @as_root
+    def test_a_folder_whose_mode_cannot_be_changed(self, folder: Path) -> None:
+        """As a volume of Kubernetes, which root owns and everybody may write to."""
+        folder.parent.chmod(0o711)
+        folder.mkdir()
+        folder.chmod(0o777)
+        code = (
+            "import os, sys; from pathlib import Path; from dbt_relay.sinks import Journal\n"
+            f"os.setgid({NOBODY}); os.setuid({NOBODY}); os.umask(0)\n"
+            "with Journal(Path(sys.argv[1])) as j: print(j.trouble)\n"
+        )
+        command = [sys.executable, "-c", code, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        assert done.stdout == "None\n"
+        assert mode(folder) == 0o777
+        check_modes(folder)
 
     @pytest.mark.parametrize("umask", [0o000], indirect=True, ids=oct)
     def test_of_relays_that_make_it_at_once(self, folder: Path, umask: int) -> None:
