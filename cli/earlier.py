@@ -154,7 +154,7 @@ def _from_xcom(info: RunInfo, airflow: AirflowSettings, tries: _Tries) -> Earlie
     if told is not None:
         check_try(attempt, text(run.started_at) or "", told)
     if differs := environment_differs(info.environment, run.environment):
-        raise CannotResumeError(f"attempt {attempt} ran in another environment: {differs}")
+        raise CannotResumeError(f"attempt {attempt} cannot be continued: {differs}")
     return _earlier(attempt, _of_run(run, own), tuple(shlex.split(text(run.command) or "")), None)
 
 

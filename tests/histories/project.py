@@ -88,8 +88,8 @@ class Project:
         node = rng.choice(models)
         way = rng.choice(["code", "rename", "delete", "tag"])
         if way == "code":
-            self.made += 1
-            self.nodes[node.name] = replace(node, code=self.made)
+            # Or back to what it was, as when a commit is reverted.
+            self.nodes[node.name] = replace(node, code=(node.code + 1) % 2)
         elif way == "rename":
             self.made += 1
             self._forget(node.name, f"r{self.made}")

@@ -89,7 +89,7 @@ class World:
         self.command = ("dbt", "build", "--select", "tag:daily")
         if rng.random() < 0.2:
             self.command += ("--fail-fast",)
-        self.flaky = rng.uniform(0.05, 0.4)
+        self.flaky = rng.uniform(0.03, 0.25)
         self.dag_run = DagRun()
         self.has_carried = False
         self.story: list[str] = []
@@ -98,7 +98,7 @@ class World:
     def live(self) -> None:
         """Some attempts. AssertionError if one is green that ought not to be."""
         target = "dev"
-        for _ in range(self.rng.randint(2, 6)):
+        for _ in range(self.rng.randint(3, 7)):
             attempt = len(self.dag_run.tries) + 1
             if self.rng.random() < 0.08:
                 target = "prod" if target == "dev" else "dev"
@@ -114,7 +114,7 @@ class World:
         began = self.now
         code: int | None = None
         # A worker that dies before the relay starts leaves no trace but Airflow's.
-        if self.is_alone or self.rng.random() < 0.95:
+        if self.is_alone or self.rng.random() < 0.88:
             code = self._relay(attempt, target)
         else:
             self.story.append(f"attempt {attempt} never starts")

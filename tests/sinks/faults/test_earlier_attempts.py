@@ -154,9 +154,9 @@ class TestXcom:
     def test_another_environment(self, server: FakeAirflow) -> None:
         in_xcom(server, RUN, node("a"))
         other = {**SURROUNDINGS, "variables": "5"}
-        assert "an environment variable" in refusal(server, environment=other)
+        assert "a variable of the environment" in refusal(server, environment=other)
         in_xcom(server, replace(RUN, environment=None))
-        assert "has not kept it" in refusal(server)
+        assert "is not known" in refusal(server)
 
     def test_another_dag_run(self, server: FakeAirflow) -> None:
         in_xcom(server, replace(RUN, started_at="2025-01-02T03:15:02Z"), node("a"))
