@@ -35,6 +35,7 @@ class Node:
 class Project:
     nodes: dict[str, Node] = field(default_factory=dict)
     made: int = 0
+    rewritten: str = ""
 
     @classmethod
     def any(cls, rng: random.Random) -> Project:
@@ -86,9 +87,12 @@ class Project:
         if not models or rng.random() < 0.25:
             return self.add(rng)
         node = rng.choice(models)
-        way = rng.choice(["code", "rename", "delete", "tag"])
+        way = rng.choice(["code", "code", "code", "rename", "delete", "tag"])
         if way == "code":
             # Or back to what it was, as when a commit is reverted.
+            if rng.random() < 0.6:
+                node = self.nodes.get(self.rewritten, node)
+            self.rewritten = node.name
             self.nodes[node.name] = replace(node, code=(node.code + 1) % 2)
         elif way == "rename":
             self.made += 1

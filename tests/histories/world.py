@@ -78,13 +78,11 @@ class World:
     def __post_init__(self) -> None:
         rng = self.rng
         self.project = Project.any(rng)
-        self.answers = rng.choice(
-            ["tries", "tries", "tries", "no address", "no credentials", "silence"]
-        )
+        self.answers = rng.choice(["tries", "tries", "silence", *UNASKED])
         self.is_made_anew = self.answers not in UNASKED or rng.random() < 0.5
         is_alone = self.is_alone = self.answers in UNASKED and self.is_made_anew
         self.hosts = 1 if is_alone else rng.choice([1, 2])
-        self.keeps_journal = is_alone or rng.random() < 0.7
+        self.keeps_journal = is_alone or rng.random() < 0.6
         self.has_xcom = self.answers not in UNASKED and rng.random() < 0.6
         self.command = ("dbt", "build", "--select", "tag:daily")
         if rng.random() < 0.2:
@@ -100,12 +98,12 @@ class World:
         target = "dev"
         for _ in range(self.rng.randint(3, 7)):
             attempt = len(self.dag_run.tries) + 1
-            if self.rng.random() < 0.08:
+            if self.rng.random() < 0.12:
                 target = "prod" if target == "dev" else "dev"
             if attempt > 1 and self.rng.random() < 0.45:
                 self.project.edit(self.rng)
             self._attempt(attempt, target)
-            if self.is_made_anew and self.rng.random() < 0.18:
+            if self.is_made_anew and self.rng.random() < 0.2:
                 self.dag_run = DagRun()
                 self.story.append("the DAG run is deleted and made anew")
             self.now += timedelta(seconds=self.rng.randint(20, 600))
@@ -251,9 +249,11 @@ class World:
                 for record in self._part_of_it(attempt, kind):
                     run.put(record, 0.0)
                 run.close()
-                if kind == "run --renew" and self.dag_run.xcoms:
-                    for one in self._part_of_it(attempt, kind)[:1]:
-                        self.dag_run.xcoms[one.key] = one
+
+        if self.has_xcom and attempt < (info.attempt or 1) and self.rng.random() < 0.15:
+            self.story.append(f"  run --renew: attempt {attempt} in XCom")
+            for record in self._part_of_it(attempt, "run --renew"):
+                self.dag_run.xcoms[record.key] = record
 
     def _part_of_it(self, attempt: int, by: str) -> list[NodeRecord]:
         return [
