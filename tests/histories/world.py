@@ -253,7 +253,7 @@ class World:
         if self.has_xcom and attempt < (info.attempt or 1) and self.rng.random() < 0.15:
             self.story.append(f"  run --renew: attempt {attempt} in XCom")
             for record in self._part_of_it(attempt, "run --renew"):
-                self.dag_run.xcoms[record.key] = record
+                self.dag_run.xcoms[record.key] = replace(record, renewed=True)
 
     def _part_of_it(self, attempt: int, by: str) -> list[NodeRecord]:
         return [
