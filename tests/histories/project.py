@@ -89,11 +89,7 @@ class Project:
         node = rng.choice(models)
         way = rng.choice(["code", "code", "code", "rename", "delete", "tag"])
         if way == "code":
-            # Or back to what it was, as when a commit is reverted.
-            if rng.random() < 0.6:
-                node = self.nodes.get(self.rewritten, node)
-            self.rewritten = node.name
-            self.nodes[node.name] = replace(node, code=(node.code + 1) % 2)
+            self.rewrite(node if rng.random() < 0.4 else self.nodes.get(self.rewritten, node))
         elif way == "rename":
             self.made += 1
             self._forget(node.name, f"r{self.made}")
@@ -102,6 +98,12 @@ class Project:
         else:
             self._tag(rng)
         return None
+
+    def rewrite(self, node: Node | None = None) -> None:
+        """Other code; or what was there before, as when a commit is reverted."""
+        node = node or self.nodes.get(self.rewritten) or next(iter(self.nodes.values()))
+        self.rewritten = node.name
+        self.nodes[node.name] = replace(node, code=(node.code + 1) % 2)
 
     def _forget(self, name: str, new: str | None) -> None:
         """A model is gone, or has another name: so have its tests, and others refer to it so."""

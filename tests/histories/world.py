@@ -87,23 +87,32 @@ class World:
         self.command = ("dbt", "build", "--select", "tag:daily")
         if rng.random() < 0.2:
             self.command += ("--fail-fast",)
+        # What chance alone brings about too seldom.
+        self.plot = "" if is_alone else rng.choice(["", "", "made anew", "reverted"])
+        if not self.is_made_anew and self.plot == "made anew":
+            self.plot = ""
         self.flaky = rng.uniform(0.03, 0.25)
         self.dag_run = DagRun()
         self.has_carried = False
+        self.at = 0
         self.story: list[str] = []
         self._pods = 0
 
     def live(self) -> None:
         """Some attempts. AssertionError if one is green that ought not to be."""
         target = "dev"
-        for _ in range(self.rng.randint(3, 7)):
+        for at in range(self.rng.randint(3, 7)):
+            self.at = at
             attempt = len(self.dag_run.tries) + 1
             if self.rng.random() < 0.12:
                 target = "prod" if target == "dev" else "dev"
-            if attempt > 1 and self.rng.random() < 0.45:
+            if attempt > 1 and not self.plot and self.rng.random() < 0.45:
                 self.project.edit(self.rng)
             self._attempt(attempt, target)
-            if self.is_made_anew and self.rng.random() < 0.2:
+            if self.plot == "reverted" and at < 2:
+                self.project.rewrite()
+            is_over = self.plot == "made anew" and at == 0
+            if is_over or (self.is_made_anew and self.rng.random() < 0.2):
                 self.dag_run = DagRun()
                 self.story.append("the DAG run is deleted and made anew")
             self.now += timedelta(seconds=self.rng.randint(20, 600))
@@ -112,7 +121,7 @@ class World:
         began = self.now
         code: int | None = None
         # A worker that dies before the relay starts leaves no trace but Airflow's.
-        if self.is_alone or self.rng.random() < 0.88:
+        if self.is_alone or self.rng.random() < self._starts():
             code = self._relay(attempt, target)
         else:
             self.story.append(f"attempt {attempt} never starts")
@@ -122,6 +131,9 @@ class World:
             self.tally.green += 1
             self.tally.green_and_carried += self.has_carried
             self._check(attempt, target)
+
+    def _starts(self) -> float:
+        return 0.3 if self.plot == "made anew" and self.at == 1 else 0.88
 
     def _check(self, attempt: int, target: str) -> None:
         for node in self.project.in_order():
@@ -141,7 +153,7 @@ class World:
 
     def _relay(self, attempt: int, target: str) -> int | None:
         """One attempt; dbt's exit code, None if it was killed."""
-        host = self.rng.randrange(self.hosts)
+        host = self.rng.randrange(self.hosts) if self.plot != "reverted" else self.at % self.hosts
         state = self.place / f"state-{host}"
         if not self.keeps_journal:
             self._pods += 1
@@ -220,7 +232,8 @@ class World:
         return None
 
     def _deliver(self, put: list[Record], is_whole: bool) -> None:
-        for record in put if is_whole else put[: self.rng.randint(0, len(put))]:
+        most = 0 if self.plot == "reverted" and self.at == 1 else len(put)
+        for record in put[: most if is_whole else self.rng.randint(0, most)]:
             self.dag_run.xcoms[record.key] = record
 
     def _others(self, journal: Journal, info: RunInfo) -> None:
