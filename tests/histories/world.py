@@ -82,15 +82,17 @@ class World:
         self.is_made_anew = self.answers not in UNASKED or rng.random() < 0.5
         is_alone = self.is_alone = self.answers in UNASKED and self.is_made_anew
         self.hosts = 1 if is_alone else rng.choice([1, 2])
-        self.keeps_journal = is_alone or rng.random() < 0.6
-        self.has_xcom = self.answers not in UNASKED and rng.random() < 0.6
+        self.keeps_journal = is_alone or rng.random() < 0.5
+        self.has_xcom = self.answers not in UNASKED and rng.random() < 0.8
         self.command = ("dbt", "build", "--select", "tag:daily")
         if rng.random() < 0.2:
             self.command += ("--fail-fast",)
         # What chance alone brings about too seldom.
-        self.plot = "" if is_alone else rng.choice(["", "", "made anew", "reverted"])
+        self.plot = "" if is_alone else rng.choice(["", "", "", "made anew", "reverted"])
         if not self.is_made_anew and self.plot == "made anew":
             self.plot = ""
+        if self.answers == "silence" and rng.random() < 0.5:
+            self.plot = "made anew"
         self.flaky = rng.uniform(0.03, 0.25)
         self.dag_run = DagRun()
         self.has_carried = False
