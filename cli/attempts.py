@@ -60,7 +60,7 @@ def attempt_before(
     found = [run for run in same if not _difference(run[1], info)]
     if not found:
         raise CannotResumeError(
-            f"attempt {attempt - 1} ran in another environment: {_difference(same[-1][1], info)}"
+            f"attempt {attempt - 1} cannot be continued: {_difference(same[-1][1], info)}"
         )
     for number in range(1, attempt + 1) if tries is None else (attempt - 1, attempt):
         count = sum(
@@ -77,11 +77,11 @@ def attempt_before(
 def environment_differs(mine: Mapping[str, str] | None, theirs: Mapping[str, str] | None) -> str:
     """What differs in what dbt runs in, or why that cannot be told; empty if nothing does."""
     if mine is None:
-        return "that of this attempt cannot be told"
+        return "what this one runs in cannot be told, as the project has too many files"
     if not is_object(theirs):
-        return "an older dbt-relay has not kept it"
+        return "what that one ran in is not known"
     found = differences(mine, theirs)
-    return f"{' and '.join(found)} changed" if found else ""
+    return f"{' and '.join(found)} changed since" if found else ""
 
 
 def check_try(attempt: int, began_at: str, tries: Sequence[Try]) -> None:

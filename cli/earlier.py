@@ -162,13 +162,13 @@ def _from_xcom(info: RunInfo, airflow: AirflowSettings, tries: _Tries) -> Earlie
     if told is not None:
         check_try(attempt, text(run.started_at) or "", told)
     if differs := environment_differs(info.environment, run.environment):
-        raise CannotResumeError(f"attempt {attempt} ran in another environment: {differs}")
+        raise CannotResumeError(f"attempt {attempt} cannot be continued: {differs}")
     return _earlier(attempt, _of_run(run, own), tuple(shlex.split(text(run.command) or "")), None)
 
 
 def _of_run(run: RunRecord, records: Sequence[Record]) -> list[Record]:
     """The run's record, and those of its nodes. Others were run again, for a task that waited."""
-    nodes = [r for r in records if isinstance(r, NodeRecord)]
+    nodes = [r for r in records if isinstance(r, NodeRecord) and not r.renewed]
     own = {r.invocation_id for r in nodes if r.resumed_from is None}
     if run.invocation_id is not None or len(own) > 1:
         own = {run.invocation_id}

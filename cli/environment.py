@@ -19,7 +19,7 @@ PARTS: Final = {
     "dbt": "dbt itself",
     "project": "the project's folder",
     "files": "profiles.yml, dbt_project.yml or the packages",
-    "variables": "an environment variable",
+    "variables": "a variable of the environment that is dbt's, or that the project names,",
 }
 """The parts of an environment, with what one says of a part that differs."""
 

@@ -32,7 +32,8 @@ _WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
 
 class Relay:
     """Feeds one run. `publish` takes each record and must not block; `target_dir` is where dbt
-    writes its artifacts if its log does not say; `with_tests` adds what a test is of to its record.
+    writes its artifacts if its log does not say; `with_tests` adds what a test is of to its record,
+    `renews` that the node was run again by itself.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Relay:
         target_dir: Path,
         attempt: int | None = None,
         with_tests: bool = False,
+        renews: bool = False,
     ) -> None:
         self.run = Run(attempt=attempt)
         self.dbt_summary: str | None = None
@@ -56,6 +58,7 @@ class Relay:
         self._target_dir = target_dir
         self._traced: set[str] = set()
         self._with_tests = with_tests
+        self._renews = renews
         self._tested: dict[str, dict[str, dict[str, int]]] = {}
         self._checksums: dict[str, dict[str, str]] = {}
 
@@ -113,6 +116,8 @@ class Relay:
     def _send(self, records: list[NodeRecord]) -> None:
         for record in records:
             known = self._with_checksum(record)
+            if self._renews:
+                known = replace(known, renewed=True)
             self._publish(self._testing(known) if self._with_tests else known)
 
     def _with_checksum(self, record: NodeRecord) -> NodeRecord:

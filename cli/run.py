@@ -167,6 +167,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                 target_dir=prepared.target_dir,
                 attempt=destination.attempt,
                 with_tests=destination.is_watched,
+                renews=destination.renews,
             )
             if carried:
                 started = replace(started, resumed_from=max(r.resumed_from or 0 for r in carried))

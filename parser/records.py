@@ -61,7 +61,8 @@ class NodeRecord(_Record):
     Times are RFC 3339 in UTC with `Z`; `execution_time` is in seconds. `status` is dbt's own word,
     `outcome` its fold into five. `sequence` starts at 1 and grows with each amendment;
     `artificial` says that dbt never reported an end and the relay speaks for it. `resumed_from` is
-    the attempt that ran the node, where the present one only publishes its result again. `checksum`
+    the attempt that ran the node, where the present one only publishes its result again; `renewed`
+    says that it was run again apart from the whole, after that attempt had ended. `checksum`
     is dbt's of the node's code, None where it has none, as for a generic test. `tests` is
     of a test, and only where a sink asks for it: the nodes that it tests, with how many tests the
     project has of each.
@@ -98,6 +99,7 @@ class NodeRecord(_Record):
     sequence: int = 1
     artificial: bool | None = None
     resumed_from: int | None = None
+    renewed: bool | None = None
     tests: dict[str, int] | None = None
 
     @property

@@ -121,10 +121,10 @@ class TestPlace:
     @pytest.mark.parametrize("part", SURROUNDINGS)
     def test_another_environment(self, part: str) -> None:
         other = run(1, environment={**SURROUNDINGS, part: "another"})
-        assert "ran in another environment" in refusal(2, [other])
+        assert "cannot be continued" in refusal(2, [other])
 
     def test_what_an_older_relay_did_not_write_down(self) -> None:
-        assert "has not kept it" in refusal(2, [run(1, environment=None, airflow_url=None)])
+        assert "is not known" in refusal(2, [run(1, environment=None, airflow_url=None)])
 
     def test_an_environment_that_cannot_be_told(self) -> None:
         assert "cannot be told" in refusal(2, [run(1)], environment=None)

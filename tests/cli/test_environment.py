@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dbt_relay.cli import dbt
-from dbt_relay.cli.environment import differences, environment
+from dbt_relay.cli.environment import PARTS, differences, environment
 
 ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "DBT_TARGET": "dev"}
 
@@ -57,7 +57,7 @@ def changes(root: Path, **env: str) -> list[str]:
     ids=lambda v: next(iter(v)),
 )
 def test_a_variable_that_counts(project: Path, variable: dict[str, str]) -> None:
-    assert changes(project, **variable) == ["an environment variable"]
+    assert changes(project, **variable) == [PARTS["variables"]]
     (name,) = variable
     assert changes(project, **{name: ""}) or name == "DBT_TARGET"
 
@@ -94,7 +94,7 @@ def test_one_that_a_file_of_the_project_names(project: Path, place: str, text: s
     assert changes(project, LATE="1") == []
     (project / place).parent.mkdir(parents=True, exist_ok=True)
     (project / place).write_text(text)
-    assert changes(project, LATE="1") == ["an environment variable"]
+    assert changes(project, LATE="1") == [PARTS["variables"]]
 
 
 @pytest.mark.parametrize("folder", ["target/compiled", "logs", ".git", "venv/lib", "node_modules"])

@@ -35,6 +35,7 @@ class Node:
 class Project:
     nodes: dict[str, Node] = field(default_factory=dict)
     made: int = 0
+    rewritten: str = ""
 
     @classmethod
     def any(cls, rng: random.Random) -> Project:
@@ -86,10 +87,9 @@ class Project:
         if not models or rng.random() < 0.25:
             return self.add(rng)
         node = rng.choice(models)
-        way = rng.choice(["code", "rename", "delete", "tag"])
+        way = rng.choice(["code", "code", "code", "rename", "delete", "tag"])
         if way == "code":
-            self.made += 1
-            self.nodes[node.name] = replace(node, code=self.made)
+            self.rewrite(node if rng.random() < 0.4 else self.nodes.get(self.rewritten, node))
         elif way == "rename":
             self.made += 1
             self._forget(node.name, f"r{self.made}")
@@ -98,6 +98,12 @@ class Project:
         else:
             self._tag(rng)
         return None
+
+    def rewrite(self, node: Node | None = None) -> None:
+        """Other code; or what was there before, as when a commit is reverted."""
+        node = node or self.nodes.get(self.rewritten) or next(iter(self.nodes.values()))
+        self.rewritten = node.name
+        self.nodes[node.name] = replace(node, code=(node.code + 1) % 2)
 
     def _forget(self, name: str, new: str | None) -> None:
         """A model is gone, or has another name: so have its tests, and others refer to it so."""

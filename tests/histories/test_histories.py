@@ -58,6 +58,6 @@ def test_green_means_that_all_that_is_selected_was_built(
     share = HISTORIES / PARTS
     assert tally.attempts > 3 * share, tally
     assert tally.green > 0.5 * share, tally
-    assert tally.green_and_carried > 0.2 * share, tally
-    assert min(tally.retried, tally.by_name) > 0.05 * share, tally
-    assert tally.from_xcom > 0.05 * share, tally
+    assert tally.green_and_carried > 0.12 * share, tally
+    assert min(tally.retried, tally.by_name) > 0.02 * share, tally
+    assert tally.from_xcom > 0.02 * share, tally

@@ -78,34 +78,43 @@ class World:
     def __post_init__(self) -> None:
         rng = self.rng
         self.project = Project.any(rng)
-        self.answers = rng.choice(
-            ["tries", "tries", "tries", "no address", "no credentials", "silence"]
-        )
+        self.answers = rng.choice(["tries", "tries", "silence", *UNASKED])
         self.is_made_anew = self.answers not in UNASKED or rng.random() < 0.5
         is_alone = self.is_alone = self.answers in UNASKED and self.is_made_anew
         self.hosts = 1 if is_alone else rng.choice([1, 2])
-        self.keeps_journal = is_alone or rng.random() < 0.7
-        self.has_xcom = self.answers not in UNASKED and rng.random() < 0.6
+        self.keeps_journal = is_alone or rng.random() < 0.5
+        self.has_xcom = self.answers not in UNASKED and rng.random() < 0.8
         self.command = ("dbt", "build", "--select", "tag:daily")
         if rng.random() < 0.2:
             self.command += ("--fail-fast",)
-        self.flaky = rng.uniform(0.05, 0.4)
+        # What chance alone brings about too seldom.
+        self.plot = "" if is_alone else rng.choice(["", "", "", "made anew", "reverted"])
+        if not self.is_made_anew and self.plot == "made anew":
+            self.plot = ""
+        if self.answers == "silence" and rng.random() < 0.5:
+            self.plot = "made anew"
+        self.flaky = rng.uniform(0.03, 0.25)
         self.dag_run = DagRun()
         self.has_carried = False
+        self.at = 0
         self.story: list[str] = []
         self._pods = 0
 
     def live(self) -> None:
         """Some attempts. AssertionError if one is green that ought not to be."""
         target = "dev"
-        for _ in range(self.rng.randint(2, 6)):
+        for at in range(self.rng.randint(3, 7)):
+            self.at = at
             attempt = len(self.dag_run.tries) + 1
-            if self.rng.random() < 0.08:
+            if self.rng.random() < 0.12:
                 target = "prod" if target == "dev" else "dev"
-            if attempt > 1 and self.rng.random() < 0.45:
+            if attempt > 1 and not self.plot and self.rng.random() < 0.45:
                 self.project.edit(self.rng)
             self._attempt(attempt, target)
-            if self.is_made_anew and self.rng.random() < 0.18:
+            if self.plot == "reverted" and at < 2:
+                self.project.rewrite()
+            is_over = self.plot == "made anew" and at == 0
+            if is_over or (self.is_made_anew and self.rng.random() < 0.2):
                 self.dag_run = DagRun()
                 self.story.append("the DAG run is deleted and made anew")
             self.now += timedelta(seconds=self.rng.randint(20, 600))
@@ -114,7 +123,7 @@ class World:
         began = self.now
         code: int | None = None
         # A worker that dies before the relay starts leaves no trace but Airflow's.
-        if self.is_alone or self.rng.random() < 0.95:
+        if self.is_alone or self.rng.random() < self._starts():
             code = self._relay(attempt, target)
         else:
             self.story.append(f"attempt {attempt} never starts")
@@ -124,6 +133,9 @@ class World:
             self.tally.green += 1
             self.tally.green_and_carried += self.has_carried
             self._check(attempt, target)
+
+    def _starts(self) -> float:
+        return 0.3 if self.plot == "made anew" and self.at == 1 else 0.88
 
     def _check(self, attempt: int, target: str) -> None:
         for node in self.project.in_order():
@@ -143,7 +155,7 @@ class World:
 
     def _relay(self, attempt: int, target: str) -> int | None:
         """One attempt; dbt's exit code, None if it was killed."""
-        host = self.rng.randrange(self.hosts)
+        host = self.rng.randrange(self.hosts) if self.plot != "reverted" else self.at % self.hosts
         state = self.place / f"state-{host}"
         if not self.keeps_journal:
             self._pods += 1
@@ -222,7 +234,8 @@ class World:
         return None
 
     def _deliver(self, put: list[Record], is_whole: bool) -> None:
-        for record in put if is_whole else put[: self.rng.randint(0, len(put))]:
+        most = 0 if self.plot == "reverted" and self.at == 1 else len(put)
+        for record in put[: most if is_whole else self.rng.randint(0, most)]:
             self.dag_run.xcoms[record.key] = record
 
     def _others(self, journal: Journal, info: RunInfo) -> None:
@@ -251,9 +264,11 @@ class World:
                 for record in self._part_of_it(attempt, kind):
                     run.put(record, 0.0)
                 run.close()
-                if kind == "run --renew" and self.dag_run.xcoms:
-                    for one in self._part_of_it(attempt, kind)[:1]:
-                        self.dag_run.xcoms[one.key] = one
+
+        if self.has_xcom and attempt < (info.attempt or 1) and self.rng.random() < 0.15:
+            self.story.append(f"  run --renew: attempt {attempt} in XCom")
+            for record in self._part_of_it(attempt, "run --renew"):
+                self.dag_run.xcoms[record.key] = replace(record, renewed=True)
 
     def _part_of_it(self, attempt: int, by: str) -> list[NodeRecord]:
         return [

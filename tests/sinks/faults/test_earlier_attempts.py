@@ -144,19 +144,29 @@ class TestXcom:
         in_xcom(server, replace(RUN, attempt=1), node("a", 1))
         assert "no record of the run of attempt 2" in refusal(server)
 
-    def test_nodes_that_were_run_again_are_of_no_attempt(self, server: FakeAirflow) -> None:
+    @pytest.mark.parametrize("known", ["i-2", None])
+    def test_nodes_that_were_run_again_are_of_no_attempt(
+        self, server: FakeAirflow, known: str | None
+    ) -> None:
         """`run --renew` gives them the attempt of the task, which had ended."""
-        in_xcom(server, RUN, node("a"), node("b", 2, invocation_id="renewed"))
+        again = node("b", invocation_id="renewed", renewed=True)
+        in_xcom(server, replace(RUN, invocation_id=known), node("a"), again)
         assert [*resumed(server).records] == ["model.shop.a"]
-        in_xcom(server, replace(RUN, invocation_id=None, state="running"))
+        in_xcom(server, replace(again, unique_id="model.shop.a"))
+        assert "nothing had run" in refusal(server)
+
+    def test_nor_are_those_of_another_call_of_dbt(self, server: FakeAirflow) -> None:
+        in_xcom(server, RUN, node("a"), node("b", invocation_id="another"))
+        assert [*resumed(server).records] == ["model.shop.a"]
+        in_xcom(server, replace(RUN, invocation_id=None))
         assert "nothing had run" in refusal(server)
 
     def test_another_environment(self, server: FakeAirflow) -> None:
         in_xcom(server, RUN, node("a"))
         other = {**SURROUNDINGS, "variables": "5"}
-        assert "an environment variable" in refusal(server, environment=other)
+        assert "a variable of the environment" in refusal(server, environment=other)
         in_xcom(server, replace(RUN, environment=None))
-        assert "has not kept it" in refusal(server)
+        assert "is not known" in refusal(server)
 
     def test_another_dag_run(self, server: FakeAirflow) -> None:
         in_xcom(server, replace(RUN, started_at="2025-01-02T03:15:02Z"), node("a"))
