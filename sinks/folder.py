@@ -166,5 +166,5 @@ def _tables(path: Path) -> set[str] | None:
             return {name for (name,) in rows}
     except sqlite3.OperationalError:
         raise
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # what SQLite says quotes what it found in the file
         return None

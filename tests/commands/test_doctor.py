@@ -239,7 +239,7 @@ class TestAirflow:
             (["--run-id", "norun"], "no run 'norun' of DAG 'shop'", "--run-id"),
             (["--task-id", "notask"], "no task 'notask' in that run", "--task-id"),
             (["--xcom-task-id", "notask"], "no task 'notask' in that run", "--xcom-task-id"),
-            (["--map-index", "4"], "Task instance is mapped", "--map-index"),
+            (["--map-index", "4"], "no task 'dbt' with map index 4", "--map-index"),
         ],
     )
     def test_a_place_that_does_not_exist(
