@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 PARTS: Final = {
+    "command": "a secret in the command",
     "dbt": "dbt itself",
     "project": "the project's folder",
     "files": "profiles.yml, dbt_project.yml or the packages",
@@ -77,6 +78,8 @@ def environment(
                 return None
             named.update(_named_in([_text(path)]))
     return {
+        # The words alone are compared too, with the secrets in them masked.
+        "command": _digest(command),
         "dbt": _digest(_dbt(command, environ)),
         "project": _digest([os.path.realpath(prepared.project_dir)]),
         "files": _digest(repr(text) for text in texts),
