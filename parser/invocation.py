@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .causes import Causes
 from .handlers import HANDLERS, end_by_line, timing
-from .node import Node
-from .records import instant, outcome_of
-from .values import number, text
+from .node import Node, file_name
+from .records import outcome_of
+from .values import text
 
 if TYPE_CHECKING:
     from .events import Event
-    from .results import Lineage, RunResults
+    from .results import RunResults
 
 
 class Invocation:
@@ -29,9 +30,11 @@ class Invocation:
         self.error: str | None = None
         self.artifacts: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}
-        self.lineage: Lineage | None = None
+        self.causes = Causes()
         self.has_node_events = False
         self.titles: dict[str, tuple[str, str]] = {}
+        self._by_title: dict[tuple[str, str], Node] = {}
+        self._hooks: list[Node] = []
 
     def feed(self, event: Event) -> Node | None:
         """Fold one event; returns the node whose record may have changed by it."""
@@ -41,15 +44,38 @@ class Invocation:
         node = None
         if event.node is not None and (unique_id := text(event.node.get("unique_id"))):
             node = self.nodes.get(unique_id) or self.node(unique_id)
-            node.describe(event.node)
+            if node.describe(event.node) and node.title is not None:
+                self._by_title.setdefault(node.title, node)
         node = handler(self, event, node) or node
-        return node if node is not None and node.is_terminal else None
+        if node is None or not node.is_terminal:
+            return None
+        self._end(node, event.ts)
+        return node
+
+    def _end(self, node: Node, at: str) -> None:
+        """A node has ended, or its end is told once more."""
+        if node.ended_at is None:
+            node.ended_at = at
+        self.causes.learn(node)
+        if node.status == "skipped" and node.caused_by is None:
+            node.caused_by = self.causes.of(node)
 
     def node(self, unique_id: str) -> Node:
         node = self.nodes.get(unique_id)
         if node is None:
             node = self.nodes[unique_id] = Node(unique_id)
+            if unique_id.startswith("operation."):
+                self._hooks.append(node)
         return node
+
+    def titled(self, name: str, path: str) -> Node | None:
+        """The node of an error text that says only its name and the path of its file."""
+        return self._by_title.get((name, file_name(path)))
+
+    def running_hook(self, kind: str) -> Node | None:
+        """The first `on-run-start` or `on-run-end` hook that has started and not ended."""
+        self._hooks = [h for h in self._hooks if not h.is_terminal]
+        return next((h for h in self._hooks if h.running and kind in h.unique_id), None)
 
     def fill(self, results: RunResults) -> list[Node]:
         """Take from `run_results.json` the nodes that the log did not end.
@@ -79,9 +105,9 @@ class Invocation:
                     {
                         "message": message,
                         "execution_time": result.get("execution_time"),
-                        "thread": text(result.get("thread_id")),
-                        "failures": number(result.get("failures")),
-                        "adapter_response": result.get("adapter_response") or None,
+                        "thread": result.get("thread_id"),
+                        "failures": result.get("failures"),
+                        "adapter_response": result.get("adapter_response"),
                         "timing": timing(result.get("timing")),
                     },
                 )
@@ -98,28 +124,10 @@ class Invocation:
                 continue
             node.explain(f"{how} while this node was running")
             node.finish("interrupted", {}, {"artificial": True})
-        skipped = [n for n in self.nodes.values() if n.status == "skipped"]
-        for node in skipped:
-            node.caused_by = self.culprit(node)
+        skipped = self.causes.settle(self.nodes.values())
         waiting = [n for n in self.nodes.values() if n.sent is None and n.is_terminal]
         return [*{n.unique_id: n for n in (*waiting, *skipped)}.values()]
 
     def unfinished(self) -> list[Node]:
         """The nodes that started and have not ended, in that order."""
         return [n for n in self.nodes.values() if n.running and not n.is_terminal]
-
-    def culprit(self, skipped: Node) -> str | None:
-        """The failed node that made dbt skip this one; None if several may have.
-
-        dbt's log names no parents. Without a manifest only a single failure is beyond doubt.
-        """
-        started = instant(skipped.facts.get("started_at") or "9")
-        failed = [
-            n.unique_id
-            for n in self.nodes.values()
-            if n.status and outcome_of(n.status) == "failure"
-            if instant(n.facts.get("finished_at") or "") <= started
-        ]
-        if self.lineage is not None:
-            return self.lineage.culprit(skipped.unique_id, failed)
-        return failed[0] if len(failed) == 1 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from .records import NodeRecord, instant, outcome_of
+from .records import NODE_CHECKS, NodeRecord, instant, outcome_of
 from .values import is_object, number, text
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Node:
         "_errors",
         "_first_start",
         "caused_by",
+        "ended_at",
         "facts",
         "is_provisional",
         "running",
@@ -54,6 +55,7 @@ class Node:
         self.is_provisional = False
         self.waiting: Event | None = None
         self.caused_by: str | None = None
+        self.ended_at: str | None = None
         self.sent: NodeRecord | None = None
         self._first_start: str | None = None
         self._cancelled_at: str | None = None
@@ -73,17 +75,32 @@ class Node:
     def is_terminal(self) -> bool:
         return "status" in self.facts
 
-    def describe(self, info: JsonObject) -> None:
-        """Take what `node_info` says of the node itself. v2 sends partial ones."""
+    @property
+    def has_begun(self) -> bool:
+        """Whether dbt came to it, be it to skip it."""
+        return self.running or "started_at" in self.facts
+
+    @property
+    def title(self) -> tuple[str, str] | None:
+        """Its name and its file's: what an error text says that has no unique_id."""
+        name, path = self.facts.get("name"), self.facts.get("path")
+        return (name, file_name(path)) if name and path else None
+
+    def describe(self, info: JsonObject) -> bool:
+        """Take what `node_info` says of the node itself. v2 sends partial ones.
+
+        Whether there may have been anything new.
+        """
         facts = self.facts
         if "name" in facts and "path" in facts:
-            return
+            return False
         for fact, key in _DESCRIPTION:
             if fact not in facts and (value := text(info.get(key))):
                 facts[fact] = value
         relation = info.get("node_relation")
         if "relation" not in facts and is_object(relation):
             facts["relation"] = text(relation.get("relation_name"))
+        return True
 
     def start(self, info: JsonObject) -> None:
         """A NodeStart: the first is the node's own, later ones are those of microbatch batches."""
@@ -116,15 +133,16 @@ class Node:
         return instant(started) < instant(self._first_start)
 
     def finish(self, status: str, info: JsonObject, facts: dict[str, Any]) -> None:
-        """Its end as dbt reported it, with the facts that came with it; None among them is absent.
+        """Its end as dbt reported it, with the facts that came with it. What is None among them, or
+        not of its field's type, is absent.
 
         `failures` counts the rows of a test; dbt's log says 0 of everything else as well.
         """
         own = self.facts
         own["status"] = status
         for name, value in facts.items():
-            if value is not None:
-                own[name] = value
+            if value is not None and (checked := NODE_CHECKS[name](value)) is not None:
+                own[name] = checked
         if own.get("resource_type") not in _TEST_TYPES or status not in _COUNTED:
             own.pop("failures", None)
         if started := text(info.get("node_started_at")):
@@ -202,3 +220,7 @@ def utc(timestamp: str | None) -> str | None:
     if timestamp is None or timestamp.endswith("Z"):
         return timestamp
     return f"{timestamp}Z" if "+" not in timestamp else timestamp
+
+
+def file_name(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from .decoding import shallow
 from .values import is_array, is_object
 
 if TYPE_CHECKING:
@@ -54,12 +55,15 @@ class Secrets:
 
         An identity is never free text, and masking it (a secret `node`, say) would lose the node.
         """
+        return self._mask(shallow(value))
+
+    def _mask(self, value: Any) -> Any:
         if isinstance(value, str):
             for secret in self._values:
                 value = value.replace(secret, MASK)
             return value
         if is_array(value):
-            return [self.mask(v) for v in value]
+            return [self._mask(v) for v in value]
         if is_object(value):
-            return {k: v if k in _IDENTITY else self.mask(v) for k, v in value.items()}
+            return {k: v if k in _IDENTITY else self._mask(v) for k, v in value.items()}
         return value
