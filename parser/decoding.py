@@ -16,8 +16,8 @@ import orjson
 from .values import TOO_DEEP, is_array, is_object
 
 DEEPEST: Final = 100
-"""Levels of lists and objects that are kept. dbt's own events have eight; the response of an adapter
-and the `meta` of a model may have any number."""
+"""Levels of lists and objects that are kept. dbt's own events have eight; an adapter's response and
+a model's `meta` may have any number."""
 
 _BRACKETS: Final = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 _LONGEST_NUMBER: Final = 19
@@ -35,7 +35,7 @@ def decode(line: bytes) -> Any:
 
 
 def decode_at(text: str, start: int) -> tuple[Any, int]:
-    """The JSON value that begins at `start`, and where it ends; JSONDecodeError if there is none."""
+    """The JSON value that begins at `start`, and its end; JSONDecodeError if there is none."""
     try:
         return _DECODER.raw_decode(text, start)
     except RecursionError:
