@@ -38,7 +38,7 @@ _WORKER_PREFIX: Final = "Exception on worker thread. "
 _IN_NODE: Final = re.compile(r"in (\w+) (\S+) \(([^)\n]+)\)")
 _TITLE: Final = 1000
 """Characters of an error text in which dbt has named its node: a search goes no further."""
-_FAILED_HOOK: Final = re.compile(r"(on-run-(?:start|end)) failed, error:")
+_FAILED_HOOK: Final = re.compile(r"on-run-(start|end) failed, error:")
 
 
 def _version(run: Invocation, event: Event, _: Node | None) -> None:

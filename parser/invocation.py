@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
-from .causes import Causes
+from .causes import Causes, hook_kind
 from .handlers import HANDLERS, end_by_line, timing
 from .node import Node, file_name
 from .records import outcome_of
@@ -34,7 +35,7 @@ class Invocation:
         self.has_node_events = False
         self.titles: dict[str, tuple[str, str]] = {}
         self._by_title: dict[tuple[str, str], Node] = {}
-        self._hooks: list[Node] = []
+        self._hooks: defaultdict[str | None, deque[Node]] = defaultdict(deque)
 
     def feed(self, event: Event) -> Node | None:
         """Fold one event; returns the node whose record may have changed by it."""
@@ -65,7 +66,7 @@ class Invocation:
         if node is None:
             node = self.nodes[unique_id] = Node(unique_id)
             if unique_id.startswith("operation."):
-                self._hooks.append(node)
+                self._hooks[hook_kind(unique_id)].append(node)
         return node
 
     def titled(self, name: str, path: str) -> Node | None:
@@ -73,9 +74,11 @@ class Invocation:
         return self._by_title.get((name, file_name(path)))
 
     def running_hook(self, kind: str) -> Node | None:
-        """The first `on-run-start` or `on-run-end` hook that has started and not ended."""
-        self._hooks = [h for h in self._hooks if not h.is_terminal]
-        return next((h for h in self._hooks if h.running and kind in h.unique_id), None)
+        """The first hook at the `start` or the `end` that has started and not ended."""
+        hooks = self._hooks[kind]
+        while hooks and hooks[0].is_terminal:
+            hooks.popleft()
+        return next((h for h in hooks if h.running and not h.is_terminal), None)
 
     def fill(self, results: RunResults) -> list[Node]:
         """Take from `run_results.json` the nodes that the log did not end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from .records import NODE_CHECKS, NodeRecord, instant, outcome_of
@@ -33,10 +34,12 @@ class Node:
     """
 
     __slots__ = (
+        "_batch_counts",
         "_batch_total",
         "_batches",
         "_cancelled_at",
         "_errors",
+        "_first_errors",
         "_first_start",
         "caused_by",
         "ended_at",
@@ -61,7 +64,9 @@ class Node:
         self._cancelled_at: str | None = None
         self._batch_total = 0
         self._batches: dict[int, str] | None = None
+        self._batch_counts: Counter[str] | None = None
         self._errors: set[str] | None = None
+        self._first_errors: list[str] | None = None
 
     @property
     def status(self) -> str | None:
@@ -163,9 +168,12 @@ class Node:
 
     def batch(self, index: int, total: Any, status: str) -> None:
         """One microbatch batch ended."""
-        if self._batches is None:
-            self._batches = {}
+        if self._batches is None or self._batch_counts is None:
+            self._batches, self._batch_counts = {}, Counter()
+        if index in self._batches:
+            self._batch_counts[self._batches[index]] -= 1
         self._batches[index] = status
+        self._batch_counts[status] += 1
         self._batch_total = number(total) or self._batch_total
 
     def cancel(self, at: str) -> None:
@@ -173,26 +181,29 @@ class Node:
         self._cancelled_at = min(at, self._cancelled_at or at)
 
     def _remember_error(self, message: str) -> None:
-        if self._errors is None:
-            self._errors = set()
-        self._errors.add(message)
+        if self._errors is None or self._first_errors is None:
+            self._errors, self._first_errors = set(), []
+        if message not in self._errors:
+            self._errors.add(message)
+            # Sorted once more for each text, all of them would take too long.
+            self._first_errors = sorted([*self._first_errors, message])[:_SHOWN_BATCH_ERRORS]
 
     def _message(self) -> str | None:
         own: str | None = self.facts.get("message")
-        if not self._errors or (own and not _MICROBATCH.fullmatch(own)):
+        if not self._errors or not self._first_errors or (own and not _MICROBATCH.fullmatch(own)):
             return own
-        errors = sorted(self._errors)
-        shown = errors[:_SHOWN_BATCH_ERRORS]
-        if len(errors) > len(shown):
-            shown.append(f"… and {len(errors) - len(shown)} more errors of batches")
+        shown = [*self._first_errors]
+        if len(self._errors) > len(shown):
+            shown.append(f"… and {len(self._errors) - len(shown)} more errors of batches")
         return "\n".join([own, *shown] if own else shown) or None
 
-    def _batch_counts(self) -> dict[str, int] | None:
-        if not self._batches:
+    def _counted_batches(self) -> dict[str, int] | None:
+        if not self._batches or not self._batch_counts:
             return None
         counts = {"total": self._batch_total or len(self._batches)}
-        for status in sorted(self._batches.values()):
-            counts[status] = counts.get(status, 0) + 1
+        for status, count in sorted(self._batch_counts.items()):
+            if count:
+                counts[status] = counts.get(status, 0) + count
         return counts
 
     def record(self, **of_run: Any) -> NodeRecord:
@@ -211,7 +222,7 @@ class Node:
             facts.setdefault("skip_cause", "upstream_failed")
             ephemeral = _EPHEMERAL.search(message or "")
             facts["caused_by"] = ephemeral[1] if ephemeral else self.caused_by
-        facts.update(message=message, outcome=outcome, batches=self._batch_counts())
+        facts.update(message=message, outcome=outcome, batches=self._counted_batches())
         return NodeRecord(unique_id=self.unique_id, **facts, **of_run)
 
 
