@@ -39,11 +39,12 @@ class Causes:
     def learn(self, node: Node) -> None:
         """A node has ended, or ended otherwise than was said before."""
         unique_id = node.unique_id
-        if outcome_of(node.status or "") != "failure":
-            if self._failed.pop(unique_id, None) is not None:
-                self._blame = self._first = None
+        has_failed = outcome_of(node.facts["status"]) == "failure"
+        if has_failed == (unique_id in self._failed):
             return
-        if unique_id in self._failed:
+        if not has_failed:
+            del self._failed[unique_id]
+            self._blame = self._first = None
             return
         kind = hook_kind(unique_id)
         if kind is not None:
@@ -83,7 +84,10 @@ class Causes:
         By the time at which each node ended, since the log of several threads has no order of its
         own; where that says nothing, any failure before the node counts.
         """
-        ended = sorted((n for n in nodes if n.is_terminal), key=lambda n: (_end_of(n), _is_skip(n)))
+        ended = [n for n in nodes if n.status and outcome_of(n.status) in ("failure", "skipped")]
+        if not any(map(_is_skip, ended)):
+            return []
+        ended.sort(key=lambda n: (_end_of(n), _is_skip(n)))
         self._blame, self._failed, self._first, self._hooks = None, {}, [], {}
         skipped: list[Node] = []
         for node in ended:

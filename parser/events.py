@@ -90,6 +90,8 @@ UNREAD: Final = frozenset(
 )
 """Debug events that say nothing of a node's end: 19 of 20 bytes of a debug log."""
 
+_BEGINS: Final = "MainReportVersion"
+_NOTHING: Final = ()
 _LONGEST_TAIL: Final = 230
 _START_ANYWHERE: Final = re.compile(rb'\{"(?:data|info|_cb_thread)": ?[{"]')
 _EVENT_STARTS: Final = re.compile(r'\{"(?:data|info|_cb_thread)": ?[{"]')
@@ -197,16 +199,18 @@ class EventReader:
             line = block[start:end]
             start = end
             try:
-                event = event_of(decode(line), line) if not self._secrets else None
-                items = [*self._items(line)] if event is None else ()
+                event = None if self._secrets else event_of(decode(line), line)
+                items = [*self._items(line)] if event is None else _NOTHING
             except Exception as error:  # a fault of this module
                 self.faults += 1
                 self.fault = self.fault or error
                 event, items = None, (Text(line),)
             if event is not None:
-                items = (event,)
+                if event.name == _BEGINS:
+                    self._pid = _pid_of(event)
+                yield event
             for item in items:
-                if isinstance(item, Event) and item.name == "MainReportVersion":
+                if isinstance(item, Event) and item.name == _BEGINS:
                     self._pid = _pid_of(item)
                 yield item
 

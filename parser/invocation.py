@@ -34,6 +34,7 @@ class Invocation:
         self.causes = Causes()
         self.has_node_events = False
         self.titles: dict[str, tuple[str, str]] = {}
+        self._described: list[Node] = []
         self._by_title: dict[tuple[str, str], Node] = {}
         self._hooks: defaultdict[str | None, deque[Node]] = defaultdict(deque)
 
@@ -45,8 +46,8 @@ class Invocation:
         node = None
         if event.node is not None and (unique_id := text(event.node.get("unique_id"))):
             node = self.nodes.get(unique_id) or self.node(unique_id)
-            if node.describe(event.node) and node.title is not None:
-                self._by_title.setdefault(node.title, node)
+            if node.describe(event.node):
+                self._described.append(node)
         node = handler(self, event, node) or node
         if node is None or not node.is_terminal:
             return None
@@ -58,7 +59,7 @@ class Invocation:
         if node.ended_at is None:
             node.ended_at = at
         self.causes.learn(node)
-        if node.status == "skipped" and node.caused_by is None:
+        if node.facts["status"] == "skipped" and node.caused_by is None:
             node.caused_by = self.causes.of(node)
 
     def node(self, unique_id: str) -> Node:
@@ -71,6 +72,10 @@ class Invocation:
 
     def titled(self, name: str, path: str) -> Node | None:
         """The node of an error text that says only its name and the path of its file."""
+        for node in self._described:
+            if node.title is not None:
+                self._by_title.setdefault(node.title, node)
+        self._described.clear()
         return self._by_title.get((name, file_name(path)))
 
     def running_hook(self, kind: str) -> Node | None:

@@ -94,7 +94,7 @@ class Node:
     def describe(self, info: JsonObject) -> bool:
         """Take what `node_info` says of the node itself. v2 sends partial ones.
 
-        Whether there may have been anything new.
+        Whether it has a name and a path now, and had not before.
         """
         facts = self.facts
         if "name" in facts and "path" in facts:
@@ -105,7 +105,7 @@ class Node:
         relation = info.get("node_relation")
         if "relation" not in facts and is_object(relation):
             facts["relation"] = text(relation.get("relation_name"))
-        return True
+        return "name" in facts and "path" in facts
 
     def start(self, info: JsonObject) -> None:
         """A NodeStart: the first is the node's own, later ones are those of microbatch batches."""

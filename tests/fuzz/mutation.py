@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 ODD: list[Any] = [
     None, True, False, 0, -1, 1.5, 2**40, 2**63, -(2**70), 1e308, float("nan"), float("inf"),
     "", " ", "None", "error", "skipped", "success", "\x00", "\ud800", "*****", "2026-01-01", "Z",
-    [], [None], [[]], ["error"], {}, {"": ""}, {"unique_id": 7}, {"status": []}, {"name": "SQLQuery"},
+    [], [None], [[]], ["error"], {}, {"": ""}, {"unique_id": 7}, {"status": []},
+    {"name": "SQLQuery"},
 ]  # fmt: skip
 _FRAGMENTS = [
-    b"\n", b"}}\n", b'{"data": ', b'{"info": {', b'", "name": "SQLQuery", "pid": 1}}\n', b"\xff\xfe",
+    b"\n", b"}}\n", b'{"data": ', b'{"info": {', b'", "name": "SQLQuery", "pid": 1}}\n',
+    b"\xff\xfe",
     b"\x00", b"\r", b"progress 10%", b'{"a": 1}}\n', b"*****", b'"', b"\\", b"[" * 40, b"{" * 40,
 ]  # fmt: skip
 
