@@ -6,7 +6,8 @@ import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..parser.results import Lineage, RunResults, read_checksums, read_lineage, read_run_results
+from ..parser.lineage import Lineage, read_checksums, read_lineage
+from ..parser.results import RunResults, read_run_results
 
 if TYPE_CHECKING:
     from ..parser.invocation import Invocation

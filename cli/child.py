@@ -134,9 +134,10 @@ class Child:
     def dbt_is(self, pid: int) -> None:
         """Say which process dbt is, behind whatever wrapper: that one is interrupted.
 
-        A script that goes on to its next dbt after a stop signal has that one interrupted too.
+        A script that goes on to its next dbt after a stop signal has that one interrupted too. What
+        is no process that the child has started is not believed: a log may say anything.
         """
-        if pid == self._dbt:
+        if pid == self._dbt or not self._is_ours(pid):
             return
         self._dbt = pid
         if self._kill_at is not None and not self._told_all:
@@ -144,12 +145,19 @@ class Child:
 
     def _interrupt(self) -> None:
         # Not the group while dbt is known: `uv run` is in it, and forwards what it gets.
-        with contextlib.suppress(ProcessLookupError):
-            if self._dbt is not None and os.getpgid(self._dbt) == self._process.pid:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._dbt is not None and self._is_ours(self._dbt):
                 os.kill(self._dbt, signal.SIGINT)
                 return
         self._told_all = True
         self._signal_group(signal.SIGINT)
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether there is such a process in the child's group; 0, -1 and 1 never are."""
+        try:
+            return pid > 1 and os.getpgid(pid) == self._process.pid
+        except (OSError, OverflowError):
+            return False
 
     def _obey(self, signums: list[int]) -> None:
         for signum in signums:

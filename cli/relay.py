@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..parser.events import Event, EventReader, Text
 from ..parser.run import Run
+from ..parser.values import number
 from . import artifacts
 from .credentials import print_fault
 from .state import note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
     from ..parser.exits import Exit
@@ -50,7 +52,7 @@ class Relay:
         self.run = Run(attempt=attempt)
         self.dbt_summary: str | None = None
         self.dbt_pid: int | None = None
-        self.faults = 0
+        self._faults = 0
         self._secrets = secrets
         self._reader = EventReader(secrets, unread_too=console.shows_debug)
         self._console = console
@@ -73,6 +75,11 @@ class Relay:
         last = self.run.invocations[-1:]
         return artifacts.folder(last[0]) if last else None
 
+    @property
+    def faults(self) -> int:
+        """How often something of ours failed; dbt and the rest of its log went on."""
+        return self._faults + self._reader.faults
+
     def feed(self, chunk: bytes) -> None:
         self._take(self._reader.feed(chunk))
 
@@ -80,67 +87,95 @@ class Relay:
         """The stream has ended: publish what only now is known."""
         self._take(self._reader.end())
         for invocation in self.run.invocations:
-            results = artifacts.run_results(invocation, self._target_dir)
-            if results is not None:
-                self._send(self.run.fill(results.masked(self._secrets)))
-            self._trace(invocation)
-        self._send(self.run.finish(ended))
+            with self._guarded():
+                results = artifacts.run_results(invocation, self._target_dir)
+                if results is not None:
+                    self._send(self.run.fill(results.masked(self._secrets)))
+            with self._guarded():
+                self._trace(invocation)
+        with self._guarded():
+            self._send(self.run.finish(ended))
         self._console.flush()
 
+    @contextmanager
+    def _guarded(self) -> Generator[None]:
+        """dbt must not end, nor another record be lost, for a fault of ours."""
+        try:
+            yield
+        except Exception as error:
+            self._note(error)
+
+    def _note(self, fault: Exception) -> None:
+        if not self.faults:
+            print_fault(fault)
+        self._faults += 1
+
     def _take(self, items: Iterable[Event | Text]) -> None:
-        for item in items:
-            try:
-                self._take_one(item)
-            except Exception:  # dbt must not end for a fault of ours
-                self.faults += 1
-                if self.faults == 1:
-                    print_fault()
+        before = self.faults
+        with self._guarded():
+            for item in items:
+                try:
+                    self._take_one(item)
+                except Exception as error:
+                    self._note(error)
+        if self._reader.fault is not None and not before:
+            print_fault(self._reader.fault)
         self._console.flush()
 
     def _take_one(self, item: Event | Text) -> None:
-        records = self.run.feed(item) if isinstance(item, Event) else None
-        if records is None or isinstance(item, Text):
+        if isinstance(item, Text):
             self._console.text(item.line)
             return
-        pid = item.info.get("pid")
-        if isinstance(pid, int):
-            self.dbt_pid = pid
-        self._console.event(item)
+        records: list[NodeRecord] | None = []
+        try:
+            records = self.run.feed(item)
+        except Exception as error:  # the line is shown all the same
+            self._note(error)
+        if records is None:
+            self._console.text(item.line)
+            return
+        self.dbt_pid = number(item.info.get("pid")) or self.dbt_pid
+        try:
+            self._console.event(item)
+        except Exception as error:  # the record is sent all the same
+            self._note(error)
         if item.name == "StatsLine":
             self.dbt_summary = item.msg
         self._send(records)
         # The first failure is when a skip may follow, whose cause the manifest tells.
         if records and records[-1].outcome == "failure":
-            self._trace(self.run.invocations[-1])
+            invocation = self.run.invocation(records[-1].invocation_id)
+            if invocation is not None:
+                self._trace(invocation)
 
     def _send(self, records: list[NodeRecord]) -> None:
         for record in records:
-            known = self._with_checksum(record)
-            if self._renews:
-                known = replace(known, renewed=True)
-            self._publish(self._testing(known) if self._with_tests else known)
+            try:
+                known = self._with_checksum(record)
+                if self._renews:
+                    known = replace(known, renewed=True)
+                self._publish(self._testing(known) if self._with_tests else known)
+            except Exception as error:  # the others are sent all the same
+                self._note(error)
 
     def _with_checksum(self, record: NodeRecord) -> NodeRecord:
         """The record, with the checksum of its code where only dbt's manifest has it."""
         version = record.dbt_version or ""
         if record.checksum is not None or not version.startswith(_WITHOUT_CHECKSUMS):
             return record
-        invocation = self._invocation_of(record)
+        invocation = self.run.invocation(record.invocation_id)
         if invocation is None:
             return record
         if invocation.id not in self._checksums:
             self._checksums[invocation.id] = artifacts.checksums(invocation, self._target_dir)
         return replace(record, checksum=self._checksums[invocation.id].get(record.unique_id))
 
-    def _invocation_of(self, record: NodeRecord) -> Invocation | None:
-        return next((i for i in self.run.invocations if i.id == record.invocation_id), None)
-
     def _testing(self, record: NodeRecord) -> NodeRecord:
         """The record, of a test with the nodes that it tests. dbt's log does not name them, its
         manifest does, which is written before any node starts."""
         if not record.unique_id.startswith("test."):
             return record
-        invocation = self._invocation_of(record)
+        invocation = self.run.invocation(record.invocation_id)
         if invocation is None:
             return record
         if invocation.id not in self._tested:

@@ -6,16 +6,15 @@ dictionaries of the in-process runner have the same in camelCase, with default v
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
+from .decoding import decode, decode_at, shallow
 from .lines import LineSplitter
 from .secrets import Secrets
-from .values import JsonObject, is_array, is_object, text
+from .values import JsonObject, is_array, is_object, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,38 +90,58 @@ UNREAD: Final = frozenset(
 )
 """Debug events that say nothing of a node's end: 19 of 20 bytes of a debug log."""
 
-_START: Final = b'{"data": '
-_NAME: Final = b'", "name": "'
-_NAME_SIZE: Final = len(_NAME)
-_AFTER_NAME: Final = b'", "pid": '
-_NEXT: Final = b'}}\n{"data": '
-_LONGEST_TAIL: Final = 200
+_BEGINS: Final = "MainReportVersion"
+_NOTHING: Final = ()
+_LONGEST_TAIL: Final = 230
 _START_ANYWHERE: Final = re.compile(rb'\{"(?:data|info|_cb_thread)": ?[{"]')
+_EVENT_STARTS: Final = re.compile(r'\{"(?:data|info|_cb_thread)": ?[{"]')
+_MOST_EFFORT: Final = 20
+"""How often the text of a line is read in vain to find the events in it: what is torn is read once
+for each piece."""
 _LOOKS_LIKE_EVENT: Final = re.compile(rb'\s*\{["*]{1,6}(?:data|info)?["*]{1,6}: ?[{*]')
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])[A-Z]")
 _USER_KEYS: Final = frozenset({"meta", "adapter_response"})
 
 
-def skip_unread(block: bytes, start: int) -> int:
+_FORMS: Final = (
+    (b'{"data": ', b'", "name": "', b'", "pid": ', b'}}\n{"data": '),  # dbt 1.7 to 1.12
+    (b'{"data":', b'","name":"', b'","pid":', b'}}\n{"data":'),  # v2
+)
+"""What is before an event, its name and its `pid`, and where it ends and another begins."""
+
+
+def skip_unread(block: bytes, start: int, pid: bytes = b"") -> int:
     """Where the first line that is worth decoding starts, in whole lines from `start` on.
 
     dbt sorts the keys of its JSON: an event is `{"data": …, "name": "SQLQuery", "pid": …,
     "thread": …, "ts": …}}`. The unescaped quotes around the name cannot stand inside a JSON
     string, and a name that close to the end of its line can only be the event's own. Whatever
-    looks different, or is not followed by another event, gets decoded.
+    looks different gets decoded: a line in which a second event begins, one that no event
+    follows, and, where `pid` has dbt's own, what another process printed.
     """
-    if not block.startswith(_START, start):
+    for begin, name_is, pid_is, next_is in _FORMS:  # noqa: B007
+        if block.startswith(begin, start):
+            break
+    else:
         return start
-    find = block.find
+    pid_is += pid
+    find, rfind = block.find, block.rfind
+    name_size, next_size = len(name_is), len(next_is) - 2
     while True:
-        name = find(_NAME, start) + _NAME_SIZE
-        after = find(_AFTER_NAME, name)
-        if block[name:after] not in UNREAD:
+        end = find(b"\n", start)
+        name = rfind(name_is, start, end)
+        if end - name > _LONGEST_TAIL or name < 0:
             return start
-        end = find(_NEXT, after)
-        if not after < end < after + _LONGEST_TAIL:
+        name += name_size
+        after = find(pid_is, name, end)
+        if (
+            after < 0
+            or block[name:after] not in UNREAD
+            or block[end - 2 : end + next_size] != next_is
+            or find(begin, start + 1, end) >= 0
+        ):
             return start
-        start = end + 3
+        start = end + 1
 
 
 def event_of(value: Any, line: bytes = b"") -> Event | None:
@@ -133,7 +152,7 @@ def event_of(value: Any, line: bytes = b"") -> Event | None:
     if not is_object(info):
         return None
     if "invocationId" in info:
-        value = _snake_case(value)
+        value = _snake_case(shallow(value))
         info = value["info"]
     name = info.get("name")
     if not isinstance(name, str):
@@ -149,14 +168,19 @@ class EventReader:
     """Reads a stream of bytes as events and text. Nothing in the stream makes it raise.
 
     Debug events that `skip_unread` recognises are dropped undecoded, unless `unread_too`.
-    `malformed` counts the events that arrived in pieces.
+    `malformed` counts the events that arrived in pieces, `faults` the lines that this module
+    failed to read: a line of either kind takes no other with it. `fault` is the first of these
+    failures.
     """
 
     def __init__(self, secrets: Secrets | None = None, *, unread_too: bool = False) -> None:
         self._splitter = LineSplitter()
         self._secrets = secrets or Secrets()
         self._unread_too = unread_too
+        self._pid = b""
         self.malformed = 0
+        self.faults = 0
+        self.fault: Exception | None = None
 
     def feed(self, chunk: bytes) -> Iterator[Event | Text]:
         """What the lines completed by this chunk say."""
@@ -167,26 +191,36 @@ class EventReader:
         return self._read(self._splitter.end())
 
     def _read(self, block: bytes) -> Iterator[Event | Text]:
-        start, size = 0, len(block)
+        start, size, skips = 0, len(block), not self._unread_too
         while start < size:
-            if not self._unread_too:
-                start = skip_unread(block, start)
+            if skips:
+                start = skip_unread(block, start, self._pid)
             end = block.find(b"\n", start) + 1 or size
             line = block[start:end]
             start = end
-            event = event_of(_decode(line), line) if not self._secrets else None
+            try:
+                event = None if self._secrets else event_of(decode(line), line)
+                items = [*self._items(line)] if event is None else _NOTHING
+            except Exception as error:  # a fault of this module
+                self.faults += 1
+                self.fault = self.fault or error
+                event, items = None, (Text(line),)
             if event is not None:
+                if event.name == _BEGINS:
+                    self._pid = _pid_of(event)
                 yield event
-            else:
-                yield from self._items(line)
+            for item in items:
+                if isinstance(item, Event) and item.name == _BEGINS:
+                    self._pid = _pid_of(item)
+                yield item
 
     def _items(self, line: bytes) -> Iterator[Event | Text]:
         for candidate in self._secrets.restored(line):
-            event = event_of(_decode(candidate), line)
+            event = event_of(decode(candidate), line)
             if event is not None:
                 yield self._masked(event)
                 return
-        event = event_of(_decode(line), line)
+        event = event_of(decode(line), line)
         if event is not None:
             yield self._masked(event) if self._secrets.traced(line) else event
         elif _START_ANYWHERE.search(line):
@@ -199,20 +233,23 @@ class EventReader:
     def _glued(self, line: bytes) -> Iterator[Event | Text]:
         """The events of a line that also holds other text: what printed it wrote no newline."""
         text = line.decode("utf-8", "replace")
-        decoder = json.JSONDecoder()
-        done = 0
-        for match in re.finditer(r'\{"(?:data|info|_cb_thread)": ?[{"]', text):
+        is_traced = self._secrets.traced(line)
+        done, effort = 0, 0
+        for match in _EVENT_STARTS.finditer(text):
             if match.start() < done:
                 continue
+            if effort > _MOST_EFFORT * len(text):
+                break
             try:
-                value, end = decoder.raw_decode(text, match.start())
-            except (ValueError, RecursionError):
+                value, end = decode_at(text, match.start())
+            except JSONDecodeError as error:
+                effort += error.pos - match.start()
                 continue
             event = event_of(value, text[match.start() : end].encode("utf-8", "replace") + b"\n")
             if event is None:
                 continue
             yield from self._remainder(text[done : match.start()])
-            yield self._masked(event) if self._secrets.traced(line) else event
+            yield self._masked(event) if is_traced else event
             done = end
         yield from self._remainder(text[done:])
 
@@ -231,19 +268,10 @@ class EventReader:
         return event
 
 
-def _decode(line: bytes) -> Any:
-    """The JSON value of a line, or None. What orjson refuses (NaN, lone surrogates, bad UTF-8)
-    the standard library may still read."""
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        pass
-    if b"{" not in line:
-        return None
-    try:
-        return json.loads(line.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return None
+def _pid_of(event: Event) -> bytes:
+    """The process that began to report here, as its later events have it."""
+    pid = number(event.info.get("pid"))
+    return b"%d," % pid if pid is not None else b""
 
 
 def _snake_case(value: Any) -> Any:

@@ -43,7 +43,9 @@ FAIL_FAST: Final = "fail_fast"
 """In what dbt 1.x says, after --fail-fast, of nodes that it skips and of some that succeeded."""
 _WORKER_PREFIX: Final = "Exception on worker thread. "
 _IN_NODE: Final = re.compile(r"in (\w+) (\S+) \(([^)\n]+)\)")
-_FAILED_HOOK: Final = re.compile(r"(on-run-(?:start|end)) failed, error:")
+_TITLE: Final = 1000
+"""Characters of an error text in which dbt has named its node: a search goes no further."""
+_FAILED_HOOK: Final = re.compile(r"on-run-(start|end) failed, error:")
 
 
 def _version(run: Invocation, event: Event, _: Node | None) -> None:
@@ -95,16 +97,14 @@ def _node_finished(run: Invocation, event: Event, node: Node | None) -> None:
         status,
         event.node,
         {
-            "message": text(result.get("message")),
+            "message": result.get("message"),
             "execution_time": result.get("execution_time", 0.0),
-            "thread": text(result.get("thread")),
-            "failures": number(result.get("num_failures", 0)),
-            "adapter_response": result.get("adapter_response") or None,
+            "thread": result.get("thread"),
+            "failures": result.get("num_failures", 0),
+            "adapter_response": result.get("adapter_response"),
             "timing": timing(result.get("timing_info")),
         },
     )
-    if status == "skipped":
-        node.caused_by = run.culprit(node)
 
 
 def _result_line(run: Invocation, event: Event, node: Node | None) -> None:
@@ -140,11 +140,9 @@ def end_by_line(run: Invocation, event: Event, node: Node) -> None:
             "message": message,
             "execution_time": data.get("execution_time"),
             "thread": event.thread or None,
-            "failures": number(data.get("num_failures", 0)),
+            "failures": data.get("num_failures", 0),
         },
     )
-    if status == "skipped":
-        node.caused_by = run.culprit(node)
 
 
 def _hook_end(run: Invocation, event: Event, node: Node | None) -> None:
@@ -226,18 +224,12 @@ def _error_text(run: Invocation, event: Event, node: Node | None) -> Node | None
 def _node_of_error(run: Invocation, message: str, title: tuple[str, str] | None) -> Node | None:
     """The node of an error text without `node_info`: every one of dbt 1.7, hooks up to 1.8."""
     hook = _FAILED_HOOK.match(message)
-    if hook is not None:
-        for node in run.unfinished():
-            if node.facts.get("resource_type") == "operation" and hook[1] in node.unique_id:
-                node.finish("error", {}, {})
-                return node
-    named = _IN_NODE.search(message)
+    if hook is not None and (node := run.running_hook(hook[1])) is not None:
+        node.finish("error", {}, {})
+        return node
+    named = _IN_NODE.search(message, 0, _TITLE)
     name, path = title or ((named[2], named[3]) if named else ("", ""))
-    for node in run.nodes.values():
-        own_path = node.facts.get("path") or "\0"
-        if node.facts.get("name") == name and path.endswith(own_path.rpartition("/")[2]):
-            return node
-    return None
+    return run.titled(name, path)
 
 
 HANDLERS: Final[dict[str, Callable[[Invocation, Event, Node | None], Node | None]]] = {

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
+from .causes import Causes, hook_kind
 from .handlers import FAIL_FAST, HANDLERS, end_by_line, logged_error, timing
-from .node import Node
-from .records import GOOD, instant, is_good
-from .values import number, text
+from .node import Node, file_name
+from .records import GOOD, is_good
+from .values import text
 
 if TYPE_CHECKING:
     from .events import Event
-    from .results import Lineage, RunResults
+    from .results import RunResults
     from .values import JsonObject
 
 
@@ -32,9 +34,12 @@ class Invocation:
         self.announced: int | None = None
         self.artifacts: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}
-        self.lineage: Lineage | None = None
+        self.causes = Causes()
         self.has_node_events = False
         self.titles: dict[str, tuple[str, str]] = {}
+        self._described: list[Node] = []
+        self._by_title: dict[tuple[str, str], Node] = {}
+        self._hooks: defaultdict[str | None, deque[Node]] = defaultdict(deque)
 
     def feed(self, event: Event) -> Node | None:
         """Fold one event; returns the node whose record may have changed by it."""
@@ -46,15 +51,44 @@ class Invocation:
         node = None
         if event.node is not None and (unique_id := text(event.node.get("unique_id"))):
             node = self.nodes.get(unique_id) or self.node(unique_id)
-            node.describe(event.node)
+            if node.describe(event.node):
+                self._described.append(node)
         node = handler(self, event, node) or node
-        return node if node is not None and node.is_terminal else None
+        if node is None or not node.is_terminal:
+            return None
+        self._end(node, event.ts)
+        return node
+
+    def _end(self, node: Node, at: str) -> None:
+        """A node has ended, or its end is told once more."""
+        if node.ended_at is None:
+            node.ended_at = at
+        self.causes.learn(node)
+        if node.facts["status"] == "skipped" and node.caused_by is None:
+            node.caused_by = self.causes.of(node)
 
     def node(self, unique_id: str) -> Node:
         node = self.nodes.get(unique_id)
         if node is None:
             node = self.nodes[unique_id] = Node(unique_id)
+            if unique_id.startswith("operation."):
+                self._hooks[hook_kind(unique_id)].append(node)
         return node
+
+    def titled(self, name: str, path: str) -> Node | None:
+        """The node of an error text that says only its name and the path of its file."""
+        for node in self._described:
+            if node.title is not None:
+                self._by_title.setdefault(node.title, node)
+        self._described.clear()
+        return self._by_title.get((name, file_name(path)))
+
+    def running_hook(self, kind: str) -> Node | None:
+        """The first hook at the `start` or the `end` that has started and not ended."""
+        hooks = self._hooks[kind]
+        while hooks and hooks[0].is_terminal:
+            hooks.popleft()
+        return next((h for h in hooks if h.running and not h.is_terminal), None)
 
     def fill(self, results: RunResults) -> list[Node]:
         """Take from `run_results.json` the nodes that the log did not end, and what contradicts a
@@ -88,9 +122,9 @@ class Invocation:
             {
                 "message": message,
                 "execution_time": result.get("execution_time"),
-                "thread": text(result.get("thread_id")),
-                "failures": number(result.get("failures")),
-                "adapter_response": result.get("adapter_response") or None,
+                "thread": result.get("thread_id"),
+                "failures": result.get("failures"),
+                "adapter_response": result.get("adapter_response"),
                 "timing": timing(result.get("timing")),
             },
         )
@@ -104,9 +138,7 @@ class Invocation:
             if not node.is_explained:
                 node.explain(f"{how} while this node was running")
             node.finish("interrupted", {}, {"artificial": True})
-        skipped = [n for n in self.nodes.values() if n.status == "skipped"]
-        for node in skipped:
-            node.caused_by = self.culprit(node)
+        skipped = self.causes.settle(self.nodes.values())
         waiting = [n for n in self.nodes.values() if n.sent is None and n.is_terminal]
         return [*{n.unique_id: n for n in (*waiting, *skipped)}.values()]
 
@@ -129,22 +161,6 @@ class Invocation:
     def unfinished(self) -> list[Node]:
         """The nodes that started and have not ended, in that order."""
         return [n for n in self.nodes.values() if n.running and not n.is_terminal]
-
-    def culprit(self, skipped: Node) -> str | None:
-        """The failed node that made dbt skip this one; None if several may have.
-
-        dbt's log names no parents. Without a manifest only a single failure is beyond doubt.
-        """
-        started = instant(skipped.facts.get("started_at") or "9")
-        failed = [
-            n.unique_id
-            for n in self.nodes.values()
-            if n.is_terminal and n.outcome == "failure"
-            if instant(n.facts.get("finished_at") or "") <= started
-        ]
-        if self.lineage is not None:
-            return self.lineage.culprit(skipped.unique_id, failed)
-        return failed[0] if len(failed) == 1 else None
 
 
 def _compare(node: Node, status: str, message: str | None) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from .records import GOOD, NodeRecord, instant, is_good, outcome_of
+from .records import GOOD, NODE_CHECKS, NodeRecord, instant, is_good, outcome_of
 from .values import is_object, number, text
 
 if TYPE_CHECKING:
@@ -35,12 +36,15 @@ class Node:
     """
 
     __slots__ = (
+        "_batch_counts",
         "_batch_total",
         "_batches",
         "_cancelled_at",
         "_errors",
+        "_first_errors",
         "_first_start",
         "caused_by",
+        "ended_at",
         "facts",
         "has_failed",
         "is_cancelled",
@@ -62,12 +66,15 @@ class Node:
         self.is_provisional = False
         self.waiting: Event | None = None
         self.caused_by: str | None = None
+        self.ended_at: str | None = None
         self.sent: NodeRecord | None = None
         self._first_start: str | None = None
         self._cancelled_at: str | None = None
         self._batch_total = 0
         self._batches: dict[int, str] | None = None
+        self._batch_counts: Counter[str] | None = None
         self._errors: set[str] | None = None
+        self._first_errors: list[str] | None = None
 
     @property
     def status(self) -> str | None:
@@ -118,17 +125,32 @@ class Node:
         is_hook = self.unique_id.startswith(("operation.", "macro."))
         return not is_hook and self.facts.get("materialized") != "ephemeral"
 
-    def describe(self, info: JsonObject) -> None:
-        """Take what `node_info` says of the node itself. v2 sends partial ones."""
+    @property
+    def has_begun(self) -> bool:
+        """Whether dbt came to it, be it to skip it."""
+        return self.running or "started_at" in self.facts
+
+    @property
+    def title(self) -> tuple[str, str] | None:
+        """Its name and its file's: what an error text says that has no unique_id."""
+        name, path = self.facts.get("name"), self.facts.get("path")
+        return (name, file_name(path)) if name and path else None
+
+    def describe(self, info: JsonObject) -> bool:
+        """Take what `node_info` says of the node itself. v2 sends partial ones.
+
+        Whether it has a name and a path now, and had not before.
+        """
         facts = self.facts
         if "name" in facts and "path" in facts:
-            return
+            return False
         for fact, key in _DESCRIPTION:
             if fact not in facts and (value := text(info.get(key))):
                 facts[fact] = value
         relation = info.get("node_relation")
         if "relation" not in facts and is_object(relation):
             facts["relation"] = text(relation.get("relation_name"))
+        return "name" in facts and "path" in facts
 
     def start(self, info: JsonObject) -> None:
         """A NodeStart: the first is the node's own, later ones are those of microbatch batches."""
@@ -161,15 +183,16 @@ class Node:
         return instant(started) < instant(self._first_start)
 
     def finish(self, status: str, info: JsonObject, facts: dict[str, Any]) -> None:
-        """Its end as dbt reported it, with the facts that came with it; None among them is absent.
+        """Its end as dbt reported it, with the facts that came with it. What is None among them, or
+        not of its field's type, is absent.
 
         `failures` counts the rows of a test; dbt's log says 0 of everything else as well.
         """
         own = self.facts
         own["status"] = status
         for name, value in facts.items():
-            if value is not None:
-                own[name] = value
+            if value is not None and (checked := NODE_CHECKS[name](value)) is not None:
+                own[name] = checked
         if own.get("resource_type") not in _TEST_TYPES or status not in _COUNTED:
             own.pop("failures", None)
         if started := text(info.get("node_started_at")):
@@ -182,9 +205,12 @@ class Node:
         """A text that came apart from the end. A text that the end itself had wins."""
         if _MICROBATCH.fullmatch(message) or message == self.facts.get("message"):
             return
-        if self._errors is None:
-            self._errors = set()
-        self._errors.add(message)
+        if self._errors is None or self._first_errors is None:
+            self._errors, self._first_errors = set(), []
+        if message not in self._errors:
+            self._errors.add(message)
+            # Sorted once more for each text, all of them would take too long.
+            self._first_errors = sorted([*self._first_errors, message])[:_SHOWN_BATCH_ERRORS]
 
     def fail(self, message: str) -> None:
         """An error of the node or of one of its batches. The node has not succeeded, whatever
@@ -194,9 +220,12 @@ class Node:
 
     def batch(self, index: int, total: Any, status: str) -> None:
         """One microbatch batch ended."""
-        if self._batches is None:
-            self._batches = {}
+        if self._batches is None or self._batch_counts is None:
+            self._batches, self._batch_counts = {}, Counter()
+        if index in self._batches:
+            self._batch_counts[self._batches[index]] -= 1
         self._batches[index] = status
+        self._batch_counts[status] += 1
         self._batch_total = number(total) or self._batch_total
 
     def cancel(self, at: str) -> None:
@@ -213,21 +242,21 @@ class Node:
 
     def _message(self) -> str | None:
         own: str | None = self.facts.get("message")
-        if not self._errors or self._has_own_text:
+        if not self._errors or not self._first_errors or self._has_own_text:
             return own
-        errors = sorted(self._errors)
-        shown = errors[:_SHOWN_BATCH_ERRORS]
-        if len(errors) > len(shown):
-            shown.append(f"… and {len(errors) - len(shown)} more errors of batches")
+        shown = [*self._first_errors]
+        if len(self._errors) > len(shown):
+            shown.append(f"… and {len(self._errors) - len(shown)} more errors of batches")
         is_result = own is not None and _MICROBATCH.fullmatch(own)
         return "\n".join([own, *shown] if own and is_result else shown) or None
 
-    def _batch_counts(self) -> dict[str, int] | None:
-        if not self._batches:
+    def _counted_batches(self) -> dict[str, int] | None:
+        if not self._batches or not self._batch_counts:
             return None
         counts = {"total": self._batch_total or len(self._batches)}
-        for status in sorted(self._batches.values()):
-            counts[status] = counts.get(status, 0) + 1
+        for status, count in sorted(self._batch_counts.items()):
+            if count:
+                counts[status] = counts.get(status, 0) + count
         return counts
 
     def record(self, **of_run: Any) -> NodeRecord:
@@ -242,7 +271,7 @@ class Node:
             facts.setdefault("skip_cause", "upstream_failed")
             ephemeral = _EPHEMERAL.search(message or "")
             facts["caused_by"] = ephemeral[1] if ephemeral else self.caused_by
-        facts.update(message=message, outcome=outcome, batches=self._batch_counts())
+        facts.update(message=message, outcome=outcome, batches=self._counted_batches())
         return NodeRecord(unique_id=self.unique_id, **facts, **of_run)
 
 
@@ -251,3 +280,7 @@ def utc(timestamp: str | None) -> str | None:
     if timestamp is None or timestamp.endswith("Z"):
         return timestamp
     return f"{timestamp}Z" if "+" not in timestamp else timestamp
+
+
+def file_name(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]

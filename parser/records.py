@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from .checks import check_of
 from .values import is_object, number, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Outcome = Literal["success", "warning", "failure", "skipped", "interrupted"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "warning", "failure", "skipped", "interrupted")
@@ -170,15 +174,30 @@ class RunRecord(_Record):
 Record = NodeRecord | RunRecord
 
 
+_WORDS: Final = {"Outcome": OUTCOMES, "RunState": get_args(RunState)}
+
+
+def _checks(kind: type[Record]) -> dict[str, Callable[[Any], Any]]:
+    return {field.name: check_of(str(field.type), _WORDS) for field in fields(kind)}
+
+
+NODE_CHECKS: Final = _checks(NodeRecord)
+"""For each field of a node's record the value if it is of the field's type, else None."""
+_RUN_CHECKS: Final = _checks(RunRecord)
+
+
 def read_record(value: Any) -> Record | None:
-    """The record whose JSON form this is; None if it is not one. Unknown fields are left out."""
+    """The record whose JSON form this is; None if it is not one.
+
+    Unknown fields are left out, and so is what is not of its field's type.
+    """
     if not is_object(value):
         return None
-    for kind in (NodeRecord, RunRecord):
+    for kind, checks in ((NodeRecord, NODE_CHECKS), (RunRecord, _RUN_CHECKS)):
         if value.get("schema") == kind.schema:
-            known = {f.name: value[f.name] for f in fields(kind) if f.name in value}
+            checked = {name: check(value.get(name)) for name, check in checks.items()}
             try:
-                return kind(**known)
+                return kind(**{k: v for k, v in checked.items() if v is not None})
             except TypeError:  # a field that must be there is not
                 return None
     return None

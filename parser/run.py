@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     from .events import Event
     from .exits import Exit
+    from .lineage import Lineage
     from .node import Node
     from .records import NodeRecord
-    from .results import Lineage, RunResults
+    from .results import RunResults
 
 
 class Run:
@@ -39,7 +40,15 @@ class Run:
     @property
     def adapter(self) -> str | None:
         """The adapter of the last invocation, None before it is known."""
-        return next((i.adapter for i in reversed(self._invocations.values())), None)
+        return self.last.adapter if self.last is not None else None
+
+    @property
+    def last(self) -> Invocation | None:
+        """The one that began last."""
+        return next(reversed(self._invocations.values()), None)
+
+    def invocation(self, invocation_id: str | None) -> Invocation | None:
+        return self._invocations.get(invocation_id or "")
 
     @property
     def announced(self) -> int | None:
@@ -76,7 +85,7 @@ class Run:
         """Tell skips apart by who depends on whom. A manifest of another invocation is ignored."""
         invocation = self._invocations.get(lineage.invocation_id)
         if invocation is not None:
-            invocation.lineage = lineage
+            invocation.causes.trace(lineage)
 
     def finish(self, ended: Exit | None = None) -> list[NodeRecord]:
         """The records that are still missing when the stream has ended.

@@ -24,8 +24,9 @@ class RecordCallback:
     >>> callback.finish()
 
     `publish` is called with each new or amended record, one at a time, on whichever of dbt's
-    threads reported it; dbt waits for it. dbt does not scrub its callbacks: give the values of
-    `DBT_ENV_SECRET_*` as `secrets`.
+    threads reported it; dbt waits for it, and ends if it raises. dbt does not scrub its callbacks:
+    give the values of `DBT_ENV_SECRET_*` as `secrets`. `faults` counts the events that could not be
+    folded, `fault` is the first reason.
     """
 
     def __init__(
@@ -39,18 +40,16 @@ class RecordCallback:
         self._secrets = Secrets(secrets)
         self._run = Run(attempt=attempt)
         self._lock = threading.Lock()
+        self.faults = 0
+        self.fault: Exception | None = None
 
     def __call__(self, message: Any) -> None:
-        """Take one `EventMsg`, or the dictionary that it makes."""
-        event = event_of(message if isinstance(message, dict) else _dictionary(message))
-        if event is None:
-            return
-        if self._secrets:
-            event.data = self._secrets.mask(event.data)
-            event.info = self._secrets.mask(event.info)
-            event.node = event.data.get("node_info")
+        """Take one `EventMsg`, or the dictionary that it makes.
+
+        dbt ends if its callback raises: what cannot be read is counted, and nothing else is lost.
+        """
         with self._lock:
-            for record in self._run.feed(event) or ():
+            for record in self._fold(message):
                 self._publish(record)
 
     def finish(self, ended: Exit | None = None) -> None:
@@ -58,6 +57,22 @@ class RecordCallback:
         with self._lock:
             for record in self._run.finish(ended):
                 self._publish(record)
+
+    def _fold(self, message: Any) -> list[NodeRecord]:
+        try:
+            event = event_of(message if isinstance(message, dict) else _dictionary(message))
+            if event is None:
+                return []
+            if self._secrets:
+                event.data = self._secrets.mask(event.data)
+                event.info = self._secrets.mask(event.info)
+                node = event.data.get("node_info")
+                event.node = node if isinstance(node, dict) else None
+            return self._run.feed(event) or []
+        except Exception as error:
+            self.faults += 1
+            self.fault = self.fault or error
+            return []
 
 
 def _dictionary(message: Any) -> dict[str, Any]:

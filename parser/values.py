@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Final, TypeGuard
 
 JsonObject = dict[str, Any]
 
+TOO_DEEP: Final = "… nested too deep …"
+"""Stands in place of what is nested beyond all reason."""
+
 _ENCODINGS: Final = 2
+_LARGEST: Final = 2**63
 
 
 def is_object(value: Any) -> TypeGuard[JsonObject]:
@@ -24,7 +29,17 @@ def text(value: Any) -> str | None:
 
 
 def number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A whole number of 64 bits: databases, and most readers of JSON, have no larger ones."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if -_LARGEST <= value < _LARGEST else None
+
+
+def seconds(value: Any) -> float | None:
+    """A number that is finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return number(value)
 
 
 def as_sent(value: Any) -> Any:

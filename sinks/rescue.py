@@ -142,7 +142,7 @@ def legible(body: object, key: str) -> Record | None:
     """The record of this key that the journal has so; None if damage has made it none."""
     try:
         record = read_record(json.loads(body)) if isinstance(body, (bytes, str)) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if record is not None and plain(record.key) == key else None
 

@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any, Final
 
-from ...parser.values import is_array, is_object
+from ...parser.values import TOO_DEEP, is_array, is_object
 
 _REPLACED: Final = re.compile("[\x00\ud800-\udfff]")
 _RESERVED: Final = (
@@ -44,7 +44,7 @@ def safe(value: Any, depth: int = 0) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value if -(2**63) <= value < 2**63 else str(value)
     if (is_object(value) or is_array(value)) and depth >= _DEEPEST:
-        return "… nested too deep …"
+        return TOO_DEEP
     if is_object(value):
         return {_safe_name(str(k)): safe(v, depth + 1) for k, v in value.items()}
     if is_array(value):

@@ -13,8 +13,8 @@ from logs import fold, log
 from dbt_relay.cli.console import Console
 from dbt_relay.cli.relay import Relay
 from dbt_relay.parser import Secrets
+from dbt_relay.parser.lineage import read_checksums
 from dbt_relay.parser.records import NodeRecord
-from dbt_relay.parser.results import read_checksums
 
 A, B = "model.shop.a", "test.shop.b"
 OLD = ("1.7.20/example_debug", "1.8/build_ok_debug", "1.9.11/example_debug")

@@ -1,0 +1,98 @@
+"""JSON text to values, however deep: nesting takes no event with it.
+
+Python ends a recursion of a thousand steps with an error, and orjson reads 1,024 levels but writes
+only 254. So whatever goes into a value by recursion (masking, renaming, a record's fields) takes
+it `shallow`, and text that no decoder reads for its depth is made so first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+import orjson
+
+from .values import TOO_DEEP, is_array, is_object
+
+DEEPEST: Final = 100
+"""Levels of lists and objects that are kept. dbt's own events have eight; an adapter's response and
+a model's `meta` may have any number."""
+
+_BRACKETS: Final = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
+_LONGEST_NUMBER: Final = 19
+
+
+def decode(line: bytes) -> Any:
+    """The JSON value of a line, or None.
+
+    What orjson refuses (NaN, lone surrogates, bad UTF-8, 1,025 levels) may still be read.
+    """
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return _decode_patiently(line.decode("utf-8", "replace")) if b"{" in line else None
+
+
+def decode_at(text: str, start: int) -> tuple[Any, int]:
+    """The JSON value that begins at `start`, and its end; JSONDecodeError if there is none."""
+    try:
+        return _DECODER.raw_decode(text, start)
+    except RecursionError:
+        flat, end = _flattened(text, start)
+        return _DECODER.decode(flat), end
+
+
+def shallow(value: Any, deepest: int = DEEPEST) -> Any:
+    """The value with a note in place of each list or object below the deepest level."""
+    if is_object(value):
+        if not deepest:
+            return TOO_DEEP
+        return {
+            k: shallow(v, deepest - 1) if isinstance(v, (dict, list)) else v
+            for k, v in value.items()
+        }
+    if is_array(value):
+        return [shallow(v, deepest - 1) for v in value] if deepest else TOO_DEEP
+    return value
+
+
+def _decode_patiently(text: str) -> Any:
+    try:
+        start = len(text) - len(text.lstrip())
+        value, end = decode_at(text, start)
+    except (ValueError, RecursionError):
+        return None
+    return None if text[end:].strip() else value
+
+
+def _flattened(text: str, start: int) -> tuple[str, int]:
+    """The JSON that begins at `start`, with a note in place of what is too deep, and its end."""
+    pieces: list[str] = []
+    depth, is_quoted, kept = 0, False, start
+    for found in _BRACKETS.finditer(text, start):
+        mark = found[0]
+        if mark == '"':
+            is_quoted = not is_quoted
+        elif is_quoted or mark[0] == "\\":
+            continue
+        elif mark in "{[":
+            depth += 1
+            if depth == DEEPEST + 1:
+                pieces.append(text[kept : found.start()])
+        else:
+            if depth == DEEPEST + 1:
+                pieces.append(json.dumps(TOO_DEEP))
+                kept = found.end()
+            depth -= 1
+            if depth <= 0:
+                return "".join((*pieces, text[kept : found.end()])), found.end()
+    raise json.JSONDecodeError("the JSON has no end", text, len(text) - 1)
+
+
+def _whole_number(digits: str) -> float:
+    # Python refuses to make an integer of more than 4,300 digits.
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
+
+
+_DECODER: Final = json.JSONDecoder(parse_int=_whole_number)
