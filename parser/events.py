@@ -95,6 +95,7 @@ _NOTHING: Final = ()
 _LONGEST_TAIL: Final = 230
 _START_ANYWHERE: Final = re.compile(rb'\{"(?:data|info|_cb_thread)": ?[{"]')
 _EVENT_STARTS: Final = re.compile(r'\{"(?:data|info|_cb_thread)": ?[{"]')
+_TORN: Final = re.compile(r'\{"data": ?')
 _MOST_EFFORT: Final = 20
 """How often the text of a line is read in vain to find the events in it: what is torn is read once
 for each piece."""
@@ -220,9 +221,12 @@ class EventReader:
             if event is not None:
                 yield self._masked(event)
                 return
-        event = event_of(decode(line), line)
+        value = decode(line)
+        event = event_of(value, line)
         if event is not None:
             yield self._masked(event) if self._secrets.traced(line) else event
+        elif value is not None:
+            yield Text(line)
         elif _START_ANYWHERE.search(line):
             yield from self._glued(line)
         elif _LOOKS_LIKE_EVENT.match(line):
@@ -247,6 +251,9 @@ class EventReader:
                 continue
             event = event_of(value, text[match.start() : end].encode("utf-8", "replace") + b"\n")
             if event is None:
+                if not _TORN.search(text, done, match.start()):  # else a piece of what is torn
+                    yield Text(text[done:end].encode())
+                    done = end
                 continue
             yield from self._remainder(text[done : match.start()])
             yield self._masked(event) if is_traced else event
@@ -254,9 +261,11 @@ class EventReader:
         yield from self._remainder(text[done:])
 
     def _remainder(self, text: str) -> Iterator[Text]:
-        before, torn, _ = text.partition('{"data": ')
-        if torn:
+        torn = _TORN.search(text)
+        before = text
+        if torn is not None:
             self.malformed += 1
+            before = text[: torn.start()]
         if before.strip("\r\n"):
             yield Text(before.encode())
 
