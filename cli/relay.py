@@ -10,6 +10,7 @@ from ..parser.events import Event, EventReader, Text
 from ..parser.run import Run
 from . import artifacts
 from .state import note
+from .transcript import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +30,8 @@ NO_MANIFEST: Final = (
 
 class Relay:
     """Feeds one run. `publish` takes each record and must not block; `target_dir` is where dbt
-    writes its artifacts if its log does not say; `with_tests` adds what a test is of to its record.
+    writes its artifacts if its log does not say; `with_tests` adds what a test is of to its record;
+    with `awaits_event` nothing is printed before the first event.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Relay:
         target_dir: Path,
         attempt: int | None = None,
         with_tests: bool = False,
+        awaits_event: bool = False,
     ) -> None:
         self.run = Run(attempt=attempt)
         self.dbt_summary: str | None = None
@@ -48,6 +51,7 @@ class Relay:
         self.faults = 0
         self._reader = EventReader(secrets, unread_too=console.shows_debug)
         self._console = console
+        self._transcript = Transcript(console, awaits_event=awaits_event)
         self._publish = publish
         self._target_dir = target_dir
         self._traced: set[str] = set()
@@ -65,6 +69,7 @@ class Relay:
     def end(self, ended: Exit | None) -> None:
         """The stream has ended: publish what only now is known."""
         self._take(self._reader.end())
+        self._transcript.end()
         for invocation in self.run.invocations:
             results = artifacts.run_results(invocation, self._target_dir)
             if results is not None:
@@ -84,14 +89,17 @@ class Relay:
         self._console.flush()
 
     def _take_one(self, item: Event | Text) -> None:
-        records = self.run.feed(item) if isinstance(item, Event) else None
-        if records is None or isinstance(item, Text):
-            self._console.text(item.line)
+        if isinstance(item, Text):
+            self._transcript.text(item)
+            return
+        records = self.run.feed(item)
+        if records is None:
+            self._transcript.refused(item)
             return
         pid = item.info.get("pid")
         if isinstance(pid, int):
             self.dbt_pid = pid
-        self._console.event(item)
+        self._transcript.event(item)
         if item.name == "StatsLine":
             self.dbt_summary = item.msg
         self._send(records)

@@ -33,7 +33,12 @@ class Secrets:
         self._values = sorted({v for v in values if v.strip()}, key=len, reverse=True)
         self._raw = [v.encode("utf-8", "surrogateescape") for v in self._values]
         escaped = (json.dumps(v)[1:-1].encode() for v in self._values)
-        self._traces = {*self._raw, *escaped}
+        # As dbt v2 and most collectors of logs write it.
+        unescaped = (
+            json.dumps(v, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape")
+            for v in self._values
+        )
+        self._traces = {*self._raw, *escaped, *unescaped}
         self._fragile = [raw for raw in self._raw if len(raw) <= _FRAGILE_LENGTH]
 
     def __bool__(self) -> bool:
