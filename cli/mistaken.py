@@ -40,10 +40,10 @@ def is_hopeless(log: SavedLog) -> str | None:
     `dbt deps`. So a file is looked through, and of a stream the rest is waited for.
     """
     head = log.head
-    if _EVENT in head:
-        return None
     if any(head.startswith(magic) for magic, _, _ in _PACKED) or head.startswith(b"SQLite format"):
         return reason(log)
+    if _EVENT in head:
+        return None
     if head.lstrip().startswith(b"{") and (_ARTIFACT.search(head) or _OURS.search(head)):
         return reason(log)
     if _TEXT_LOG.search(head) and not log.is_stream and not log.holds(_EVENT):

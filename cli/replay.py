@@ -58,6 +58,8 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
     saved = SavedLog(log)
     hopeless = is_hopeless(saved)
     if hopeless is not None:
+        for sink in destination.sinks:
+            sink.close()
         return _refuse(saved, hopeless)
     console = Console((sys.stderr if destination.owns_stdout else sys.stdout).buffer)
     started = RunRecord(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import itertools
 import select
 import stat
@@ -186,13 +187,12 @@ def _decoded(decoder: Any, data: bytes) -> tuple[bytes, Exception | None]:
         if type(error).__name__ != "LZMAError":
             raise
         reason = error
-    # Byte by byte: what stands before the damage is whole.
     text = b""
-    for at in range(len(data) if before is not None else 0):
-        try:
-            text += before.decompress(data[at : at + 1])
-        except zlib.error:
-            break
+    if before is not None:
+        # Byte by byte: what stands before the damage is whole.
+        with contextlib.suppress(zlib.error):
+            for at in range(len(data)):
+                text += before.decompress(data[at : at + 1])
     return text, reason
 
 

@@ -172,8 +172,8 @@ class EventReader:
     def end(self) -> Iterator[Event | Text]:
         """What the last line says if the stream ended inside it."""
         yield from self._read(self._splitter.end())
-        for text in self._unpacker.rest():
-            yield from self._items(text.encode("utf-8", "replace"))
+        for torn in self._unpacker.rest():
+            yield from self._items(torn.encode("utf-8", "replace"))
 
     def _read(self, block: bytes) -> Iterator[Event | Text]:
         start, size = 0, len(block)
@@ -219,8 +219,8 @@ class EventReader:
                 if event is not None:
                     items.append(self._masked(event) if self._secrets.traced(line) else event)
                 continue
-            for text in part.rstrip("\r\n").split("\n"):
-                inner = text.encode("utf-8", "replace") + b"\n"
+            for row in part.rstrip("\r\n").split("\n"):
+                inner = row.encode("utf-8", "replace") + b"\n"
                 is_torn = is_torn or _decode(inner) is None
                 items += self._items(inner, depth)
         if not carried.may_be_print:
