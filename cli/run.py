@@ -15,6 +15,7 @@ from ..parser.exits import Exit
 from ..parser.records import RunRecord
 from ..parser.secrets import Secrets
 from . import dbt
+from .arguments import asks_about_dbt
 from .child import CannotStartError, Child
 from .console import Console
 from .destination import Destination
@@ -151,8 +152,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                     delivery.put(started)
             ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
             relay.end(ended)
-            if prepared.is_wrapped and not relay.run.invocations:
-                note(NO_LOG)
+            _say_if_no_log(relay, ended, prepared, command)
             patience = destination.flush_timeout
             if child.stopped_by is not None:
                 patience = min(
@@ -179,6 +179,15 @@ def _feed(relay: Relay, child: Child) -> Iterator[None]:
         if relay.dbt_pid is not None:
             child.dbt_is(relay.dbt_pid)
         yield
+
+
+def _say_if_no_log(
+    relay: Relay, ended: Exit, prepared: dbt.DbtCommand, command: Sequence[str]
+) -> None:
+    # A dbt that failed before its log began has said itself what is wrong.
+    is_silent = not relay.run.invocations and (prepared.is_wrapped or ended.code == 0)
+    if is_silent and not asks_about_dbt(command):
+        note(NO_LOG)
 
 
 def _prepare(command: Sequence[str]) -> dbt.DbtCommand:

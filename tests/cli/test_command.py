@@ -129,6 +129,26 @@ def test_inside_airflow_without_an_address_dbt_runs_all_the_same() -> None:
     assert "no event of dbt's log came through" in second
 
 
+@pytest.mark.parametrize(
+    ("script", "arguments", "is_said"),
+    [
+        ("echo built", ["build"], True),
+        ("echo built; exit 1", ["build"], False),
+        ("echo dbt-fusion 2.0.0", ["--version"], False),
+        ("echo Usage:", ["build", "-h"], False),
+    ],
+)
+def test_a_dbt_that_leaves_no_event_is_told(
+    tmp_path: Path, script: str, arguments: list[str], is_said: bool
+) -> None:
+    (tmp_path / "dbt").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "dbt").chmod(0o755)
+    for command in ([str(tmp_path / "dbt")], ["env", str(tmp_path / "dbt")]):
+        done = relay("run", "--", *command, *arguments)
+        is_wrapped_failure = command[0] == "env" and "exit" in script
+        assert ("no event of dbt's log came" in done.stderr) is (is_said or is_wrapped_failure)
+
+
 def test_outside_a_worker_three_ids_make_it_a_task() -> None:
     ids = {"DAG_ID": "d", "RUN_ID": "r", "TASK_ID": "t"}
     named = {f"DBT_RELAY_{name}": value for name, value in ids.items()}
