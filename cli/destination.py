@@ -13,6 +13,7 @@ from ..sinks import Delivery, JournalRun, JsonlSink, RunInfo, Sink
 from ..sinks.airflow import AirflowSettings, AirflowSink, Login, base_url, check_prefix
 from . import exit_codes
 from .state import note
+from .streams import was_closed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -224,6 +225,8 @@ def airflow_of(
 
 
 def _jsonl(target: str, name: str | None = None) -> JsonlSink:
+    if target == "-" and was_closed(1):
+        raise ConfigurationError("cannot write jsonl:- as the standard output is closed")
     out: Path | BinaryIO = sys.stdout.buffer if target == "-" else Path(target)
     try:
         return JsonlSink(out, name)

@@ -9,7 +9,7 @@ import traceback
 import click
 
 from .. import __version__
-from . import exit_codes
+from . import exit_codes, streams
 from .deliver import deliver
 from .doctor import doctor
 from .replay import replay
@@ -53,6 +53,7 @@ cli.add_command(wait)
 
 def main() -> None:
     """The console script. Bad usage ends with 64: click's own 2 would read as dbt's."""
+    streams.take_over()
     try:
         code = cli.main(prog_name="dbt-relay", standalone_mode=False)
     except click.UsageError as error:
