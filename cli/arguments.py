@@ -29,7 +29,7 @@ WITH_VALUES: Final = frozenset(
 
 _TWO_WORDS: Final = frozenset({"docs", "source"})
 _DBT: Final = frozenset({"dbt", "dbtf", "dbt.cli.main"})
-_SUBCOMMANDS: Final = frozenset(
+SUBCOMMANDS: Final = frozenset(
     {
         "build", "clean", "clone", "compile", "debug", "deps", "docs", "fmt", "format", "freshness",
         "help", "init", "license", "lint", "list", "login", "ls", "man", "parse", "retry", "run",
@@ -38,7 +38,7 @@ _SUBCOMMANDS: Final = frozenset(
 )  # fmt: skip
 """Of dbt 1.7 to 1.12, and of v2."""
 
-_GLOBAL: Final = frozenset(
+GLOBAL: Final = frozenset(
     {
         "--cache-selected-only", "--debug", "--fail-fast", "--full-refresh", "--help",
         "--introspect", "--log-cache-events", "--partial-parse", "--populate-cache", "--print",
@@ -49,7 +49,7 @@ _GLOBAL: Final = frozenset(
 )  # fmt: skip
 _ABOUT: Final = frozenset({"--help", "--version", "-V", "-h", "-v"})
 _SHORT_FLAGS: Final = "dqxfhvV"
-_SHORTWITH_VALUE: Final = "rtsm"
+_SHORT_WITH_VALUE: Final = "rtsm"
 
 
 def position_of_dbt(command: Sequence[str]) -> int | None:
@@ -89,12 +89,12 @@ def _fits(words: Sequence[str]) -> bool:
     name = words[0].partition("=")[0]
     yes = name.replace("--no-", "--", 1) if name.startswith("--no-") else name
     is_bundle = len(name) > 2 and set(name[1:]) <= {*"dqxh"} and name[0] == "-"
-    return name in _SUBCOMMANDS or yes in _GLOBAL or name in WITH_VALUE or is_bundle
+    return name in SUBCOMMANDS or yes in GLOBAL or name in WITH_VALUE or is_bundle
 
 
 def _may_fit(words: Sequence[str]) -> bool:
     """Whether an option that is not known here may be one of a newer dbt."""
-    return words[0].startswith("-") and words[0] != "--" and not _SUBCOMMANDS.isdisjoint(words)
+    return words[0].startswith("-") and words[0] != "--" and not SUBCOMMANDS.isdisjoint(words)
 
 
 def _values(words: Sequence[str]) -> set[int]:
@@ -125,7 +125,7 @@ def _short_options(word: str) -> list[str]:
         return [word]
     parts: list[str] = []
     for at, letter in enumerate(word[1:], 1):
-        if letter in _SHORTWITH_VALUE:
+        if letter in _SHORT_WITH_VALUE:
             return [*parts, f"-{letter}", *([word[at + 1 :]] if word[at + 1 :] else [])]
         if letter not in _SHORT_FLAGS:
             return [word]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import traceback
@@ -9,12 +10,16 @@ import traceback
 import click
 
 from .. import __version__
+from ..parser.secrets import Secrets
 from . import exit_codes, streams
+from .dbt import secrets_of
 from .deliver import deliver
 from .doctor import doctor
+from .hints import hint
 from .replay import replay
 from .run import run
 from .runs import runs, show
+from .state import note
 from .wait import wait
 
 HELP = """Run dbt once; every node's result is in Airflow the moment it is known.
@@ -58,6 +63,9 @@ def main() -> None:
         code = cli.main(prog_name="dbt-relay", standalone_mode=False)
     except click.UsageError as error:
         error.show()
+        meant = hint(sys.argv[1:], cli.commands)
+        if meant is not None:
+            note(Secrets(secrets_of(os.environ)).mask(meant))
         code = exit_codes.USAGE
     except click.ClickException as error:
         error.show()

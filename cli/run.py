@@ -21,6 +21,7 @@ from .console import Console
 from .destination import Destination
 from .earlier import StoppedError, resumption_of
 from .ending import announce, end, now
+from .hints import hint_behind, hint_of_start
 from .options import CREDENTIALS, delivery_options, option
 from .relay import Relay
 from .renew import renewing
@@ -52,6 +53,9 @@ REMOVED: Final = (
     "is not passed on to dbt, whose full log is needed; what is printed here follows it all the "
     "same"
 )
+DBT_USAGE: Final = 2
+"""How dbt ends that does not understand its command line."""
+
 FLUSH_WHEN_STOPPED: Final = 10.0
 FLUSH_WHEN_TOLD_TWICE: Final = 1.0
 """Seconds for the last deliveries of a relay that was told to stop, once or twice."""
@@ -130,7 +134,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
         try:
             child = Child(prepared.argv, env=prepared.env, grace=grace, signals=signals)
         except CannotStartError as error:
-            note(str(error))
+            note(f"{error}{hint_of_start(command)}")
             return error.exit_code
         with child, destination.open(journal.begin(info)) as delivery:
             relay = Relay(
@@ -188,6 +192,10 @@ def _say_if_no_log(
     is_silent = not relay.run.invocations and (prepared.is_wrapped or ended.code == 0)
     if is_silent and not asks_about_dbt(command):
         note(NO_LOG)
+    if ended.code == DBT_USAGE and not relay.run.invocations:
+        meant = hint_behind(command, run)
+        if meant is not None:
+            note(Secrets(dbt.secrets_of(os.environ)).mask(meant))
 
 
 def _prepare(command: Sequence[str]) -> dbt.DbtCommand:

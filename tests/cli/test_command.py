@@ -104,6 +104,29 @@ def test_bad_input_gets_a_clear_error_before_dbt_starts(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "meant"),
+    [
+        (["dbt", "build"], 64, "dbt-relay run -- dbt build"),
+        (["--", "dbt", "build"], 64, "dbt-relay run -- dbt build"),
+        (
+            ["run", "--select", "x", "--", "dbt", "build"],
+            64,
+            "dbt-relay run -- dbt build --select x",
+        ),
+        (["build", "--vars", "hush"], 64, "dbt-relay run -- dbt build --vars *****"),
+        (["run", "build"], 127, "dbt-relay run -- dbt build"),
+        (["run", "--", "sh", "-c", "exit 2", "dbt", "run", "--resume"], 2, "--resume -- sh"),
+    ],
+)
+def test_a_wrong_call_is_told_what_to_type(arguments: list[str], code: int, meant: str) -> None:
+    done = relay(*arguments, DBT_ENV_SECRET_X="hush")
+    assert done.returncode == code
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("relay: ")
+    assert meant in last
+
+
 def test_credentials_of_something_else_are_not_airflows() -> None:
     others = {"TOKEN": "hush", "USERNAME": "me", "PASSWORD": "hush"}
     arguments = ["run", "--sink", "airflow", "--", "true"]
