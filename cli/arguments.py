@@ -7,9 +7,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-_WITH_VALUE: Final = frozenset(
+WITH_VALUE: Final = frozenset(
     {
         "--defer-state", "--event-time-end", "--event-time-start", "--indirect-selection",
         "--log-file-max-bytes", "--log-format", "--log-format-file", "--log-level",
@@ -19,7 +19,7 @@ _WITH_VALUE: Final = frozenset(
         "--target", "--target-path", "--threads", "--vars", "--warn-error-options", "-r", "-t",
     }
 )  # fmt: skip
-_WITH_VALUES: Final = frozenset(
+WITH_VALUES: Final = frozenset(
     {
         "--exclude", "--exclude-resource-type", "--exclude-resource-types", "--model", "--models",
         "--output-keys", "--resource-type", "--resource-types", "--select", "-m", "-s",
@@ -29,15 +29,109 @@ _WITH_VALUES: Final = frozenset(
 
 _TWO_WORDS: Final = frozenset({"docs", "source"})
 MODULE: Final = "dbt.cli.main"
-_DBT: Final = ("dbt", MODULE)
+_DBT: Final = frozenset({"dbt", "dbtf", MODULE})
+SUBCOMMANDS: Final = frozenset(
+    {
+        "build", "clean", "clone", "compile", "debug", "deps", "docs", "fmt", "format", "freshness",
+        "help", "init", "license", "lint", "list", "login", "ls", "man", "parse", "retry", "run",
+        "run-operation", "seed", "show", "sl", "snapshot", "source", "system", "test", "wizard",
+    }
+)  # fmt: skip
+"""Of dbt 1.7 to 1.12, and of v2."""
+
+GLOBAL: Final = frozenset(
+    {
+        "--cache-selected-only", "--debug", "--fail-fast", "--full-refresh", "--help",
+        "--introspect", "--log-cache-events", "--partial-parse", "--populate-cache", "--print",
+        "--quiet", "--send-anonymous-usage-stats", "--static-parser", "--use-colors",
+        "--use-colors-file", "--use-experimental-parser", "--version", "--version-check",
+        "--warn-error", "--write-json", "-V", "-d", "-h", "-q", "-x",
+    }
+)  # fmt: skip
+_ABOUT: Final = frozenset({"--help", "--version", "-V", "-h", "-v"})
+_SHORT_FLAGS: Final = "dqxfhvV"
+_SHORT_WITH_VALUE: Final = "rtsm"
 
 
 def position_of_dbt(command: Sequence[str]) -> int | None:
-    """Where dbt's own arguments begin: 0 if the command is dbt, else behind a wrapper's words."""
-    for at, word in enumerate(command):
-        if PurePath(word).name.removesuffix(".exe") in _DBT:
-            return at
-    return None
+    """Where dbt is: 0 if the command is dbt, else behind a wrapper's words; None if nowhere.
+
+    A folder, a user or a container may be called dbt as well. So a subcommand or an option of dbt
+    has to follow, or nothing, and the last such word is dbt, unless it is a value of an option of
+    the one before it: `dbt run --select dbt build`.
+    """
+    named = [at for at, word in enumerate(command) if _is_dbt(word)]
+    if named and named[0] == 0:
+        return 0
+    fitting = [at for at in named if _fits(command[at + 1 :])]
+    if not fitting:
+        return next((at for at in reversed(named) if _may_fit(command[at + 1 :])), None)
+    found = fitting[0]
+    for at in fitting[1:]:
+        if at - found - 1 not in _values(command[found + 1 :]):
+            found = at
+    return found
+
+
+def asks_about_dbt(command: Sequence[str]) -> bool:
+    """Whether dbt is only to tell of itself, which leaves no log: its help or its version."""
+    at = position_of_dbt(command)
+    words = [*unbundled(command[at + 1 :])] if at is not None else ["of something else"]
+    return not words or words[0] in ("help", "man") or not _ABOUT.isdisjoint(words)
+
+
+def _is_dbt(word: str) -> bool:
+    return PurePath(word.replace("\\", "/")).name.lower().removesuffix(".exe") in _DBT
+
+
+def _fits(words: Sequence[str]) -> bool:
+    if not words:
+        return True
+    name = words[0].partition("=")[0]
+    yes = name.replace("--no-", "--", 1) if name.startswith("--no-") else name
+    is_bundle = len(name) > 2 and set(name[1:]) <= {*"dqxh"} and name[0] == "-"
+    return name in SUBCOMMANDS or yes in GLOBAL or name in WITH_VALUE or is_bundle
+
+
+def _may_fit(words: Sequence[str]) -> bool:
+    """Whether an option that is not known here may be one of a newer dbt."""
+    return words[0].startswith("-") and words[0] != "--" and not SUBCOMMANDS.isdisjoint(words)
+
+
+def _values(words: Sequence[str]) -> set[int]:
+    """The positions of those words that are values of options."""
+    found: set[int] = set()
+    name, most = "", 0
+    for at, word in enumerate(words):
+        if most and not _ends_values(name, word):
+            found.add(at)
+            most -= 1
+        elif word.startswith("-"):
+            name = word
+            most = 1 if name in WITH_VALUE else len(words) * (name in WITH_VALUES)
+    return found
+
+
+def unbundled(words: Iterable[str]) -> Iterator[str]:
+    """The words with each short option by itself: `-dq` is `-d -q`, `-sfoo` is `-s foo`."""
+    is_value = False
+    for word in words:
+        parts = [word] if is_value else _short_options(word)
+        is_value = not is_value and parts[-1] in WITH_VALUE
+        yield from parts
+
+
+def _short_options(word: str) -> list[str]:
+    if len(word) < 3 or word[0] != "-" or word[1] == "-":
+        return [word]
+    parts: list[str] = []
+    for at, letter in enumerate(word[1:], 1):
+        if letter in _SHORT_WITH_VALUE:
+            return [*parts, f"-{letter}", *([word[at + 1 :]] if word[at + 1 :] else [])]
+        if letter not in _SHORT_FLAGS:
+            return [word]
+        parts.append(f"-{letter}")
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +168,14 @@ class DbtArguments:
         after: list[Option] = []
         others: list[str] = []
         subcommand: list[str] = []
-        words = list(command[at + 1 :])
+        words = list(unbundled(command[at + 1 :]))
         while words:
             word = words.pop(0)
             if word.startswith("-") and len(word) > 1:
                 name, is_joined, _ = word.partition("=")
                 taken = [word]
                 if not is_joined:
-                    most = 1 if name in _WITH_VALUE else len(words) * (name in _WITH_VALUES)
+                    most = 1 if name in WITH_VALUE else len(words) * (name in WITH_VALUES)
                     while words and len(taken) <= most and not _ends_values(name, words[0]):
                         taken.append(words.pop(0))
                 (after if subcommand else before).append(Option(name, tuple(taken)))
@@ -111,4 +205,4 @@ class DbtArguments:
 
 def _ends_values(name: str, word: str) -> bool:
     # A single value may begin with a dash; of several, the next option ends them.
-    return name in _WITH_VALUES and word.startswith("-")
+    return name in WITH_VALUES and word.startswith("-")

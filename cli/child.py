@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 
 from ..parser.exits import Exit
 from .signals import FORWARDED, STOP, Signals, held
+from .streams import wait_for_room
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -232,8 +233,9 @@ def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[byte
 
 
 def _to_own_stderr(chunk: bytes) -> None:
-    try:
+    with contextlib.suppress(OSError):
         while chunk:
-            chunk = chunk[os.write(2, chunk) :]
-    except OSError:
-        pass
+            try:
+                chunk = chunk[os.write(2, chunk) :]
+            except BlockingIOError:
+                wait_for_room(2)

@@ -6,6 +6,7 @@ The user's `logs/dbt.log` stays as it would have been, and what the user said of
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .arguments import MODULE, position_of_dbt
+from .arguments import MODULE, WITH_VALUE, position_of_dbt, unbundled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +67,7 @@ def prepare(
 ) -> DbtCommand:
     """The command to run for the user's `command` (dbt, or whatever ends in dbt)."""
     at = position_of_dbt(command)
-    arguments = list(command[at + 1 :]) if at is not None else []
+    arguments = list(unbundled(command[at + 1 :])) if at is not None else []
     kept, removed = _without_console_flags(arguments)
     project_dir = _project_dir(arguments, environ, cwd)
     settings = _Settings(arguments, environ, _read(project_dir / "dbt_project.yml"))
@@ -195,6 +196,8 @@ def _without_console_flags(arguments: Sequence[str]) -> tuple[list[str], list[st
         elif word in _SWITCHES:
             if word != "--no-quiet":
                 removed.append(word)
+        elif word in WITH_VALUE:
+            kept += [word, *itertools.islice(words, 1)]
         else:
             kept.append(word)
     return kept, removed

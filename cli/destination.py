@@ -14,6 +14,7 @@ from ..sinks import Delivery, JournalRun, JsonlSink, RunInfo, Sink
 from ..sinks.airflow import AirflowSettings, AirflowSink, Login, base_url, check_prefix, proxy_of
 from . import exit_codes
 from .state import note
+from .streams import was_closed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -259,6 +260,8 @@ def airflow_of(
 
 
 def _jsonl(target: str, name: str | None = None) -> JsonlSink:
+    if target == "-" and was_closed(1):
+        raise ConfigurationError("cannot write jsonl:- as the standard output is closed")
     out: Path | BinaryIO = sys.stdout.buffer if target == "-" else Path(target)
     try:
         return JsonlSink(out, name)

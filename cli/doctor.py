@@ -9,13 +9,16 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from .. import __version__
 from ..parser import Event, EventReader, Run
 from ..parser.display import in_one_line
 from ..sinks import folder
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 HELP: Final = """Check that this machine can deliver: dbt, Airflow, credentials, permission, disk.
 
 Takes what `run` takes, and finds dbt as COMMAND would. Ends with 0, or with 78 if something would
-fail. Writes no XCom.
+fail. Writes no XCom. Without the ids of a task all is checked but that task.
 
 \b
 Examples:
@@ -40,6 +43,7 @@ Examples:
   dbt-relay doctor --dag-id shop --run-id manual__1 --task-id dbt -- uv run dbt
 """
 DBT_TIMEOUT: Final = 60.0
+_OWN_TIMEOUT: Final = 20.0
 _OLDEST, _NEWEST = (1, 7), (1, 12)
 _LITTLE_SPACE: Final = 100 * 1024 * 1024
 _SET_STATE: Final = "set DBT_RELAY_STATE_DIR to a folder that can be written to"
@@ -67,8 +71,14 @@ def doctor(command: tuple[str, ...], **options: Any) -> int:
 def _checks(
     command: Sequence[str], options: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Iterator[Check]:
-    yield _dbt(command, environ)
-    yield from _airflow(options, environ)
+    # Together, as dbt and Airflow's client take a second or two each to start.
+    with ThreadPoolExecutor() as threads:
+        dbt_check = threads.submit(_dbt, command, environ)
+        own_check = threads.submit(_on_path, environ)
+        airflow_checks = threads.submit(lambda: list(_airflow(options, environ)))
+        yield dbt_check.result()
+        yield own_check.result()
+        yield from airflow_checks.result()
     path = state_dir(options, environ)
     if path is None:
         yield Check("FAIL", "this user has no home folder to keep records in", _SET_STATE)
@@ -126,6 +136,25 @@ def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Check:
     return _judged(name, shlex.join(words), version, is_proven)
 
 
+def _on_path(environ: Mapping[str, str]) -> Check:
+    """Whether a task that says `dbt-relay` gets this one."""
+    found = shutil.which("dbt-relay", path=environ.get("PATH"))
+    here = Path(sys.argv[0])
+    if found is None:
+        its = f": {here.absolute()}" if here.name == "dbt-relay" else ""
+        remedy = f"a task has to call it by its full path{its}"
+        return Check("warn", "dbt-relay is not on the PATH", remedy)
+    ours = f"dbt-relay {__version__}"
+    if Path(found).resolve() == here.resolve():
+        return Check("ok", f"{ours} is on the PATH: {found}")
+    told = _output([found, "--version"], environ, time.monotonic() + _OWN_TIMEOUT)
+    version = " ".join(told.decode("utf-8", "replace").split()[:2])
+    if version == ours:
+        return Check("ok", f"{ours} is on the PATH: {found}")
+    what = f"the dbt-relay on the PATH, {found}, is another one ({version or 'no version told'})"
+    return Check("warn", what, f"a task that says `dbt-relay` gets that one; this is {ours}")
+
+
 def _not_found(program: str) -> Check:
     remedy = "install it in this environment, put it on the PATH, or name it: doctor -- COMMAND"
     return Check("FAIL", f"dbt: {program} is not found", remedy)
@@ -147,9 +176,8 @@ def _judged(name: str, command: str, version: str | None, is_proven: bool) -> Ch
             )
             return Check("warn", what, "look for a newer dbt-relay")
         return Check("ok", f"{what}: its JSON log can be read")
-    if release[0] >= 2:
-        what += ": its `json` log can be read, but that was not seen here"
-        return Check("warn", what, "a first run shows it")
+    if release[0] >= 2:  # it has no command that logs without a project
+        return Check("ok", f"{what}: its JSON log can be read")
     what += ": no event of its JSON log came through"
     return Check("FAIL", what, f"`{command}` may hide dbt's output or set a --log-format")
 

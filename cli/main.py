@@ -9,13 +9,15 @@ import sys
 import click
 
 from .. import __version__
-from . import exit_codes
+from . import exit_codes, streams
 from .credentials import print_fault
 from .deliver import deliver
 from .doctor import doctor
+from .hints import hint
 from .replay import replay
 from .run import run
 from .runs import runs, show
+from .state import note
 from .wait import wait
 
 HELP = """Run dbt once; every node's result is in Airflow the moment it is known.
@@ -54,11 +56,15 @@ cli.add_command(wait)
 
 def main() -> None:
     """The console script. Bad usage ends with 64: click's own 2 would read as dbt's."""
+    streams.take_over()
     _print_anything()
     try:
         code = cli.main(prog_name="dbt-relay", standalone_mode=False)
     except click.UsageError as error:
         error.show()
+        meant = hint(sys.argv[1:], cli.commands)
+        if meant is not None:
+            note(meant)
         code = exit_codes.USAGE
     except click.ClickException as error:
         error.show()

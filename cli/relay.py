@@ -12,6 +12,7 @@ from ..parser.values import number
 from . import artifacts
 from .credentials import print_fault
 from .state import note
+from .transcript import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -35,7 +36,8 @@ _WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
 class Relay:
     """Feeds one run. `publish` takes each record and must not block; `target_dir` is where dbt
     writes its artifacts if its log does not say; `with_tests` adds what a test is of to its record,
-    `renews` that the node was run again by itself.
+    `renews` that the node was run again by itself; with `awaits_event` nothing is printed before
+    the first event.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Relay:
         attempt: int | None = None,
         with_tests: bool = False,
         renews: bool = False,
+        awaits_event: bool = False,
     ) -> None:
         self.run = Run(attempt=attempt)
         self.dbt_summary: str | None = None
@@ -56,6 +59,7 @@ class Relay:
         self._secrets = secrets
         self._reader = EventReader(secrets, unread_too=console.shows_debug)
         self._console = console
+        self._transcript = Transcript(console, awaits_event=awaits_event)
         self._publish = publish
         self._target_dir = target_dir
         self._traced: set[str] = set()
@@ -86,6 +90,7 @@ class Relay:
     def end(self, ended: Exit | None) -> None:
         """The stream has ended: publish what only now is known."""
         self._take(self._reader.end())
+        self._transcript.end()
         for invocation in self.run.invocations:
             with self._guarded():
                 results = artifacts.run_results(invocation, self._target_dir)
@@ -124,7 +129,7 @@ class Relay:
 
     def _take_one(self, item: Event | Text) -> None:
         if isinstance(item, Text):
-            self._console.text(item.line)
+            self._transcript.text(item)
             return
         records: list[NodeRecord] | None = []
         try:
@@ -132,11 +137,11 @@ class Relay:
         except Exception as error:  # the line is shown all the same
             self._note(error)
         if records is None:
-            self._console.text(item.line)
+            self._transcript.refused(item)
             return
         self.dbt_pid = number(item.info.get("pid")) or self.dbt_pid
         try:
-            self._console.event(item)
+            self._transcript.event(item)
         except Exception as error:  # the record is sent all the same
             self._note(error)
         if item.name == "StatsLine":

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
@@ -16,18 +15,17 @@ from .console import Console
 from .credentials import secrets_in
 from .destination import Destination
 from .ending import end, now
+from .mistaken import JSON_LOG, is_hopeless, reason
 from .options import CREDENTIALS, delivery_options, option
 from .relay import Relay
-from .state import open_journal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import BinaryIO
+from .saved_log import SavedLog
+from .state import note, open_journal
 
 HELP: Final = """Publish the records of a saved JSON log of dbt: LOG, or - for standard input.
 
-LOG may be compressed (.gz), of any level, and hold several runs. A node that never ended in it is
-published as interrupted.
+LOG may be compressed (gzip, bzip2, xz), of any level, and hold several runs. What a collector of
+logs puts around dbt's lines is taken off: a prefix, or JSON of its own. A node that never ended in
+it is published as interrupted.
 
 \b
 Examples:
@@ -35,7 +33,8 @@ Examples:
   dbt-relay replay saved.jsonl.gz
   kubectl logs my-pod | dbt-relay replay --sink airflow -
 """
-_CHUNK: Final = 1 << 16
+_PATIENCE: Final = 1 << 16
+"""Bytes of a stream without an event, after which a person hears that there was none."""
 
 
 @click.command(
@@ -54,8 +53,14 @@ _CHUNK: Final = 1 << 16
 @click.argument("log", default="-", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 def replay(log: str, target_path: Path, **options: Any) -> int:
     destination = Destination.choose(options, os.environ)
-    for note in destination.notes:
-        click.echo(f"relay: {note}", err=True)
+    for line in destination.notes:
+        note(line)
+    saved = SavedLog(log)
+    hopeless = is_hopeless(saved)
+    if hopeless is not None:
+        for sink in destination.sinks:
+            sink.close()
+        return _refuse(saved, hopeless)
     secrets = secrets_in(os.environ, options)
     console = Console(
         (sys.stderr if destination.owns_stdout else sys.stdout).buffer, secrets=secrets
@@ -76,20 +81,12 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
             target_dir=target_path,
             attempt=destination.attempt,
             with_tests=destination.is_watched,
+            awaits_event=True,
         )
-        try:
-            for chunk in _chunks(log):
-                relay.feed(chunk)
-        except (OSError, EOFError) as error:
-            click.echo(f"relay: {log} cannot be read to its end: {error}", err=True)
+        _feed(relay, saved)
         relay.end(None)
         if not relay.run.invocations:
-            click.echo(
-                f"relay: there is no event of dbt in {log}: it has to be written with "
-                "--log-format json, or --log-format-file json for logs/dbt.log",
-                err=True,
-            )
-            return exit_codes.NO_EVENTS
+            return _refuse(saved, reason(saved))
         return end(
             relay=relay,
             console=console,
@@ -104,21 +101,18 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
         )
 
 
-def _chunks(log: str) -> Iterator[bytes]:
-    if log == "-":
-        yield from _read(sys.stdin.buffer)
-        return
-    with Path(log).open("rb") as file:
-        is_compressed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        if is_compressed:
-            with gzip.open(file) as text:
-                yield from _read(text)  # type: ignore[arg-type]
-        else:
-            yield from _read(file)
+def _feed(relay: Relay, saved: SavedLog) -> None:
+    is_said = not saved.is_stream
+    for chunk in saved.chunks():
+        relay.feed(chunk)
+        if not is_said and saved.size > _PATIENCE:
+            is_said = True
+            if not relay.run.invocations:
+                note(f"no event of dbt's log yet in {saved.name}, which is read on: {JSON_LOG}")
+    if saved.trouble is not None:
+        note(f"{saved.name} cannot be read to its end: {saved.trouble}")
 
 
-def _read(file: BinaryIO) -> Iterator[bytes]:
-    read = getattr(file, "read1", file.read)
-    while chunk := read(_CHUNK):
-        yield chunk
+def _refuse(saved: SavedLog, why: str) -> int:
+    note(f"there is no event of dbt's log in {saved.name}: {why}")
+    return exit_codes.NO_EVENTS

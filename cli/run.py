@@ -14,6 +14,7 @@ import click
 from ..parser.exits import Exit
 from ..parser.records import RunRecord
 from . import dbt
+from .arguments import asks_about_dbt
 from .child import CannotStartError, Child
 from .console import Console
 from .credentials import MaskedErrors, secrets_in
@@ -21,6 +22,7 @@ from .destination import Destination
 from .earlier import StoppedError, resumption_of
 from .ending import announce, end, now
 from .environment import environment
+from .hints import hint_behind, hint_of_start
 from .options import CREDENTIALS, delivery_options, option
 from .relay import Relay
 from .renew import renewing
@@ -53,6 +55,9 @@ REMOVED: Final = (
     "is not passed on to dbt, whose full log is needed; what is printed here follows it all the "
     "same"
 )
+DBT_USAGE: Final = 2
+"""How dbt ends that does not understand its command line."""
+
 FLUSH_WHEN_STOPPED: Final = 10.0
 FLUSH_WHEN_TOLD_TWICE: Final = 1.0
 """Seconds for the last deliveries of a relay that was told to stop, once or twice."""
@@ -157,7 +162,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                 on_stderr=errors.write,
             )
         except CannotStartError as error:
-            note(str(error))
+            note(f"{error}{hint_of_start(command)}")
             return error.exit_code
         with child, destination.open(journal.begin(info)) as delivery:
             relay = Relay(
@@ -181,8 +186,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             errors.end()
             ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
             relay.end(ended)
-            if prepared.is_wrapped and not relay.run.invocations:
-                note(NO_LOG)
+            _say_if_no_log(relay, ended, prepared, command)
             patience = destination.flush_timeout
             if child.stopped_by is not None:
                 patience = min(
@@ -220,6 +224,19 @@ def _environment(
     if destination.attempt is None or not destination.in_airflow:
         return None
     return environment(command, prepared, os.environ, Path.cwd())
+
+
+def _say_if_no_log(
+    relay: Relay, ended: Exit, prepared: dbt.DbtCommand, command: Sequence[str]
+) -> None:
+    # A dbt that failed before its log began has said itself what is wrong.
+    is_silent = not relay.run.invocations and (prepared.is_wrapped or ended.code == 0)
+    if is_silent and not asks_about_dbt(command):
+        note(NO_LOG)
+    if ended.code == DBT_USAGE and not relay.run.invocations:
+        meant = hint_behind(command, run)
+        if meant is not None:
+            note(meant)
 
 
 def _prepare(command: Sequence[str]) -> dbt.DbtCommand:

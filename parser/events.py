@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Final
 
+from .collected import DEEPEST, Carried, Unpacker
 from .decoding import decode, decode_at, shallow
 from .lines import LineSplitter
 from .secrets import Secrets
@@ -58,9 +59,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Output that is no event: a `print` of a Python model, a usage error. Bytes as they came."""
+    """Output that is no event: a `print` of a Python model, a usage error. Bytes as they came.
+
+    `is_lead`: it stands before an event on the same line, which comes next.
+    """
 
     line: bytes
+    is_lead: bool = False
 
 
 UNREAD: Final = frozenset(
@@ -100,6 +105,7 @@ _MOST_EFFORT: Final = 20
 """How often the text of a line is read in vain to find the events in it: what is torn is read once
 for each piece."""
 _LOOKS_LIKE_EVENT: Final = re.compile(rb'\s*\{["*]{1,6}(?:data|info)?["*]{1,6}: ?[{*]')
+_UNSEEN: Final = re.compile(r"(?:\x1b\[[\d;]*m|[\r\n])*")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])[A-Z]")
 _USER_KEYS: Final = frozenset({"meta", "adapter_response"})
 
@@ -179,6 +185,7 @@ class EventReader:
         self._secrets = secrets or Secrets()
         self._unread_too = unread_too
         self._pid = b""
+        self._unpacker = Unpacker()
         self.malformed = 0
         self.faults = 0
         self.fault: Exception | None = None
@@ -189,7 +196,9 @@ class EventReader:
 
     def end(self) -> Iterator[Event | Text]:
         """What the last line says if the stream ended inside it."""
-        return self._read(self._splitter.end())
+        yield from self._read(self._splitter.end())
+        for torn in self._unpacker.rest():
+            yield from self._items(torn.encode("utf-8", "replace"))
 
     def _read(self, block: bytes) -> Iterator[Event | Text]:
         start, size, skips = 0, len(block), not self._unread_too
@@ -215,7 +224,7 @@ class EventReader:
                     self._pid = _pid_of(item)
                 yield item
 
-    def _items(self, line: bytes) -> Iterator[Event | Text]:
+    def _items(self, line: bytes, depth: int = 0) -> Iterator[Event | Text]:
         for candidate in self._secrets.restored(line):
             event = event_of(decode(candidate), line)
             if event is not None:
@@ -225,13 +234,37 @@ class EventReader:
         event = event_of(value, line)
         if event is not None:
             yield self._masked(event) if self._secrets.traced(line) else event
-        elif value is not None:
-            yield Text(line)
-        elif _START_ANYWHERE.search(line):
+        elif depth < DEEPEST and (found := self._unpacker.unpack(value, line)) is not None:
+            yield from self._carried(found, line, depth + 1)
+        elif value is None and _START_ANYWHERE.search(line):
             yield from self._glued(line)
-        elif _LOOKS_LIKE_EVENT.match(line):
+        elif value is None and _LOOKS_LIKE_EVENT.match(line):
             self.malformed += 1
         else:
+            yield Text(line)
+
+    def _carried(self, carried: Carried, line: bytes, depth: int) -> Iterator[Event | Text]:
+        """The events that a collector's line carries; a print that only looks like one is text."""
+        malformed = self.malformed
+        items: list[Event | Text] = []
+        is_torn = False
+        for part in carried.parts:
+            if not isinstance(part, str):
+                event = event_of(part)
+                if event is not None:
+                    items.append(self._masked(event) if self._secrets.traced(line) else event)
+                continue
+            for row in part.rstrip("\r\n").split("\n"):
+                inner = row.encode("utf-8", "replace") + b"\n"
+                is_torn = is_torn or decode(inner) is None
+                items += self._items(inner, depth)
+        if not carried.may_be_print:
+            yield from items
+        elif any(isinstance(item, Event) for item in items):
+            self._unpacker.believe(carried)
+            yield from _once(items, line)
+        elif self.malformed == malformed or not is_torn:
+            self.malformed = malformed
             yield Text(line)
 
     def _glued(self, line: bytes) -> Iterator[Event | Text]:
@@ -255,19 +288,19 @@ class EventReader:
                     yield Text(text[done:end].encode())
                     done = end
                 continue
-            yield from self._remainder(text[done : match.start()])
+            yield from self._remainder(text[done : match.start()], is_lead=not done)
             yield self._masked(event) if is_traced else event
             done = end
         yield from self._remainder(text[done:])
 
-    def _remainder(self, text: str) -> Iterator[Text]:
+    def _remainder(self, text: str, *, is_lead: bool = False) -> Iterator[Text]:
         torn = _TORN.search(text)
         before = text
         if torn is not None:
             self.malformed += 1
             before = text[: torn.start()]
-        if before.strip("\r\n"):
-            yield Text(before.encode())
+        if not _UNSEEN.fullmatch(before):
+            yield Text(before.encode(), is_lead and torn is None)
 
     def _masked(self, event: Event) -> Event:
         event.info = self._secrets.mask(event.info)
@@ -281,6 +314,19 @@ def _pid_of(event: Event) -> bytes:
     """The process that began to report here, as its later events have it."""
     pid = number(event.info.get("pid"))
     return b"%d," % pid if pid is not None else b""
+
+
+def _once(items: list[Event | Text], line: bytes) -> Iterator[Event | Text]:
+    """What a line carries, and each event once, also where it is there as text and as an object.
+    The first stands for the line, should it be refused."""
+    before: Event | None = None
+    for item in items:
+        if isinstance(item, Event):
+            if before is not None and (item.info, item.data) == (before.info, before.data):
+                continue
+            item.line = line if before is None else b""
+            before = item
+        yield item
 
 
 def _snake_case(value: Any) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import select
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import orjson
 
@@ -15,8 +17,14 @@ if TYPE_CHECKING:
     from ..parser.records import Record
 
 
+_PATIENCE_MS: Final = 1000
+
+
 class JsonlSink:
-    """Appends one line per record; a later line of the same key replaces an earlier one."""
+    """Appends one line per record; a later line of the same key replaces an earlier one.
+
+    A FIFO is opened when there is a record and somebody reads; until then the records wait.
+    """
 
     most_workers = 1
 
@@ -25,38 +33,73 @@ class JsonlSink:
         self.name = name or f"jsonl:{target if isinstance(target, Path) else '-'}"
         self.address = {"path": str(target.absolute())} if isinstance(target, Path) else {}
         self._owned = isinstance(target, Path)
+        self._fifo = target if isinstance(target, Path) and target.is_fifo() else None
         self._rest = b""
-        if isinstance(target, Path):
+        self._file: BinaryIO | None = None
+        if not isinstance(target, Path):
+            self._file = target
+        elif self._fifo is None:
             # Without a buffer, so that a full disk leaves nothing behind for close to trip over.
-            self._file: BinaryIO = target.open("ab", buffering=0)
+            self._file = target.open("ab", buffering=0)
             if _ends_within_a_line(target):
                 # What a kill or a full disk cut off must not swallow the first new line.
                 self._rest = b"\n"
-        else:
-            self._file = target
+        elif not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def learn(self, record: Record) -> None:
         """Each line speaks for itself."""
 
     def send(self, record: Record) -> Verdict:
         line = encode(record.to_json()) + b"\n"
+        try:
+            file: Any = self._file or self._open_fifo()
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return Hold(f"nobody reads the FIFO {self._fifo}: start what is to read it")
+            return Retry(f"cannot write the JSON line: {error}")
         left = self._rest + line
         try:
             while left:
-                left = left[self._file.write(left) :]
-            self._file.flush()
+                written = file.write(left)
+                if written is None and not _has_room(file):
+                    return Retry("the reader of the JSON lines does not keep up")
+                left = left[written or 0 :]
+            file.flush()
         except (BrokenPipeError, ValueError):
+            self._let_go()
             return Hold("nobody reads the JSON lines any more: their pipe or file was closed")
         except OSError as error:
             return Retry(f"cannot write the JSON line: {error}")
         finally:
             # A line that was begun is completed by the next write: each line is whole.
             self._rest = left if len(left) < len(line) else left[: len(left) - len(line)]
+            if self._file is None:  # the next reader gets whole lines only
+                self._rest = b""
         return Delivered()
 
     def close(self) -> None:
-        if self._owned:
+        if self._owned and self._file is not None:
             self._file.close()
+
+    def _open_fifo(self) -> BinaryIO:
+        # Without a reader this would block for ever.
+        fd = os.open(self._fifo or "", os.O_WRONLY | os.O_NONBLOCK)
+        self._file = os.fdopen(fd, "wb", buffering=0)
+        return self._file
+
+    def _let_go(self) -> None:
+        """Of a FIFO whose reader went away: another may come."""
+        if self._fifo is not None and self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _has_room(file: BinaryIO) -> bool:
+    """Whether a file that does not block takes more within a while, or has lost its reader."""
+    room = select.poll()
+    room.register(file, select.POLLOUT)
+    return bool(room.poll(_PATIENCE_MS))
 
 
 def _ends_within_a_line(path: Path) -> bool:

@@ -197,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, self.path)
         if self.is_doomed:
             self._reset(request)
-        elif self.command == "GET" and "/dags/" in self.path:
+        elif self.command == "GET" and "/dagRuns" in self.path:
             self._plainly(self.airflow.read_faults, self._read, request)
         elif self.command == "GET" or "/xcomEntries" not in self.path:
             self._plainly(self.airflow.other_faults, lambda: self._plain(body), request)
@@ -285,6 +285,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] == "/api/v2/dags":
             with airflow.lock:
                 return self._unauthorized() or airflow.dags_answer
+        if self.path.startswith("/api/v2/dags/"):
+            dag = unquote(self.path.rpartition("/")[2])
+            with airflow.lock:
+                return (
+                    self._unauthorized()
+                    or self._absent(dag, "", "")
+                    or Answer(200, {"dag_id": dag})
+                )
         if self.path != "/auth/token" or self.command != "POST":
             return Answer(404, {"error": "API route not found"})
         login = json.loads(body)

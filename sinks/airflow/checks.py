@@ -6,16 +6,18 @@ Airflow's audit log notes the two writes that it refuses.
 from __future__ import annotations
 
 import email.utils
+import json
 import re
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from ..base import Hold, Retry
 from .answers import Answer, Content, read_answer, read_content
 from .login import expires_at
 from .session import Session
+from .settings import Login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _MOST_SKEW: Final = 60
 _SOON: Final = 3600
+_NOWHERE: Final = "dbt-relay-doctor"
 _UNSAID: Final = "see --airflow-url, and whether the API server is up and not overloaded"
 
 
@@ -51,11 +54,13 @@ def check_airflow(to: AirflowSettings, clock: Callable[[], float] = time.time) -
     """
     session = Session(to)
     try:
-        for step in (_server, _credentials, _permission, _place):
+        for step in (_server, _credentials):
             for check in step(session, to, clock):
                 yield check
-                if check.state == "FAIL" and step in (_server, _credentials):
+                if check.state == "FAIL":
                     return
+        if to.login.is_given:
+            yield from _work(session, to)
     finally:
         session.close()
 
@@ -135,14 +140,58 @@ def _credentials(
         yield Check("ok", accepted)
 
 
-def _permission(session: Session, to: AirflowSettings, _: object) -> Iterator[Check]:
-    """By asking for what cannot be done: Airflow looks at the permission before it finds out."""
-    if not to.login.is_given:
-        return
-    if not (to.dag_id and to.run_id and to.task_id):
-        what = "whether XComs may be written was not looked at"
-        yield Check("warn", what, "give --dag-id, --run-id and --task-id of a run that exists")
-        return
+def _work(session: Session, to: AirflowSettings) -> Iterator[Check]:
+    """What a task needs: its DAG, the permission, its run and itself, as far as they are named."""
+    dag = _dag(session, to) if to.dag_id else None
+    is_there = dag is None or dag.state != "FAIL"
+    if dag is not None and dag.state != "ok":
+        yield dag
+    yield _permission(session, to if to.dag_id and is_there else replace(to, dag_id=""))
+    if to.dag_id and to.run_id and is_there:
+        yield from _place(session, to)
+    ids = {"DAG": to.dag_id, "run": to.run_id, "task": to.task_id}
+    missing = [what for what, given in ids.items() if not given]
+    if missing:
+        what = f"no {' and no '.join(missing)} is named, so that was not looked at"
+        remedy = "a task of Airflow names them itself; elsewhere give --dag-id, --run-id, --task-id"
+        yield Check("warn", what, remedy)
+
+
+def _dag(session: Session, to: AirflowSettings) -> Check:
+    absent = f"DAG {to.dag_id!r}: see --dag-id and --airflow-url"
+    found = _get(session, to, lambda client, token: client.dag(token), absent)
+    return found if isinstance(found, Check) else Check("ok", f"DAG {to.dag_id!r} is there")
+
+
+def _permission(session: Session, to: AirflowSettings) -> Check:
+    """By asking for what cannot be done: Airflow looks at the permission before it finds out.
+
+    Without a DAG one that Airflow has stands for it, whose role may be of that DAG alone.
+    """
+    dag_id = to.dag_id or _any_dag(session)
+    token = session.token
+    nowhere = replace(
+        to,
+        dag_id=dag_id or _NOWHERE,
+        run_id=to.run_id or _NOWHERE,
+        task_id=to.task_id or _NOWHERE,
+        login=Login(token=token) if isinstance(token, str) else to.login,
+    )
+    trial_session = Session(nowhere)
+    try:
+        trouble = _trial(trial_session, nowhere)
+    finally:
+        trial_session.close()
+    if trouble is not None:
+        return trouble
+    if to.dag_id:
+        return Check("ok", f"XComs of DAG {to.dag_id!r} may be read, created and edited")
+    tried = f"DAG {dag_id!r}" if dag_id else "a DAG that is not there, as Airflow shows none"
+    return Check("ok", f"XComs may be read, created and edited (tried with {tried})")
+
+
+def _trial(session: Session, to: AirflowSettings) -> Check | None:
+    """What forbids to read, create and edit XComs."""
     key = f"dbt-relay-doctor-{uuid.uuid4().hex}"
     seen = session.ask(lambda client, token: client.xcom(key, token))
     edited = session.ask(lambda client, token: client.write("PATCH", key, {}, token))
@@ -154,23 +203,30 @@ def _permission(session: Session, to: AirflowSettings, _: object) -> Iterator[Ch
     )
     for method, answer in trials:
         if not isinstance(answer, Answer):
-            yield failed(answer.reason)
-            return
+            return failed(answer.reason)
         is_absent = answer.status == 404 and answer.detail not in ("", "Not Found")
         if is_absent or (method == "POST" and answer.status == 422):
             continue
         meaning = read_answer(method, answer, to)
         words = meaning.reason if isinstance(meaning, (Hold, Retry)) else ""
-        yield failed(words or f"Airflow at {to.url} answered {answer.status} to a trial {method}")
-        return
-    yield Check("ok", f"XComs of DAG {to.dag_id!r} may be read, created and edited")
+        return failed(words or f"Airflow at {to.url} answered {answer.status} to a trial {method}")
+    return None
 
 
-def _place(session: Session, to: AirflowSettings, _: object) -> Iterator[Check]:
-    if not (to.login.is_given and to.dag_id and to.run_id):
-        return
+def _any_dag(session: Session) -> str:
+    """A DAG that the user may read; empty if there is none."""
+    answer = session.ask(lambda client, token: client.dags(token))
+    if not isinstance(answer, Answer) or answer.status != 200:
+        return ""
+    try:
+        return str(json.loads(answer.body)["dags"][0]["dag_id"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return ""
+
+
+def _place(session: Session, to: AirflowSettings) -> Iterator[Check]:
     run = f"run {to.run_id!r} of DAG {to.dag_id!r}"
-    absent = f"{run}: see --dag-id and --run-id"
+    absent = f"{run}: see --run-id"
     found = _get(session, to, lambda client, token: client.dag_run(token), absent)
     if isinstance(found, Check):
         yield found

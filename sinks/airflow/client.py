@@ -116,6 +116,10 @@ class Client:
     def dag_run(self, token: str) -> Answer | Retry | Hold:
         return self._get(token)
 
+    def dag(self, token: str) -> Answer | Retry | Hold:
+        path = f"/api/v2/dags/{quote(self._to.dag_id, safe='')}"
+        return self.ask("GET", path, token=token)
+
     def dags(self, token: str) -> Answer | Retry | Hold:
         """A first DAG: what every user may ask for."""
         return self.ask("GET", "/api/v2/dags?limit=1", token=token)

@@ -104,6 +104,29 @@ def test_bad_input_gets_a_clear_error_before_dbt_starts(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "meant"),
+    [
+        (["dbt", "build"], 64, "dbt-relay run -- dbt build"),
+        (["--", "dbt", "build"], 64, "dbt-relay run -- dbt build"),
+        (
+            ["run", "--select", "x", "--", "dbt", "build"],
+            64,
+            "dbt-relay run -- dbt build --select x",
+        ),
+        (["build", "--vars", "hush"], 64, "dbt-relay run -- dbt build --vars *****"),
+        (["run", "build"], 127, "dbt-relay run -- dbt build"),
+        (["run", "--", "sh", "-c", "exit 2", "dbt", "run", "--resume"], 2, "--resume -- sh"),
+    ],
+)
+def test_a_wrong_call_is_told_what_to_type(arguments: list[str], code: int, meant: str) -> None:
+    done = relay(*arguments, DBT_ENV_SECRET_X="hush")
+    assert done.returncode == code
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("relay: ")
+    assert meant in last
+
+
 def test_credentials_of_something_else_are_not_airflows() -> None:
     others = {"TOKEN": "hush", "USERNAME": "me", "PASSWORD": "hush"}
     arguments = ["run", "--sink", "airflow", "--", "true"]
@@ -127,6 +150,26 @@ def test_inside_airflow_without_an_address_dbt_runs_all_the_same() -> None:
     first, second = done.stderr.splitlines()
     assert "set DBT_RELAY_AIRFLOW_URL and DBT_RELAY_AIRFLOW_TOKEN" in first
     assert "no event of dbt's log came through" in second
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "is_said"),
+    [
+        ("echo built", ["build"], True),
+        ("echo built; exit 1", ["build"], False),
+        ("echo dbt-fusion 2.0.0", ["--version"], False),
+        ("echo Usage:", ["build", "-h"], False),
+    ],
+)
+def test_a_dbt_that_leaves_no_event_is_told(
+    tmp_path: Path, script: str, arguments: list[str], is_said: bool
+) -> None:
+    (tmp_path / "dbt").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "dbt").chmod(0o755)
+    for command in ([str(tmp_path / "dbt")], ["env", str(tmp_path / "dbt")]):
+        done = relay("run", "--", *command, *arguments)
+        is_wrapped_failure = command[0] == "env" and "exit" in script
+        assert ("no event of dbt's log came" in done.stderr) is (is_said or is_wrapped_failure)
 
 
 def test_outside_a_worker_three_ids_make_it_a_task() -> None:

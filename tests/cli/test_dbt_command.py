@@ -47,6 +47,17 @@ def prepared(
             ["dbt", "run", "--no-use-colors", "--debug"],
             ["dbt", *INJECTED, *FILE, "run", "--no-use-colors", "--debug"],
         ),
+        (["dbt", "-dq", "build"], ["dbt", *INJECTED, *FILE, "-d", "build"]),
+        (["dbt", "build", "-qd"], ["dbt", *INJECTED, *FILE, "build", "-d"]),
+        (["dbt", "build", "-xqf"], ["dbt", *INJECTED, *FILE, "build", "-x", "-f"]),
+        (["dbt", "build", "-qsq"], ["dbt", *INJECTED, *FILE, "build", "-s", "q"]),
+        (["dbt", "build", "--vars", "-q"], ["dbt", *INJECTED, *FILE, "build", "--vars", "-q"]),
+        (["uv", "run", "-q", "dbt", "-xq", "build"], ["uv", "run", "-q", "dbt", "-x", "build"]),
+        (
+            ["docker", "run", "--quiet", "--name", "dbt", "img", "dbt", "build", "--quiet"],
+            ["docker", "run", "--quiet", "--name", "dbt", "img", "dbt", "build"],
+        ),
+        (["sudo", "-u", "dbt", "./x.sh", "-q"], ["sudo", "-u", "dbt", "./x.sh", "-q"]),
     ],
 )
 def test_argv(command: list[str], argv: list[str]) -> None:
@@ -61,6 +72,7 @@ def test_argv(command: list[str], argv: list[str]) -> None:
         (["dbt", "--log-format", "text", "build"], ("--log-format text",)),
         (["dbt", "build", "--log-level=warn", "-q"], ("--log-level warn", "-q")),
         (["uv", "run", "dbt", "--quiet", "build"], ("--quiet",)),
+        (["dbt", "-dqx", "build"], ("-q",)),
     ],
 )
 def test_what_is_taken_out_is_said(command: list[str], removed: tuple[str, ...]) -> None:
@@ -90,6 +102,9 @@ def test_the_environment_carries_the_flags_under_both_names() -> None:
         (["dbt", "run", "--log-level", "warn"], ERROR, ("warn", False, "text")),
         (["dbt", "run"], {"DBT_ENGINE_LOG_LEVEL": "warn", **ERROR}, ("warn", False, "text")),
         (["dbt", "-d", "build"], {}, ("debug", False, "text")),
+        (["dbt", "-dq", "build"], {}, ("debug", True, "text")),
+        (["dbt", "build", "-qx"], {}, ("info", True, "text")),
+        (["dbt", "build", "-sq", "-td"], {}, ("info", False, "text")),
         (["dbt", "build"], {"DBT_DEBUG": "1", "DBT_LOG_LEVEL": "error"}, ("debug", False, "text")),
         (["dbt", "--log-format", "debug", "build"], {}, ("info", False, "debug")),
         (["dbt", "--log-level", "off", "build"], {}, ("off", False, "text")),

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import airflow_faults as fake
 import pytest
+from airflow_faults import Answer
 from click.testing import CliRunner
 from fake_airflow import PASSWORDS, FakeAirflow
 
+from dbt_relay import __version__
 from dbt_relay.cli import doctor as doctor_module
 from dbt_relay.cli.main import cli
 from dbt_relay.cli.state import state_dir
 from dbt_relay.sinks.airflow import AirflowSettings, Login
-from dbt_relay.sinks.airflow.checks import check_airflow
+from dbt_relay.sinks.airflow.checks import Check, check_airflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +74,8 @@ def dbt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path
         return folder / "dbt"
 
     write(logging("1.11.16"))
+    (folder / "dbt-relay").write_text(f"#!/bin/sh\necho dbt-relay {__version__} '(python 3)'\n")
+    (folder / "dbt-relay").chmod(0o755)
     return write
 
 
@@ -120,6 +124,7 @@ class TestAirflow:
             free = said.text.splitlines()[-1].rpartition(", ")[2]
             assert said.text.splitlines() == [
                 f"ok    dbt 1.11.16 at {tmp_path}/bin/dbt: its JSON log can be read",
+                f"ok    dbt-relay {__version__} is on the PATH: {tmp_path}/bin/dbt-relay",
                 "ok    Airflow: everything is set that delivery needs",
                 f"ok    Airflow 3.3.2 at {server.url} answers",
                 "ok    the clock agrees with Airflow's",
@@ -165,7 +170,54 @@ class TestAirflow:
             said = doctor("--airflow-url", server.url, DBT_RELAY_AIRFLOW_TOKEN="op-0")
             assert said.code == 0
             assert "ok    the credentials are accepted" in said.text
-            assert "warn  whether XComs may be written was not looked at" in said.text
+            assert (
+                "ok    XComs may be read, created and edited (tried with DAG 'shop')" in said.text
+            )
+            assert "warn  no DAG and no run and no task is named, so that was not" in said.text
+            assert server.tasks == {"dbt": {-1: {}}, "results": {-1: {}}}
+            assert not server.commits()
+
+    def test_a_viewer_and_no_ids(self) -> None:
+        with FakeAirflow() as server:
+            login = {"USERNAME": "viewer", "PASSWORD": PASSWORDS["viewer"]}
+            env = {f"DBT_RELAY_AIRFLOW_{name}": value for name, value in login.items()}
+            said = doctor("--airflow-url", server.url, **env)
+        assert said.code == 78
+        assert "forbids writing XComs (Forbidden)" in said.failures[0]
+
+    @pytest.mark.parametrize(
+        "answer",
+        [Answer(200, {"dags": []}), Answer(200, ["?"]), Answer(200, {"dags": [{"dag_id": "no"}]})],
+    )
+    def test_no_ids_and_no_dag_either(self, answer: Answer) -> None:
+        with FakeAirflow() as server:
+            server.dags_answer = answer
+            said = doctor("--airflow-url", server.url, DBT_RELAY_AIRFLOW_TOKEN="op-0")
+        assert said.code == 0
+        assert "ok    XComs may be read, created and edited (tried with " in said.text
+
+    @pytest.mark.parametrize(
+        ("given", "missing"),
+        [
+            (["--dag-id", "shop"], "no run and no task is named"),
+            (["--dag-id", "shop", "--run-id", "run+1"], "no task is named"),
+            (["--task-id", "dbt"], "no DAG and no run is named"),
+        ],
+    )
+    def test_some_of_the_ids(self, given: list[str], missing: str) -> None:
+        with FakeAirflow() as server:
+            said = doctor("--airflow-url", server.url, *given, DBT_RELAY_AIRFLOW_TOKEN="op-0")
+        assert said.code == 0, said.text
+        assert f"warn  {missing}, so that was not looked at" in said.text
+        assert "XComs" in said.text
+
+    def test_an_unknown_dag_is_a_failure_at_the_dag(self) -> None:
+        with FakeAirflow() as server:
+            said = ask(server.url, "--dag-id", "nodag")
+        assert said.failures == ["FAIL  Airflow has no DAG 'nodag'"]
+        assert "      see --dag-id and --airflow-url" in said.text
+        assert "run+1" not in said.text
+        assert "ok    XComs may be read, created and edited (tried with DAG 'shop')" in said.text
 
     def test_an_address_that_is_none(self) -> None:
         said = doctor("--airflow-url", f"http://me:{SECRET}@host")
@@ -180,7 +232,7 @@ class TestAirflow:
         assert said.code == 78
         assert said.failures == [f"FAIL  Airflow at http://127.0.0.1:{port} cannot be reached"]
         assert "      is the address right and the API server up?" in said.text
-        assert said.states == ["ok", "ok", "FAIL", "ok"], "what needs Airflow is not asked"
+        assert said.states == ["ok", "ok", "ok", "FAIL", "ok"], "what needs Airflow is not asked"
 
     def test_a_wrong_password(self) -> None:
         with FakeAirflow() as server:
@@ -235,7 +287,7 @@ class TestAirflow:
     @pytest.mark.parametrize(
         ("arguments", "words", "option"),
         [
-            (["--dag-id", "nodag"], "no run 'run+1' of DAG 'nodag'", "--dag-id"),
+            (["--dag-id", "nodag"], "no DAG 'nodag'", "--dag-id"),
             (["--run-id", "norun"], "no run 'norun' of DAG 'shop'", "--run-id"),
             (["--task-id", "notask"], "no task 'notask' in that run", "--task-id"),
             (["--xcom-task-id", "notask"], "no task 'notask' in that run", "--xcom-task-id"),
@@ -344,7 +396,7 @@ class TestDbt:
             (logging("1.13.0"), 0, "warn  dbt 1.13.0 at"),
             ("printf 'Core:\\n  - installed: 1.9.1\\n'", 78, "no event of its JSON log"),
             ("echo installed version: 0.21.1; echo '  installed: 0.21.1'", 78, "older than 1.7"),
-            ("[ $1 = --version ] && echo dbt-fusion 2.0.0-beta.9", 0, "not seen here"),
+            ("[ $1 = --version ] && echo dbt-fusion 2.0.0-beta.9", 0, "log can be read"),
             (f"echo {SECRET} >&2; echo {SECRET}; exit 3", 78, "did not tell its version"),
             (": nothing", 78, "did not tell its version"),
         ],
@@ -392,6 +444,49 @@ class TestDbt:
         assert not Path(first).is_relative_to(tmp_path / "logs")
         assert not Path(first).exists()
         assert stats == "0"
+
+
+class TestOnThePath:
+    def test_another_one(self, dbt: Callable[[str], Path]) -> None:
+        other = dbt("").with_name("dbt-relay")
+        other.write_text("#!/bin/sh\necho dbt-relay 0.0.9\n")
+        said = doctor()
+        assert f"warn  the dbt-relay on the PATH, {other}, is another one" in said.text
+        assert "(dbt-relay 0.0.9)" in said.text
+        other.write_text("#!/no/such/python\n")
+        assert "(no version told)" in doctor().text
+
+    def test_none(self, dbt: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+        dbt("").with_name("dbt-relay").unlink()
+        assert "warn  dbt-relay is not on the PATH" in doctor().text
+        monkeypatch.setattr(sys, "argv", ["/opt/relay/bin/dbt-relay", "doctor"])
+        assert "      a task has to call it by its full path: /opt/relay" in doctor().text
+
+    def test_this_one_is_not_asked(
+        self, dbt: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ours = dbt(logging("1.11.16")).with_name("dbt-relay")
+        ours.write_text("#!/bin/sh\nexit 1\n")
+        monkeypatch.setattr(sys, "argv", [str(ours), "doctor"])
+        assert f"ok    dbt-relay {__version__} is on the PATH: {ours}" in doctor().text
+
+
+def test_dbt_and_airflow_are_asked_together(
+    dbt: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dbt tells its version only once Airflow was asked."""
+    asked = tmp_path / "asked"
+
+    def ask_airflow(_: AirflowSettings) -> list[Check]:
+        asked.touch()
+        return [Check("ok", "asked")]
+
+    monkeypatch.setattr(doctor_module, "check_airflow", ask_airflow)
+    wait = f"n=0; while [ ! -e {asked} ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done"
+    dbt(f"{wait}; [ -e {asked} ] || exit 1; {logging('1.11.16')}")
+    said = doctor("--airflow-url", "http://127.0.0.1:1")
+    assert "ok    asked" in said.text
+    assert "ok    dbt 1.11.16" in said.text
 
 
 @pytest.mark.usefixtures("dbt")

@@ -68,7 +68,7 @@ def test_a_viewer_is_told_the_role_that_it_takes(airflow: Airflow, run_id: str) 
     ("options", "words"),
     [
         (["--run-id", "norun"], "Airflow has no run 'norun' of DAG 'command'"),
-        (["--dag-id", "nodag"], "of DAG 'nodag'"),
+        (["--dag-id", "nodag"], "Airflow has no DAG 'nodag'"),
         (["--task-id", "notask"], "Airflow has no task 'notask' in that run"),
         (["--xcom-task-id", "notask"], "Airflow has no task 'notask' in that run"),
         (["--map-index", "3"], "Airflow has no task 'dbt' with map index 3"),
@@ -82,6 +82,28 @@ def test_a_place_that_does_not_exist(
     assert said.count("FAIL") == 1, said
     assert words in said
     assert options[0] in said
+
+
+@pytest.mark.parametrize(("user", "code"), [("user", 0), ("viewer", 78)])
+def test_the_permission_without_any_ids(airflow: Airflow, user: str, code: int) -> None:
+    login = {
+        "DBT_RELAY_AIRFLOW_USERNAME": user,
+        "DBT_RELAY_AIRFLOW_PASSWORD": airflow.server.passwords[user],
+    }
+    done = subprocess.run(
+        ["dbt-relay", "doctor"],
+        env={**airflow.server.environ, **login, "HOME": str(airflow.server.home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    if code:
+        assert "forbids writing XComs (Forbidden)" in done.stdout
+    else:
+        assert "XComs may be read, created and edited (tried with DAG '" in done.stdout
+    assert "no DAG and no run and no task is named, so that was not looked at" in done.stdout
 
 
 def test_a_wrong_password(airflow: Airflow, run_id: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import random
+import selectors
 import signal
 import subprocess
 import sys
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from supervision.running import Running, end_of, wait_for
+from supervision.running import RELAY, Running, end_of, in_flight, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +116,102 @@ def test_nobody_holds_the_standard_input(running: Running) -> None:
     wait_for("broken pipe: somebody still holds the standard input", is_let_go, patience=3)
     os.kill(int(running.wait_for("pid")), signal.SIGUSR1)
     relay.wait(10)
+
+
+@pytest.mark.parametrize(
+    "closed", ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- 2>&-", "<&- >&- 2>&-"]
+)
+def test_standard_streams_that_are_closed(running: Running, closed: str) -> None:
+    """Their numbers must not go to the journal or a pipe, into which is printed then."""
+    child = running.echo_of(in_flight("model.a.b"), "--exit", "1", "--last-words", "trouble")
+    command = running.command(child)
+    relay = running.start(["sh", "-c", f'exec "$@" {closed}', "sh", *command])
+    code, out, err = end_of(relay)
+    assert code == 1
+    assert running.nodes()["model.a.b"]["outcome"] == "interrupted"
+    assert running.last()["exit_code"] == 1
+    assert ("Running with dbt" in out) is (" >&-" not in f" {closed}")
+    assert ("trouble" in err) is ("2>&-" not in closed)
+    assert "Traceback" not in err
+    shown = subprocess.run(
+        [sys.executable, "-m", "dbt_relay", "show", "--json"],
+        env=running.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "model.a.b" in shown.stdout
+
+
+def test_json_lines_to_an_output_that_is_closed(running: Running) -> None:
+    command = [*RELAY, "--sink", "jsonl:-", "--", *running.echo()]
+    code, _, err = end_of(running.start(["sh", "-c", 'exec "$@" >&-', "sh", *command]))
+    assert code == 78
+    assert err == "relay: cannot write jsonl:- as the standard output is closed\n"
+    assert running.heard() == [], "dbt was not started"
+
+
+@pytest.mark.parametrize("sink", ["file", "jsonl:-"])
+def test_streams_that_do_not_block_lose_nothing(
+    running: Running, tmp_path: Path, sink: str
+) -> None:
+    """A parent may have set its ends so, as programs with an event loop do."""
+    texts = [b"".join(b"%b %d %b\n" % (n, i, b"x" * 90) for i in range(4000)) for n in (b"o", b"e")]
+    script = """
+import sys, threading
+def pour(out, name):
+    for number in range(4000): out.write(f"{name} {number} {'x' * 90}\\n")
+    out.flush()
+threads = [threading.Thread(target=pour, args=a) for a in ((sys.stdout, "o"), (sys.stderr, "e"))]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    begun = in_flight("model.a.b", "model.a.c")
+    (tmp_path / "log").write_bytes(begun)
+    child = ["sh", "-c", f'cat {tmp_path}/log; exec {sys.executable} -c "$0"', script]
+    command = running.command(child) if sink == "file" else [*RELAY, "--sink", sink, "--", *child]
+    pipes = [os.pipe(), os.pipe()]
+    for read, write in pipes:
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+        os.set_blocking(write, False)
+        assert os.get_blocking(read)
+    relay = running.start(command, stdout=pipes[0][1], stderr=pipes[1][1])
+    for _, write in pipes:
+        os.close(write)
+    got = [bytearray(), bytearray()]
+    with selectors.DefaultSelector() as selector:
+        for number, (read, _) in enumerate(pipes):
+            selector.register(read, selectors.EVENT_READ, number)
+        while selector.get_map():
+            for key, _ in selector.select(30):
+                chunk = os.read(key.fd, 3000)
+                got[key.data] += chunk
+                if not chunk:
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+    assert relay.wait(10) == 0
+    printed = bytes(got[0] if sink == "file" else got[1])
+    lines = printed.splitlines(keepends=True)
+    assert b"".join(text for text in lines if text.startswith(b"o ")) == texts[0]
+    others = bytes(got[1]).splitlines(keepends=True)
+    assert b"".join(text for text in others if text.startswith(b"e ")) == texts[1]
+    assert lines[-1].startswith(b"relay: 2 records, 2 delivered")
+    if sink != "file":
+        records = [json.loads(text) for text in got[0].splitlines()]
+        assert records[-1]["state"] == "finished"
+
+
+def test_a_fifo_that_nobody_reads_does_not_stop_dbt(running: Running) -> None:
+    os.mkfifo(running.records_path)
+    child = running.echo_of(in_flight("model.a.b"), "--exit", "1")
+    code, out, _ = end_of(running.start(running.command(child)))
+    assert code == 1
+    assert f"  nobody reads the FIFO {running.records_path}: " in out
+    deliver = [sys.executable, "-m", "dbt_relay", "deliver", "--all"]
+    with open(os.open(running.records_path, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        subprocess.run(deliver, env=running.env, check=True, capture_output=True)
+        told = [json.loads(text) for text in reader.read().splitlines()]
+    assert {record.get("unique_id") for record in told} == {"model.a.b", None}
 
 
 def test_no_other_file_of_the_parent_is_held(running: Running) -> None:

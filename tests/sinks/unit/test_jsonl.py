@@ -147,3 +147,60 @@ def test_any_number_comes_back() -> None:
 
     found = json.loads(line, parse_constant=refuse)
     assert found["adapter_response"] == {"big": 2**70, "nan": None, "list": [None, 1.5]}
+
+
+class TestFifo:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        os.mkfifo(tmp_path / "fifo")
+        return tmp_path / "fifo"
+
+    def test_without_a_reader_records_wait_for_one(self, path: Path) -> None:
+        sink = JsonlSink(path)
+        verdict = sink.send(record("a"))
+        assert isinstance(verdict, Hold)
+        assert f"nobody reads the FIFO {path}" in verdict.reason
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+            assert sink.send(record("a")) == Delivered()
+            assert sink.send(record("b")) == Delivered()
+            sink.close()
+            assert [json.loads(text)["unique_id"] for text in reader] == ["a", "b"]
+
+    def test_a_reader_that_went_away_may_be_followed_by_another(self, path: Path) -> None:
+        sink = JsonlSink(path)
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb"):
+            assert sink.send(record("a")) == Delivered()
+        assert isinstance(sink.send(record("b")), Hold)
+        assert isinstance(sink.send(record("b")), Hold)
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+            assert sink.send(record("b")) == Delivered()
+            sink.close()
+            assert [json.loads(text)["unique_id"] for text in reader] == ["b"]
+
+    def test_a_reader_that_does_not_keep_up(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("dbt_relay.sinks.jsonl._PATIENCE_MS", 0)
+        sink = JsonlSink(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        sent, got = 0, b""
+        while sent < 50:
+            verdict = sink.send(record(f"{sent}", message="x" * 10_000))
+            if isinstance(verdict, Retry):
+                got += os.read(reader, 25_000)
+            else:
+                assert verdict == Delivered()
+                sent += 1
+        sink.close()
+        while chunk := os.read(reader, 1 << 20):
+            got += chunk
+        os.close(reader)
+        told = dict.fromkeys(json.loads(text)["unique_id"] for text in got.splitlines())
+        assert list(told) == [str(n) for n in range(50)]
+
+    def test_one_that_may_not_be_written_to(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        with pytest.raises(PermissionError):
+            JsonlSink(path)

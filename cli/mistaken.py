@@ -1,0 +1,89 @@
+"""What a file is in which there is no event of dbt's log, and what to give instead."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .saved_log import SavedLog
+
+JSON_LOG: Final = (
+    "it has to be written with --log-format json, or --log-format-file json for logs/dbt.log"
+)
+_PACKED: Final = (
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd", "zstd -dc"),
+    (b"\x04\x22\x4d\x18", "compressed by lz4", "lz4 -dc"),
+    (b"\xfd7zXZ", "compressed by xz, which this Python cannot read", "xz -dc"),
+    (b"BZh", "compressed by bzip2, which this Python cannot read", "bzip2 -dc"),
+    (b"\x1f\x9d", "compressed by compress", "zcat"),
+    (b"PK\x03\x04", "a zip archive", "unzip -p"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "7z x -so"),
+)
+_ARTIFACT: Final = re.compile(rb'"https?://schemas\.getdbt\.com/dbt/([a-z-]+)/')
+_OTEL: Final = re.compile(rb'"record_type": ?"(?:SpanStart|SpanEnd|LogRecord)"')
+_OURS: Final = re.compile(rb'"schema": ?"dbt-relay/(?:node|run)@')
+_TEXT_LOG: Final = re.compile(
+    rb"Running with dbt[=-]|={20,} \d\d:\d\d:\d\d\.\d+ \| [0-9a-f-]{36} ={20,}"
+    rb"|\d\d:\d\d:\d\d(?:\.\d+)? \[(?:debug|info|warn|error) *\]"
+    rb"|(?m:^(?:\x1b\[\d*m)*\d\d:\d\d:\d\d(?:\.\d+)?  \S)"
+)
+_BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_EVENT: Final = b'"info'
+"""Stands in each event, escaped or not."""
+
+
+def is_hopeless(log: SavedLog) -> str | None:
+    """Why no event can come, where the beginning says so; None where one may come yet.
+
+    dbt's log as text may go on as JSON: after `--log-format-file json` was set, or behind a
+    `dbt deps`. So a file is looked through, and of a stream the rest is waited for.
+    """
+    head = log.head
+    if any(head.startswith(magic) for magic, _, _ in _PACKED) or head.startswith(b"SQLite format"):
+        return reason(log)
+    if _EVENT in head:
+        return None
+    if head.lstrip().startswith(b"{") and (_ARTIFACT.search(head) or _OURS.search(head)):
+        return reason(log)
+    if _TEXT_LOG.search(head) and not log.is_stream and not log.holds(_EVENT):
+        return reason(log)
+    return None
+
+
+def reason(log: SavedLog) -> str:
+    """What the log is instead of one, and what to do."""
+    is_file = not log.is_stream
+    head = log.head
+    artifact = _ARTIFACT.search(head)
+    for magic, what, command in _PACKED:
+        if head.startswith(magic):
+            file = f" {log.name}" if is_file else ""
+            return f"it is {what}: `{command}{file} | dbt-relay replay -` reads it"
+    if log.trouble is not None and not head:
+        return f"{log.trouble}"
+    if not head.strip():
+        return f"it is empty: {JSON_LOG}"
+    if head.startswith(b"SQLite format"):
+        return "it is a database: `dbt-relay show` reads the journal of a state folder"
+    if artifact is not None:
+        name = artifact[1].decode().replace("-", "_")
+        return (
+            f"it is dbt's {name}.json, and not its log. Give the log of that run, and this file's "
+            f"folder as --target-path; the log {JSON_LOG.removeprefix('it ')}"
+        )
+    if _OURS.search(head):
+        return "it holds records of dbt-relay: they were published from the log already"
+    if _OTEL.search(head):
+        return f"it is dbt's telemetry, as --log-format otel writes it. A log is read: {JSON_LOG}"
+    if _TEXT_LOG.search(head):
+        return (
+            "it is dbt's log as text, of which no results can be made. For the next run: `dbt "
+            "--log-format-file json build` writes JSON to logs/dbt.log, `dbt --log-format json "
+            "build` prints it, and `dbt-relay run -- dbt build` needs neither"
+        )
+    if len(_BINARY.findall(head)) > len(head) // 50:
+        return f"it is no text. A log of dbt is read: {JSON_LOG}"
+    if head.lstrip().startswith(b"<"):
+        return f"it is a web page or XML. A log of dbt is read: {JSON_LOG}"
+    return JSON_LOG

@@ -1,0 +1,59 @@
+"""The three standard streams, whatever state the relay was started with."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+from typing import Any, Final
+
+_NAMES: Final = ("stdin", "stdout", "stderr")
+_closed: set[int] = set()
+
+
+def take_over() -> None:
+    """Make the standard streams safe to use, before anything else is opened.
+
+    One that was closed (`>&-`) becomes the null device: its number would go to the next file or
+    socket, and what is printed would be written into that. One that does not block, as a parent
+    may have left it, is waited for instead of failing in the middle of a line.
+    """
+    for fd, name in enumerate(_NAMES):
+        try:
+            os.fstat(fd)
+        except OSError:
+            _closed.add(fd)
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, "r" if fd == 0 else "w", closefd=False))  # noqa: SIM115
+    for name in _NAMES[1:]:
+        stream = getattr(sys, name)
+        patient = io.TextIOWrapper(
+            io.BufferedWriter(_PatientFile(stream.fileno(), "wb", closefd=False)),
+            encoding=stream.encoding,
+            errors=stream.errors,
+            line_buffering=stream.line_buffering,
+        )
+        setattr(sys, name, patient)
+
+
+def was_closed(fd: int) -> bool:
+    """Whether that standard stream was closed when the relay was started."""
+    return fd in _closed
+
+
+def wait_for_room(fd: int) -> None:
+    """Wait until something can be written, or nobody reads any more."""
+    room = select.poll()
+    room.register(fd, select.POLLOUT)
+    room.poll()
+
+
+class _PatientFile(io.FileIO):
+    """A file that takes all of its time where it was set not to block."""
+
+    def write(self, data: Any, /) -> int:
+        while (written := super().write(data)) is None:
+            wait_for_room(self.fileno())
+        return written

@@ -1,0 +1,89 @@
+"""Command lines that are not understood, and what is said to type instead."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from dbt_relay.cli.hints import hint, hint_behind, hint_of_start
+from dbt_relay.cli.main import cli
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("dbt build", "run -- dbt build"),
+        ("-- dbt build", "run -- dbt build"),
+        ("/opt/dbt/bin/dbt --quiet build", "run -- /opt/dbt/bin/dbt --quiet build"),
+        ("uv run dbt build", "run -- uv run dbt build"),
+        ("build", "run -- dbt build"),
+        ("build --select 'tag:a b'", "run -- dbt build --select 'tag:a b'"),
+        ("--target prod build", "run -- dbt --target prod build"),
+        ("run --select x -- dbt build", "run -- dbt build --select x"),
+        ("run --select x y -- dbt build", "run -- dbt build --select x y"),
+        ("run -s x dbt build", "run -- dbt build -s x"),
+        ("run --select x", "run -- dbt run --select x"),
+        ("run --select=x -q build", "run -- dbt build --select=x -q"),
+        ("run --full-refresh uv run dbt build", "run -- uv run dbt build --full-refresh"),
+        (
+            "run --sink jsonl:a -t prod --resume -- dbt build -x",
+            "run --sink jsonl:a --resume -- dbt build -x -t prod",
+        ),
+        (
+            "--sink jsonl:a run --select x -- dbt build",
+            "run --sink jsonl:a -- dbt build --select x",
+        ),
+        ("--select x dbt run", "run -- dbt run --select x"),
+        ("run --resume", "run --resume -- dbt build"),
+        ("run", "run -- dbt build"),
+    ],
+)
+def test_what_was_meant(typed: str, meant: str) -> None:
+    said = hint(shlex.split(typed), cli.commands)
+    assert said is not None
+    assert said.endswith(f": dbt-relay {meant}")
+
+
+def test_an_option_that_is_not_known_to_be_of_dbt() -> None:
+    said = hint(["run", "--nope", "dbt", "build"], cli.commands)
+    assert said == (
+        "if that is an option of dbt, it goes behind it: dbt-relay run -- dbt build --nope"
+    )
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "nope", "wait --select", "replay a b", "run --grace x -- dbt build", "--nope"]
+)
+def test_where_nothing_is_clear(typed: str) -> None:
+    assert hint(shlex.split(typed), cli.commands) is None
+
+
+def test_a_saved_log(tmp_path: Path) -> None:
+    (tmp_path / "dbt.log").touch()
+    said = hint([str(tmp_path / "dbt.log")], cli.commands)
+    assert said == f"a saved log is read by: dbt-relay replay {tmp_path}/dbt.log"
+
+
+@pytest.mark.parametrize(
+    ("command", "meant"),
+    [
+        ("dbt build --sink jsonl:a", "run --sink jsonl:a -- dbt build"),
+        ("uv run dbt build --resume -s x", "run --resume -- uv run dbt build -s x"),
+        ("dbt --dag-id=a build --note", "run --dag-id=a --note -- dbt build"),
+    ],
+)
+def test_options_of_the_relay_behind_dbt(command: str, meant: str) -> None:
+    said = hint_behind(shlex.split(command), cli.commands["run"])
+    assert said == f"an option of dbt-relay goes before `--`: dbt-relay {meant}"
+
+
+def test_options_of_dbt_behind_dbt() -> None:
+    assert hint_behind(["dbt", "build", "--nope"], cli.commands["run"]) is None
+    assert hint_behind(["./x.sh", "--sink", "a"], cli.commands["run"]) is None
+
+
+def test_a_command_of_dbt_without_dbt() -> None:
+    assert hint_of_start(["build", "-x"]).endswith(": dbt-relay run -- dbt build -x")
+    assert hint_of_start(["nightly"]) == ""
