@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from ..parser.records import OUTCOMES
+from ..parser.records import OUTCOMES, RunRecord
 from .claim import GLANCE, Claim
 from .jsonl import encode
 from .rescue import legible, plain
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from ..parser.records import Record
     from .journal import Journal
+
+_FIRST: Final = -2.0
+_WORST: Final = -1.0
+"""Due before all that has ever been put."""
 
 
 class JournalRun:
@@ -151,6 +155,39 @@ class JournalRun:
             (due, reason, self.id, sink, key),
         )
         del self._leased[sink][plain(key)]
+
+    def reword(self, sink: str, reason: str, true: str) -> None:
+        """Say something else of what waits for this reason, which was none."""
+        self._journal.fetch(
+            "update delivery set reason = ? where run = ? and sink = ? and state = 'waiting'"
+            " and reason = ?",
+            (true, self.id, sink, reason),
+        )
+
+    def hasten(self, sink: str, now: float, *, worst_first: bool = False) -> None:
+        """All that waits is due now: the run's own record first, then the rest in its order, or
+        that of nodes that failed before others."""
+        self.hasten_own(sink)
+        self._journal.fetch(
+            "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
+            " and due > ?",
+            (now, self.id, sink, now),
+        )
+        if worst_first:
+            self._journal.fetch(
+                "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
+                " and key in (select key from record where run = ?"
+                " and outcome in ('failure', 'interrupted'))",
+                (_WORST, self.id, sink, self.id),
+            )
+
+    def hasten_own(self, sink: str) -> None:
+        """The run's own record is next: whoever waits for a node needs it most."""
+        self._journal.fetch(
+            "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
+            " and key = ?",
+            (_FIRST, self.id, sink, RunRecord.key),
+        )
 
     def next_due(self, sink: str) -> float | None:
         """When the next record may be leased; None if none can be before another is settled."""
