@@ -29,11 +29,17 @@ Safe at any time, twice, and beside a running relay, which delivers its own reco
 relay was killed is published as died. What belongs to an attempt that is over in Airflow, or is
 older than what is there, is refused.
 
+Records go to the address that the run was started with, which the journal keeps, and with them the
+credentials that are set today. Where DBT_RELAY_AIRFLOW_URL or AIRFLOW__API__BASE_URL names another
+address, the run is not delivered, and the exit code is 78. An --airflow-url that is typed is where
+everything goes.
+
 \b
 Examples:
   dbt-relay deliver 17
   dbt-relay deliver --all
   dbt-relay deliver 17 --force         also what was rejected, and over newer records
+  dbt-relay deliver 17 --airflow-url https://airflow.example.com
 """
 DIED: Final = "the relay was killed, or its host went down, before dbt had ended"
 
@@ -52,8 +58,7 @@ def deliver(run: int | None, everything: bool, force: bool, **options: Any) -> i
         raise click.UsageError("name a RUN, as `dbt-relay runs` lists them, or say --all")
     options["force"] = force
     source = click.get_current_context().get_parameter_source("airflow_url")
-    if source is not ParameterSource.COMMANDLINE:
-        options["airflow_url"] = None  # a record belongs to the Airflow that it was meant for
+    options["is_typed"] = source is ParameterSource.COMMANDLINE
     with open_journal(options, os.environ) as journal:
         try:
             runs = [history.past_run(journal, run)] if run is not None else history.runs(journal)

@@ -2,7 +2,7 @@
 
 from ...parser.keys import check_prefix, xcom_key
 from .reader import read_records
-from .settings import AirflowSettings, Login, base_url
+from .settings import AirflowSettings, Login, base_url, is_same_address
 from .sink import AirflowSink
 from .watch import UnreadError, Watch
 from .wire import WIRES
@@ -16,6 +16,7 @@ __all__ = [
     "Watch",
     "base_url",
     "check_prefix",
+    "is_same_address",
     "read_records",
     "xcom_key",
 ]

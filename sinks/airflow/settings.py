@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +18,7 @@ _PLACE = (
     "url", "dag_id", "run_id", "task_id", "xcom_task_id", "map_index", "key_prefix",
     "max_message_bytes", "wire", "renews",
 )  # fmt: skip
+_PORTS: Final = {"http": 80, "https": 443}
 _ADDRESS = re.compile(r"(?i:https?)://([^/\s?#:\[\]]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
 
 
@@ -98,3 +102,20 @@ def base_url(address: str) -> str:
             "https://airflow.example.com, with no query"
         )
     return url
+
+
+def is_same_address(one: str, other: str) -> bool:
+    """Whether two addresses, however they are written, are of one Airflow.
+
+    Raises ValueError for what is none, see `base_url`.
+    """
+    return _normal(one) == _normal(other)
+
+
+def _normal(address: str) -> tuple[str, str, int, str]:
+    parts = urlsplit(base_url(address))
+    scheme = parts.scheme.lower()
+    host = (parts.hostname or "").rstrip(".")
+    with contextlib.suppress(ValueError):
+        host = str(ipaddress.ip_address(host))
+    return scheme, host, parts.port or _PORTS[scheme], parts.path
