@@ -14,9 +14,11 @@ from ..parser.records import RunRecord
 from ..parser.secrets import Secrets
 from . import dbt, exit_codes
 from .console import Console
+from .deadline import Deadline
 from .destination import Destination
 from .ending import end, now
 from .options import CREDENTIALS, delivery_options, option
+from .recording import Recording
 from .relay import Relay
 from .state import open_journal
 
@@ -63,11 +65,11 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
     info = destination.run_info(("replay", log), started.started_at or "", target_path.absolute())
     with (
         open_journal(options, os.environ) as journal,
-        destination.open(journal.begin(info)) as delivery,
+        Recording(lambda: destination.open(journal.begin(info)), started) as recording,
     ):
         relay = Relay(
             console,
-            delivery.put,
+            recording.put,
             secrets=Secrets(dbt.secrets_of(os.environ)),
             target_dir=target_path,
             attempt=destination.attempt,
@@ -76,6 +78,8 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
         try:
             for chunk in _chunks(log):
                 relay.feed(chunk)
+                if relay.run.invocations:
+                    recording.begin()
         except (OSError, EOFError) as error:
             click.echo(f"relay: {log} cannot be read to its end: {error}", err=True)
         relay.end(None)
@@ -86,16 +90,15 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
                 err=True,
             )
             return exit_codes.NO_EVENTS
+        recording.begin()
         return end(
             relay=relay,
             console=console,
             destination=destination,
             journal=journal,
-            delivery=delivery,
-            started=started,
+            recording=recording,
             ended=None,
-            flush_timeout=destination.flush_timeout,
-            interrupted=lambda: False,
+            deadline=Deadline(destination.flush_timeout),
             options=options,
         )
 

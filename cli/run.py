@@ -17,17 +17,19 @@ from ..parser.secrets import Secrets
 from . import dbt
 from .child import CannotStartError, Child
 from .console import Console
+from .deadline import Deadline
 from .destination import Destination
 from .earlier import StoppedError, resumption_of
 from .ending import announce, end, now
 from .options import CREDENTIALS, delivery_options, option
+from .recording import Recording
 from .relay import Relay
 from .renew import renewing
-from .signals import STOP, Signals
+from .signals import Signals
 from .state import note, open_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ..parser.records import NodeRecord
 
@@ -51,9 +53,6 @@ REMOVED: Final = (
     "is not passed on to dbt, whose full log is needed; what is printed here follows it all the "
     "same"
 )
-FLUSH_WHEN_STOPPED: Final = 10.0
-FLUSH_WHEN_TOLD_TWICE: Final = 1.0
-"""Seconds for the last deliveries of a relay that was told to stop, once or twice."""
 
 
 @click.command(
@@ -131,54 +130,49 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
         except CannotStartError as error:
             note(str(error))
             return error.exit_code
-        with child, destination.open(journal.begin(info)) as delivery:
+        if carried:
+            started = replace(started, resumed_from=max(r.resumed_from or 0 for r in carried))
+        with child, Recording(lambda: destination.open(journal.begin(info)), started) as recording:
             relay = Relay(
                 console,
-                delivery.put,
+                recording.put,
                 secrets=Secrets(dbt.secrets_of(os.environ)),
                 target_dir=prepared.target_dir,
                 attempt=destination.attempt,
                 with_tests=destination.is_watched,
             )
-            if carried:
-                started = replace(started, resumed_from=max(r.resumed_from or 0 for r in carried))
-            delivery.put(started)
             for record in carried:
-                delivery.put(record)
-            for _ in _feed(relay, child):
-                if destination.is_watched and started.adapter is None and relay.run.adapter:
-                    started = announce(started, relay.run)
-                    delivery.put(started)
+                recording.put(record)
+            _feed(relay, child, recording, is_watched=destination.is_watched)
             ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
             relay.end(ended)
+            if relay.run.invocations or ended.status != 0:
+                # Who waits for a node has to learn that dbt failed before it said a word.
+                recording.begin()
             if prepared.is_wrapped and not relay.run.invocations:
                 note(NO_LOG)
-            patience = destination.flush_timeout
-            if child.stopped_by is not None:
-                patience = min(
-                    patience, FLUSH_WHEN_TOLD_TWICE if child.told_twice else FLUSH_WHEN_STOPPED
-                )
             return end(
                 relay=relay,
                 console=console,
                 destination=destination,
                 journal=journal,
-                delivery=delivery,
-                started=started,
+                recording=recording,
                 ended=ended,
-                flush_timeout=patience,
-                interrupted=lambda: any(signum in STOP for signum in signals.take()),
+                deadline=Deadline.after(child, signals, destination.flush_timeout),
                 options=options,
             )
 
 
-def _feed(relay: Relay, child: Child) -> Iterator[None]:
-    """Feed the relay what dbt prints, to its end; one step for each piece."""
+def _feed(relay: Relay, child: Child, recording: Recording, *, is_watched: bool) -> None:
+    """Feed the relay what dbt prints, to its end. The run begins with the first event."""
     for chunk in child.output():
         relay.feed(chunk)
         if relay.dbt_pid is not None:
             child.dbt_is(relay.dbt_pid)
-        yield
+        if relay.run.invocations:
+            recording.begin()
+        if is_watched and recording.started.adapter is None and relay.run.adapter:
+            recording.restart(announce(recording.started, relay.run))
 
 
 def _prepare(command: Sequence[str]) -> dbt.DbtCommand:

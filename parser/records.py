@@ -106,9 +106,9 @@ RunState = Literal["running", "finished", "died"]
 class RunRecord(_Record):
     """The state of a whole run; tells a consumer that a node was not part of it.
 
-    `nodes` counts the nodes by outcome, `failed` names those that failed or were interrupted,
-    `delivery` says for each sink what became of the records. `adapter` is dbt's adapter and its
-    version, `duckdb=1.11.1`. `resumed_from` is the attempt whose
+    `nodes` counts the nodes by outcome, `failed` names those that failed or were interrupted, but
+    for `failed_omitted` of them; `delivery` says for each sink what became of the records.
+    `adapter` is dbt's adapter and its version, `duckdb=1.11.1`. `resumed_from` is the attempt whose
     results were published again, and are among `nodes`.
     """
 
@@ -121,6 +121,7 @@ class RunRecord(_Record):
     message: str | None = None
     nodes: dict[str, int] | None = None
     failed: list[str] | None = None
+    failed_omitted: int | None = None
     delivery: dict[str, dict[str, int]] | None = None
     started_at: str | None = None
     finished_at: str | None = None

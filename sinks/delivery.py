@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..parser.records import Record
     from .base import Sink
-    from .journal_run import JournalRun
+    from .journal_run import JournalRun, Order
 
 __all__ = [
     "LONGEST_DELAY", "LONGEST_RETRY_AFTER", "PROBE_EVERY", "Delivery", "Figures", "retry_delay",
@@ -63,7 +63,7 @@ class Delivery:
     def put(self, record: Record) -> None:
         for line in self._lines:
             line.learn(record)
-        self.run.put(record, self._clock())
+        self.run.put(record, self._clock(), [line.name for line in self._lines])
         for line in self._lines:
             line.wake()
 
@@ -72,17 +72,16 @@ class Delivery:
         timeout: float,
         interrupted: Callable[[], bool] = lambda: False,
         *,
-        worst_first: bool = False,
+        order: Order = "run first",
     ) -> None:
         """Wait until every record is settled, `timeout` seconds have passed or `interrupted`.
 
-        The run's own record goes first; with `worst_first` those of nodes that failed go before
-        others. Gives up early where the server wants the next try to come after that, or where no
+        Gives up early where the server wants the next try to come after that, or where no
         try is of use before a person has mended something.
         """
         deadline = self._clock() + timeout
         for line in self._lines:
-            line.begin_flush(worst_first=worst_first)
+            line.begin_flush(order)
         try:
             for line in self._lines:
                 while not line.is_settled(deadline) and self._clock() < deadline:
@@ -92,6 +91,11 @@ class Delivery:
         finally:
             for line in self._lines:
                 line.end_flush()
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether each sink has answered once; Airflow's client takes a second to be loaded."""
+        return all(line.has_answered for line in self._lines)
 
     def figures(self) -> list[Figures]:
         """For each sink what became of its records so far."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..parser.records import OUTCOMES, RunRecord
 from .claim import GLANCE, Claim
@@ -14,13 +14,19 @@ from .run_info import COLUMNS, ILLEGIBLE, NOT_SENT, Account, Leased, RunInfo
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
 
     from ..parser.records import Record
     from .journal import Journal
 
+Order = Literal["run first", "worst first", "run last"]
+"""In which order a flush sends: the run's own record first, or with those of nodes that failed
+behind it, or once nothing else is left to send, in a flush that follows."""
+
 _FIRST: Final = -2.0
 _WORST: Final = -1.0
 """Due before all that has ever been put."""
+_LAST: Final = 1e18
 
 
 class JournalRun:
@@ -97,12 +103,13 @@ class JournalRun:
         self._journal.fetch("update delivery set due = 0 where run = ?", (self.id,))
         return True
 
-    def put(self, record: Record, now: float) -> None:
+    def put(self, record: Record, now: float, only: Iterable[str] | None = None) -> None:
         """Take a record that is new, or newer than the one of its key that was put before.
 
-        When this returns, the death of this process cannot lose it.
+        It is for every sink of the run, or `only` for some. When this returns, the death of this
+        process cannot lose it.
         """
-        sinks = set(self.info.sinks)
+        sinks = set(self.info.sinks if only is None else only)
 
         def insert(db: sqlite3.Connection) -> None:
             if sinks:
@@ -164,16 +171,17 @@ class JournalRun:
             (true, self.id, sink, reason),
         )
 
-    def hasten(self, sink: str, now: float, *, worst_first: bool = False) -> None:
-        """All that waits is due now: the run's own record first, then the rest in its order, or
-        that of nodes that failed before others."""
+    def hasten(self, sink: str, now: float, order: Order) -> None:
+        """All that waits is due now, in this order and else in its own."""
         self.hasten_own(sink)
         self._journal.fetch(
             "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
             " and due > ?",
             (now, self.id, sink, now),
         )
-        if worst_first:
+        if order == "run last":
+            self.hasten_own(sink, _LAST)
+        elif order == "worst first":
             self._journal.fetch(
                 "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
                 " and key in (select key from record where run = ?"
@@ -181,12 +189,12 @@ class JournalRun:
                 (_WORST, self.id, sink, self.id),
             )
 
-    def hasten_own(self, sink: str) -> None:
+    def hasten_own(self, sink: str, due: float = _FIRST) -> None:
         """The run's own record is next: whoever waits for a node needs it most."""
         self._journal.fetch(
             "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
             " and key = ?",
-            (_FIRST, self.id, sink, RunRecord.key),
+            (due, self.id, sink, RunRecord.key),
         )
 
     def next_due(self, sink: str) -> float | None:

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
     from ..parser.records import Record
     from .base import Sink, Verdict
-    from .journal_run import JournalRun
+    from .journal_run import JournalRun, Order
     from .run_info import Leased
 
 _CHECKPOINT_EVERY: Final = 50
 """Settled records between two checkpoints of the journal: a megabyte or two of its log."""
 _PACE_OF: Final = 20
 """Records that the pace of a sink is the mean of."""
+_NAP: Final = 3600.0
+"""Seconds at most to sleep: no clock takes any number of them."""
 _AHEAD: Final = 3
 """How often the run's own record may fail before it queues as any other."""
 
@@ -79,12 +81,22 @@ class Line:
         """How often the run's own record has failed."""
         self._concluded: Hold | None = None
         """What was said last to be a person's turn."""
+        self._has_answered = False
         self._closed = False
 
     def start(self, workers: int) -> None:
         for number in range(min(workers, self._sink.most_workers)):
             name = f"relay-{self._sink.name}-{number}"
             threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    @property
+    def name(self) -> str:
+        return self._sink.name
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether the sink has taken or refused anything yet."""
+        return self._has_answered
 
     def learn(self, record: Record) -> None:
         self._sink.learn(record)
@@ -94,13 +106,13 @@ class Line:
         with self._changed:
             self._changed.notify_all()
 
-    def begin_flush(self, *, worst_first: bool) -> None:
+    def begin_flush(self, order: Order) -> None:
         """There is a deadline now: try what waits once more, what matters most first."""
         with self._changed:
             now = self._clock()
             self._patience.is_last = True
             self._patience.release(now)
-            self._run.hasten(self._sink.name, now, worst_first=worst_first)
+            self._run.hasten(self._sink.name, now, order)
             self._changed.notify_all()
 
     def end_flush(self) -> None:
@@ -178,7 +190,7 @@ class Line:
                     leased = self._run.lease(self._sink.name, now)
                     if leased is not None:
                         return leased
-                self._changed.wait(None if ready is None else max(0.0, ready - now))
+                self._changed.wait(None if ready is None else min(_NAP, max(0.0, ready - now)))
             return None
 
     def _ready_at(self) -> float | None:
@@ -191,6 +203,7 @@ class Line:
     def _settle(self, leased: Leased, verdict: Verdict, began_at: float) -> None:
         now, sink = self._clock(), self._sink.name
         self._patience.settle(verdict, now)
+        self._has_answered = True
         if not isinstance(verdict, (Retry, Hold)):
             self._recant()
         match verdict:

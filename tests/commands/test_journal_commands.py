@@ -299,7 +299,9 @@ class TestRejected:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "relay: run 1: 2 records delivered to airflow\n"
         assert {k: v for k, v in rejected.xcoms[-1].items() if k != RunRecord.key} == truth
-        assert set(rejected.commits().values()) == {1, 2}, "the run's own record twice"
+        assert set(rejected.commits().values()) == {1, 3}, "the run's own record thrice"
+        own = rejected.xcoms[-1][RunRecord.key]
+        assert own["delivery"]["airflow"]["delivered"] == 24, "true again"
         assert "rejected" not in relay("show").stdout
 
 
