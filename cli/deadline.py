@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from .child import Child
     from .signals import Signals
 
-AFTER_STOP: Final = 2.0
+AFTER_STOP: Final = 1.5
 """Seconds for the last deliveries after a stop signal.
 
 Airflow 3 kills a task 5 s after its SIGTERM, and what the relay says after that nobody hears. The
 note comes after this, and the end of the process.
 """
-AFTER_STOP_AND_DBT: Final = 3.5
+AFTER_STOP_AND_DBT: Final = 3.0
 """Seconds from a signal that stopped dbt to the last delivery, if dbt ends that soon."""
 TOLD_TWICE: Final = 1.0
 
 _NOTE: Final = 5.0
-_NOTE_AFTER_STOP: Final = 1.0
+_NOTE_AFTER_STOP: Final = 0.7
 _AMENDMENT: Final = 5.0
 
 
