@@ -28,8 +28,10 @@ NO_MANIFEST: Final = (
 
 
 class Relay:
-    """Feeds one run. `publish` takes each record and must not block; `target_dir` is where dbt
-    writes its artifacts if its log does not say; `with_tests` adds what a test is of to its record.
+    """Feeds one run. `begin` is called at each event of dbt, before a line of it is printed;
+    `publish` takes each record. Neither may block. `target_dir` is where dbt
+    writes its artifacts if its log does not say; `since` is the latest start of the invocations
+    before it whose records are published again; `with_tests` adds what a test is of to its record.
     """
 
     def __init__(
@@ -37,17 +39,20 @@ class Relay:
         console: Console,
         publish: Callable[[NodeRecord], object],
         *,
+        begin: Callable[[], object],
         secrets: Secrets,
         target_dir: Path,
         attempt: int | None = None,
+        since: str | None = None,
         with_tests: bool = False,
     ) -> None:
-        self.run = Run(attempt=attempt)
+        self.run = Run(attempt=attempt, since=since)
         self.dbt_summary: str | None = None
         self.dbt_pid: int | None = None
         self.faults = 0
         self._reader = EventReader(secrets, unread_too=console.shows_debug)
         self._console = console
+        self._begin = begin
         self._publish = publish
         self._target_dir = target_dir
         self._traced: set[str] = set()
@@ -88,6 +93,7 @@ class Relay:
         if records is None or isinstance(item, Text):
             self._console.text(item.line)
             return
+        self._begin()
         pid = item.info.get("pid")
         if isinstance(pid, int):
             self.dbt_pid = pid

@@ -70,6 +70,7 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
         relay = Relay(
             console,
             recording.put,
+            begin=recording.begin,
             secrets=Secrets(dbt.secrets_of(os.environ)),
             target_dir=target_path,
             attempt=destination.attempt,
@@ -78,8 +79,6 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
         try:
             for chunk in _chunks(log):
                 relay.feed(chunk)
-                if relay.run.invocations:
-                    recording.begin()
         except (OSError, EOFError) as error:
             click.echo(f"relay: {log} cannot be read to its end: {error}", err=True)
         relay.end(None)
@@ -90,7 +89,6 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
                 err=True,
             )
             return exit_codes.NO_EVENTS
-        recording.begin()
         return end(
             relay=relay,
             console=console,

@@ -136,9 +136,11 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             relay = Relay(
                 console,
                 recording.put,
+                begin=recording.begin,
                 secrets=Secrets(dbt.secrets_of(os.environ)),
                 target_dir=prepared.target_dir,
                 attempt=destination.attempt,
+                since=max((r.invocation_started_at or "" for r in carried), default=None),
                 with_tests=destination.is_watched,
             )
             for record in carried:
@@ -146,7 +148,7 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             _feed(relay, child, recording, is_watched=destination.is_watched)
             ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
             relay.end(ended)
-            if relay.run.invocations or ended.status != 0:
+            if ended.status != 0:
                 # Who waits for a node has to learn that dbt failed before it said a word.
                 recording.begin()
             if prepared.is_wrapped and not relay.run.invocations:
@@ -164,13 +166,11 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
 
 
 def _feed(relay: Relay, child: Child, recording: Recording, *, is_watched: bool) -> None:
-    """Feed the relay what dbt prints, to its end. The run begins with the first event."""
+    """Feed the relay what dbt prints, to its end."""
     for chunk in child.output():
         relay.feed(chunk)
         if relay.dbt_pid is not None:
             child.dbt_is(relay.dbt_pid)
-        if relay.run.invocations:
-            recording.begin()
         if is_watched and recording.started.adapter is None and relay.run.adapter:
             recording.restart(announce(recording.started, relay.run))
 

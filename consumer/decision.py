@@ -157,8 +157,9 @@ class _Case:
     def _of_run(self, run: RunRecord) -> Decision:
         if run.state == "running":
             return self._not_succeeded(
-                "the relay was killed before dbt had ended this node; if its journal is still "
-                "there, `dbt-relay deliver` on that machine publishes what it knew"
+                "the relay was killed before dbt had ended this node, or could not deliver the end "
+                "of the run in time; if its journal is still there, `dbt-relay deliver` on that "
+                "machine publishes what it knew"
             )
         ended = f"exit code {run.exit_code}" if run.signal is None else run.signal
         told = f": {run.message}" if run.message else ""

@@ -384,3 +384,17 @@ def _asked(server: FakeAirflow) -> bool:
 
 def _journal(folder: Path) -> str:
     return "".join(path.read_bytes().decode("latin-1") for path in folder.glob("journal.db*"))
+
+
+def test_a_worker_that_is_busy_at_the_end_does_not_change_the_exit_code(home: Path) -> None:
+    """The interpreter's end aborted the process now and then: 134 in place of dbt's code."""
+    with Slow(0.005) as server:
+        relay = Relay(home, server)
+        for number in range(8):
+            server.xcoms[-1].clear()
+            patience = 1.2 + 0.05 * number
+            process = relay.run(
+                dbt_log(200), "--flush-timeout", patience, "--workers", 3, code=number % 3
+            )
+            _, err = ended(process)
+            assert (process.returncode, err) == (number % 3, "")
