@@ -39,7 +39,7 @@ class Relay:
         console: Console,
         publish: Callable[[NodeRecord], object],
         *,
-        begin: Callable[[], object],
+        begin: Callable[[], object] = lambda: None,
         secrets: Secrets,
         target_dir: Path,
         attempt: int | None = None,
