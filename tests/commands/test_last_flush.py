@@ -139,11 +139,11 @@ def own(server: FakeAirflow) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Slow, str, Relay]]:
-    """A run of 2,000 nodes that had 4 s for its last deliveries."""
+    """A run of 2,000 nodes that had 10 s for its last deliveries."""
     with Slow(0.2) as server:
         relay = Relay(tmp_path_factory.mktemp("home"), server)
         log = dbt_log(2000, failed=3)
-        out, err = ended(relay.run(log, "--flush-timeout", "4", code=1))
+        out, err = ended(relay.run(log, "--flush-timeout", "10", code=1))
         assert err == ""
         yield server, out, relay
 
@@ -163,7 +163,7 @@ class TestASlowAirflow:
 
     def test_is_named_as_the_reason(self, done: tuple[Slow, str, Relay]) -> None:
         (reason,) = [text for text in done[1].splitlines() if "not sent" in text]
-        assert reason.startswith("relay:   not sent before --flush-timeout (4 s): Airflow took 0.")
+        assert reason.startswith("relay:   not sent before --flush-timeout (10 s): Airflow took 0.")
         assert reason.endswith(" s a record")
 
     def test_makes_no_line_that_nobody_can_read(self, done: tuple[Slow, str, Relay]) -> None:
