@@ -63,6 +63,7 @@ class Child:
     ) -> None:
         self.exit: Exit | None = None
         self.stopped_by: signal.Signals | None = None
+        self.stopped_at: float | None = None
         self.told_twice = False
         self._signals = signals
         self._grace = grace
@@ -174,7 +175,7 @@ class Child:
             self._kill_at = None
             self._signal_group(signal.SIGKILL)
             return
-        self.stopped_by = signum
+        self.stopped_by, self.stopped_at = signum, time.monotonic()
         if self.exit is None:
             self._interrupt()
             self._kill_at = time.monotonic() + self._grace

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from ..parser.records import RunRecord
 from ..sinks import Delivery, history
 from . import exit_codes, report
+from .deadline import Deadline
 from .destination import ConfigurationError, reopen
 from .ending import now
 from .options import CREDENTIALS, connection_options, option
@@ -29,11 +30,17 @@ Safe at any time, twice, and beside a running relay, which delivers its own reco
 relay was killed is published as died. What belongs to an attempt that is over in Airflow, or is
 older than what is there, is refused.
 
+Records go to the address that the run was started with, which the journal keeps, and with them the
+credentials that are set today. Where DBT_RELAY_AIRFLOW_URL or AIRFLOW__API__BASE_URL names another
+address, the run is not delivered, and the exit code is 78. An --airflow-url that is typed is where
+everything goes.
+
 \b
 Examples:
   dbt-relay deliver 17
   dbt-relay deliver --all
   dbt-relay deliver 17 --force         also what was rejected, and over newer records
+  dbt-relay deliver 17 --airflow-url https://airflow.example.com
 """
 DIED: Final = "the relay was killed, or its host went down, before dbt had ended"
 
@@ -52,8 +59,7 @@ def deliver(run: int | None, everything: bool, force: bool, **options: Any) -> i
         raise click.UsageError("name a RUN, as `dbt-relay runs` lists them, or say --all")
     options["force"] = force
     source = click.get_current_context().get_parameter_source("airflow_url")
-    if source is not ParameterSource.COMMANDLINE:
-        options["airflow_url"] = None  # a record belongs to the Airflow that it was meant for
+    options["is_typed"] = source is ParameterSource.COMMANDLINE
     with journal_to_read(options, os.environ) as journal:
         try:
             runs = [history.past_run(journal, run)] if run is not None else history.runs(journal)
@@ -85,7 +91,9 @@ def _deliver(journal: Journal, past: PastRun, options: dict[str, Any]) -> int:
         return 0
     try:
         if run.lost:
-            note(f"{name}: {run.lost} records that were kept are lost: the journal was damaged")
+            lost = f"{run.lost} record{' that was' if run.lost == 1 else 's that were'} kept"
+            verb = "is" if run.lost == 1 else "are"
+            note(f"{name}: {lost} {verb} lost: the journal was damaged")
         # Not as it was before the claim: another `deliver` may have been at work meanwhile.
         past = history.past_run(journal, past.id)
         if past.record is None or past.record.state == "running":
@@ -111,14 +119,32 @@ def _send(run: JournalRun, name: str, options: dict[str, Any]) -> int:
             note(f"{name}, {len(before.waiting)} waiting for {sink}: {error.message}")
             code = error.exit_code
             continue
+        deadline = Deadline(options["flush_timeout"])
+        # The run's own record, so that it is written once and with what became of the others.
+        run.hasten(sink, time.monotonic(), "run last")
         with Delivery(run, [opened], workers=options["workers"]) as delivery:
-            delivery.flush(options["flush_timeout"])
+            delivery.flush(deadline.left, order="run last")
+            _recount(delivery)
+            deadline.extend()
+            delivery.flush(deadline.left)
             (after,) = delivery.figures()
-        for line in report.redelivery(name, before.waiting, after):
+        for line in report.redelivery(name, before.waiting, after, deadline.describe()):
             click.echo(line)
         if not after.is_complete:
             code = code or exit_codes.UNDELIVERED
     return code
+
+
+def _recount(delivery: Delivery) -> None:
+    """What the run's own record says of the deliveries is true no more."""
+    (figures,) = delivery.figures()
+    known = next((r for r in delivery.run.records() if isinstance(r, RunRecord)), None)
+    if known is None or known.delivery is None:
+        return
+    counts = figures.to_json()
+    if known.delivery.get(figures.sink) != counts:
+        counted = {**known.delivery, figures.sink: counts}
+        delivery.put(replace(known, delivery=counted, sequence=known.sequence + 1))
 
 
 def _died(past: PastRun) -> RunRecord:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from ..sinks import Delivery, JournalRun, JsonlSink, RunInfo, Sink
-from ..sinks.airflow import AirflowSettings, AirflowSink, Login, base_url, check_prefix, proxy_of
+from ..sinks.airflow import (
+    AirflowSettings,
+    AirflowSink,
+    Login,
+    base_url,
+    check_prefix,
+    is_same_address,
+    proxy_of,
+)
 from . import exit_codes
 from .state import note
 from .streams import was_closed
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
 _CREDENTIALS = (
     "DBT_RELAY_AIRFLOW_TOKEN (or …_TOKEN_FILE, …_TOKEN_COMMAND, …_USERNAME and …_PASSWORD)"
 )
+_URL_VARIABLES = ("DBT_RELAY_AIRFLOW_URL", "AIRFLOW__API__BASE_URL")
 _CONTEXT = {"dag_id": "--dag-id", "run_id": "--run-id", "task_id": "--task-id"}
 
 
@@ -161,7 +170,9 @@ def reopen(
 ) -> Sink:
     """A sink that the journal names, with today's credentials.
 
-    Raises ConfigurationError where it cannot be opened here and now.
+    Those go to the address that the journal has, or to one that was typed (`is_typed`). Raises
+    ConfigurationError where another address is configured, whose credentials they are, and where
+    the sink cannot be opened here and now.
     """
     if name != "airflow":
         if not address:
@@ -173,11 +184,30 @@ def reopen(
     login = _login(environ)
     if not login.is_given:
         raise ConfigurationError(f"to deliver to Airflow, set {_CREDENTIALS}")
-    kept_ca_file = Path(address["ca_file"]) if address["ca_file"] else None
+    kept = {
+        "airflow_url": address["url"],
+        "ca_file": address["ca_file"] and Path(address["ca_file"]),
+    }
     given = {name: options[name] for name in ("airflow_url", "ca_file") if options[name]}
-    kept = {"airflow_url": address["url"], "ca_file": kept_ca_file}
+    if "airflow_url" in given and not options.get("is_typed"):
+        _check_address(given.pop("airflow_url"), address["url"], environ)
     here = {"proxy": options["proxy"], "force": options["force"]}
     return AirflowSink(_airflow({**address, **kept, **given, **here}, login, environ), note)
+
+
+def _check_address(configured: str, kept: str, environ: Mapping[str, str]) -> None:
+    """Whoever can write the journal must not choose where the credentials of today go."""
+    try:
+        is_same = is_same_address(configured, kept)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    if not is_same:
+        variable = next((v for v in _URL_VARIABLES if environ.get(v)), _URL_VARIABLES[0])
+        raise ConfigurationError(
+            f"the run was for the Airflow at {kept}, and {variable} says {base_url(configured)}, "
+            "so the credentials that are set may be for the latter: type --airflow-url with the "
+            "address that the records are to go to"
+        )
 
 
 def _cwd() -> str | None:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from . import exit_codes, report
 from .state import deliver_command, make_room
 from .task_note import task_note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..parser.exits import Exit
-    from ..parser.records import RunRecord
+    from ..parser.records import NodeRecord, RunRecord
     from ..parser.run import Run
-    from ..sinks import Delivery, Journal
+    from ..sinks import Delivery, Figures, Journal
     from .console import Console
+    from .deadline import Deadline
     from .destination import Destination
+    from .recording import Recording
     from .relay import Relay
 
-_RUN_RECORD_TIMEOUT = 5.0
-_NOTE_TIMEOUT = 5.0
+_MOST_FAILED: Final = 100
+"""Names of failed nodes in the run's own record."""
+_SOON: Final = 0.5
+"""Seconds in which a server that keeps up has taken what was left, so that the run's own record
+can say so, and is written once."""
+_START: Final = 5.0
+"""Seconds at most that a short run may still need to load Airflow's client."""
 
 
 def now() -> str:
@@ -49,76 +57,37 @@ def end(
     console: Console,
     destination: Destination,
     journal: Journal,
-    delivery: Delivery,
-    started: RunRecord,
+    recording: Recording,
     ended: Exit | None,
-    flush_timeout: float,
-    interrupted: Callable[[], bool],
+    deadline: Deadline,
     options: Mapping[str, Any],
 ) -> int:
     """Say how the run went and deliver what is left; returns the relay's exit code."""
-    run = relay.run
-    failed = run.failed()
+    failed = relay.run.failed()
     for line in report.failures(failed, relay.dbt_summary):
         console.say(line)
     console.flush()
 
-    delivery.flush(flush_timeout, interrupted)
-    figures = delivery.figures()
-    outcomes = delivery.run.outcomes()
-    last = run.invocations[-1] if run.invocations else None
-    error = last.error if last is not None else None
-    state = "died" if ended is not None and ended.signal is not None else "finished"
-    record = replace(
-        started,
-        state=state,
-        exit_code=ended.status if ended is not None else None,
-        signal=ended.signal_name if ended is not None else None,
-        message=error or (f"dbt {ended.describe()}" if state == "died" and ended else None),
-        nodes=outcomes,
-        failed=[record.unique_id for record in failed],
-        announced=run.announced,
-        missing=run.missing,
-        delivery={f.sink: f.to_json() for f in figures} or None,
-        finished_at=now(),
-        invocation_id=last.id if last is not None else None,
-        dbt_version=last.version if last is not None else None,
-        adapter=last.adapter if last is not None else None,
-        sequence=started.sequence + 1,
-    )
-    delivery.put(record)
-    # For Cosmos the end of the run is also that of all tests of which some were not selected.
-    most = flush_timeout if destination.is_watched else _RUN_RECORD_TIMEOUT
-    delivery.flush(min(most, flush_timeout), interrupted)
-
-    figures = delivery.figures()
-    if destination.noted is not None:
-        trouble = destination.noted.write_note(
-            task_note(record, failed),
-            attempt=destination.attempt,
-            timeout=min(_NOTE_TIMEOUT, flush_timeout),
-            interrupted=interrupted,
-        )
-        if trouble is not None:
-            console.say(f"relay: the task's note is not written: {trouble}")
-    if relay.malformed:
-        console.say(
-            f"relay: {relay.malformed} events of dbt's log arrived in pieces and were not read"
-        )
-    if relay.faults:
-        console.say(
-            f"relay: {relay.faults} events ran into a fault of dbt-relay (please report the "
-            "traceback above); records may be missing"
-        )
+    delivery = recording.delivery
+    figures: list[Figures] = []
+    outcomes: dict[str, int] = {}
+    if delivery is not None:
+        outcomes = delivery.run.outcomes()
+        record = _last_record(recording.started, relay.run, ended, failed, outcomes)
+        figures = _deliver(delivery, record, deadline)
+        _write_note(console, destination, record, failed, deadline)
+    for line in report.unread(relay.malformed, relay.faults):
+        console.say(line)
     is_complete = all(f.is_complete for f in figures)
     if console.shows_info or not is_complete:
-        for line in report.delivery(sum(outcomes.values()), figures):
+        for line in report.delivery(sum(outcomes.values()), figures, deadline.describe()):
             console.say(line)
-    command = deliver_command(journal, delivery.run.id, os.environ)
-    for line in report.kept(journal, command, figures):
-        console.say(line)
+    if delivery is not None:
+        command = deliver_command(journal, delivery.run.id, os.environ)
+        for line in report.kept(journal, command, figures):
+            console.say(line)
     # Who was told to stop has no time for what the next run can do as well.
-    if (ended is None or ended.stopped_by is None) and not interrupted():
+    if not deadline.is_stopped:
         for line in make_room(journal, options):
             console.say(line)
     if destination.in_airflow:
@@ -129,3 +98,94 @@ def end(
     if code == 0 and destination.is_strict and not is_complete:
         return exit_codes.UNDELIVERED
     return code
+
+
+def _last_record(
+    started: RunRecord,
+    run: Run,
+    ended: Exit | None,
+    failed: Sequence[NodeRecord],
+    outcomes: dict[str, int],
+) -> RunRecord:
+    """The run's own record but for the deliveries."""
+    last = run.invocations[-1] if run.invocations else None
+    error = last.error if last is not None else None
+    state = "died" if ended is not None and ended.signal is not None else "finished"
+    return replace(
+        started,
+        state=state,
+        exit_code=ended.status if ended is not None else None,
+        signal=ended.signal_name if ended is not None else None,
+        message=error or (f"dbt {ended.describe()}" if state == "died" and ended else None),
+        nodes=outcomes,
+        failed=[record.unique_id for record in failed[:_MOST_FAILED]],
+        failed_omitted=max(0, len(failed) - _MOST_FAILED) or None,
+        announced=run.announced,
+        missing=run.missing,
+        finished_at=now(),
+        invocation_id=last.id if last is not None else None,
+        dbt_version=last.version if last is not None else None,
+        adapter=last.adapter if last is not None else None,
+    )
+
+
+def _deliver(delivery: Delivery, record: RunRecord, deadline: Deadline) -> list[Figures]:
+    """Deliver what is left, the run's own record before all: whoever waits for a node needs it.
+
+    It is in the journal at once, where it is true whatever becomes of the relay, and counts what
+    waits. Where that has changed in the end, it is put once more.
+    """
+    told = _put(delivery, record, 1)
+    if not deadline.is_stopped:
+        enough = _keeps_up(delivery, deadline)
+        delivery.flush(min(_START, deadline.left), enough, order="run last")
+        if _counts(delivery) != told:
+            told = _put(delivery, record, 2)
+    delivery.flush(deadline.left, deadline.is_over, order="worst first")
+    if _counts(delivery) != told:
+        deadline.extend()
+        _put(delivery, record, 3)
+        delivery.flush(deadline.left, deadline.is_over, order="worst first")
+    return delivery.figures()
+
+
+def _keeps_up(delivery: Delivery, deadline: Deadline) -> Callable[[], bool]:
+    """Tells when to wait no longer for a server that may keep up."""
+    until: list[float] = []
+
+    def is_enough() -> bool:
+        if delivery.is_under_way and not until:
+            until.append(time.monotonic() + _SOON)
+        return deadline.is_stopped or bool(until and time.monotonic() > until[0])
+
+    return is_enough
+
+
+def _put(delivery: Delivery, record: RunRecord, amendment: int) -> dict[str, dict[str, int]]:
+    counts = _counts(delivery)
+    delivery.put(replace(record, delivery=counts or None, sequence=record.sequence + amendment))
+    return counts
+
+
+def _counts(delivery: Delivery) -> dict[str, dict[str, int]]:
+    return {figures.sink: figures.to_json() for figures in delivery.figures()}
+
+
+def _write_note(
+    console: Console,
+    destination: Destination,
+    record: RunRecord,
+    failed: Sequence[NodeRecord],
+    deadline: Deadline,
+) -> None:
+    if destination.noted is None:
+        return
+    last = deadline.for_note()
+    trouble = destination.noted.write_note(
+        task_note(record, failed),
+        attempt=destination.attempt,
+        timeout=last.left,
+        interrupted=last.is_over,
+    )
+    if trouble is not None:
+        console.say(f"relay: the task's note is not written: {trouble}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import platform
 import sys
+import threading
+from typing import NoReturn
 
 import click
 
@@ -75,6 +79,20 @@ def main() -> None:
         print_fault()
         click.echo("relay: this is a fault of dbt-relay: please report it with the above", err=True)
         code = exit_codes.INTERNAL
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End with this code, whatever a thread is at that still waits for a server.
+
+    An interpreter that shuts down ends such a thread in the middle of a C or Rust function, which
+    may abort the process (Python 3.11 with pydantic-core: exit code 134 in place of dbt's).
+    """
+    if threading.active_count() > 1:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code)
     sys.exit(code)
 
 

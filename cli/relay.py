@@ -34,10 +34,11 @@ _WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
 
 
 class Relay:
-    """Feeds one run. `publish` takes each record and must not block; `target_dir` is where dbt
-    writes its artifacts if its log does not say; `with_tests` adds what a test is of to its record,
-    `renews` that the node was run again by itself; with `awaits_event` nothing is printed before
-    the first event.
+    """Feeds one run. `begin` is called at each event of dbt, before a line of it is printed;
+    `publish` takes each record. Neither may block. `target_dir` is where dbt writes its artifacts
+    if its log does not say; `since` is the latest start of the invocations before it whose records
+    are published again; `with_tests` adds what a test is of to its record, `renews` that the node
+    was run again by itself; with `awaits_event` nothing is printed before the first event.
     """
 
     def __init__(
@@ -45,14 +46,16 @@ class Relay:
         console: Console,
         publish: Callable[[NodeRecord], object],
         *,
+        begin: Callable[[], object] = lambda: None,
         secrets: Secrets,
         target_dir: Path,
         attempt: int | None = None,
+        since: str | None = None,
         with_tests: bool = False,
         renews: bool = False,
         awaits_event: bool = False,
     ) -> None:
-        self.run = Run(attempt=attempt)
+        self.run = Run(attempt=attempt, since=since)
         self.dbt_summary: str | None = None
         self.dbt_pid: int | None = None
         self._faults = 0
@@ -60,6 +63,7 @@ class Relay:
         self._reader = EventReader(secrets, unread_too=console.shows_debug)
         self._console = console
         self._transcript = Transcript(console, awaits_event=awaits_event)
+        self._begin = begin
         self._publish = publish
         self._target_dir = target_dir
         self._traced: set[str] = set()
@@ -139,6 +143,7 @@ class Relay:
         if records is None:
             self._transcript.refused(item)
             return
+        self._begin()
         self.dbt_pid = number(item.info.get("pid")) or self.dbt_pid
         try:
             self._transcript.event(item)

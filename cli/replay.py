@@ -13,10 +13,12 @@ from ..parser.records import RunRecord
 from . import exit_codes
 from .console import Console
 from .credentials import secrets_in
+from .deadline import Deadline
 from .destination import Destination
 from .ending import end, now
 from .mistaken import JSON_LOG, is_hopeless, reason
 from .options import CREDENTIALS, delivery_options, option
+from .recording import Recording
 from .relay import Relay
 from .saved_log import SavedLog
 from .state import note, open_journal
@@ -72,11 +74,12 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
     info = destination.run_info(command, started.started_at or "", target_path.absolute())
     with (
         open_journal(options, os.environ) as journal,
-        destination.open(journal.begin(info)) as delivery,
+        Recording(lambda: destination.open(journal.begin(info)), started) as recording,
     ):
         relay = Relay(
             console,
-            delivery.put,
+            recording.put,
+            begin=recording.begin,
             secrets=secrets,
             target_dir=target_path,
             attempt=destination.attempt,
@@ -92,11 +95,9 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
             console=console,
             destination=destination,
             journal=journal,
-            delivery=delivery,
-            started=started,
+            recording=recording,
             ended=None,
-            flush_timeout=destination.flush_timeout,
-            interrupted=lambda: False,
+            deadline=Deadline(destination.flush_timeout),
             options=options,
         )
 

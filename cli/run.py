@@ -18,22 +18,23 @@ from .arguments import asks_about_dbt
 from .child import CannotStartError, Child
 from .console import Console
 from .credentials import MaskedErrors, secrets_in
+from .deadline import Deadline
 from .destination import Destination
 from .earlier import StoppedError, resumption_of
 from .ending import announce, end, now
 from .environment import environment
 from .hints import hint_behind, hint_of_start
 from .options import CREDENTIALS, delivery_options, option
+from .recording import Recording
 from .relay import Relay
 from .renew import renewing
-from .signals import STOP, Signals
+from .signals import Signals
 from .state import note, open_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ..parser.records import NodeRecord
-    from ..sinks import JournalRun
 
 HELP: Final = """Run COMMAND, which is dbt or ends in dbt, and publish one record per node.
 
@@ -57,10 +58,6 @@ REMOVED: Final = (
 )
 DBT_USAGE: Final = 2
 """How dbt ends that does not understand its command line."""
-
-FLUSH_WHEN_STOPPED: Final = 10.0
-FLUSH_WHEN_TOLD_TWICE: Final = 1.0
-"""Seconds for the last deliveries of a relay that was told to stop, once or twice."""
 
 
 @click.command(
@@ -164,57 +161,52 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
         except CannotStartError as error:
             note(f"{error}{hint_of_start(command)}")
             return error.exit_code
-        with child, destination.open(journal.begin(info)) as delivery:
+        if carried:
+            started = replace(started, resumed_from=max(r.resumed_from or 0 for r in carried))
+        with child, Recording(lambda: destination.open(journal.begin(info)), started) as recording:
             relay = Relay(
                 console,
-                delivery.put,
+                recording.put,
+                begin=recording.begin,
                 secrets=secrets,
                 target_dir=prepared.target_dir,
                 attempt=destination.attempt,
+                since=max((r.invocation_started_at or "" for r in carried), default=None),
                 with_tests=destination.is_watched,
                 renews=destination.renews,
             )
-            if carried:
-                started = replace(started, resumed_from=max(r.resumed_from or 0 for r in carried))
-            delivery.put(started)
             for record in carried:
-                delivery.put(record)
-            for _ in _feed(relay, child, delivery.run):
-                if destination.is_watched and started.adapter is None and relay.run.adapter:
-                    started = announce(started, relay.run)
-                    delivery.put(started)
+                recording.put(record)
+            _feed(relay, child, recording, is_watched=destination.is_watched)
             errors.end()
             ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
             relay.end(ended)
+            if ended.status != 0:
+                # Who waits for a node has to learn that dbt failed before it said a word.
+                recording.begin()
             _say_if_no_log(relay, ended, prepared, command)
-            patience = destination.flush_timeout
-            if child.stopped_by is not None:
-                patience = min(
-                    patience, FLUSH_WHEN_TOLD_TWICE if child.told_twice else FLUSH_WHEN_STOPPED
-                )
             return end(
                 relay=relay,
                 console=console,
                 destination=destination,
                 journal=journal,
-                delivery=delivery,
-                started=started,
+                recording=recording,
                 ended=ended,
-                flush_timeout=patience,
-                interrupted=lambda: any(signum in STOP for signum in signals.take()),
+                deadline=Deadline.after(child, signals, destination.flush_timeout),
                 options=options,
             )
 
 
-def _feed(relay: Relay, child: Child, run: JournalRun) -> Iterator[None]:
-    """Feed the relay what dbt prints, to its end; one step for each piece."""
+def _feed(relay: Relay, child: Child, recording: Recording, *, is_watched: bool) -> None:
+    """Feed the relay what dbt prints, to its end."""
     for chunk in child.output():
         relay.feed(chunk)
         if relay.dbt_pid is not None:
             child.dbt_is(relay.dbt_pid)
-        if (written := relay.artifacts_dir) is not None:
-            run.locate(str(written))
-        yield
+        if recording.delivery is not None and relay.artifacts_dir is not None:
+            recording.delivery.run.locate(str(relay.artifacts_dir))
+        if is_watched and recording.started.adapter is None and relay.run.adapter:
+            recording.restart(announce(recording.started, relay.run))
 
 
 def _environment(

@@ -254,8 +254,9 @@ def _gap(run: RunRecord, what: str) -> str | None:
     """Why the record of `what` may be missing; None if each node that dbt announced has one."""
     if run.state == "running":
         return (
-            f"the relay was killed before dbt had ended {what}; if its journal is still there, "
-            "`dbt-relay deliver` on that machine publishes what it knew"
+            f"the relay was killed before dbt had ended {what}, or could not deliver the end of "
+            "the run in time; if its journal is still there, `dbt-relay deliver` on that machine "
+            "publishes what it knew"
         )
     if run.state != "finished" or run.exit_code not in (0, 1):
         ended = f"exit code {run.exit_code}" if run.signal is None else run.signal

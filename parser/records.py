@@ -135,9 +135,9 @@ RunState = Literal["running", "finished", "died"]
 class RunRecord(_Record):
     """The state of a whole run; tells a consumer that a node was not part of it.
 
-    `nodes` counts the nodes by outcome, `failed` names those that failed or were interrupted,
-    `delivery` says for each sink what became of the records. `adapter` is dbt's adapter and its
-    version, `duckdb=1.11.1`. `resumed_from` is the attempt whose
+    `nodes` counts the nodes by outcome, `failed` names those that failed or were interrupted, but
+    for `failed_omitted` of them; `delivery` says for each sink what became of the records.
+    `adapter` is dbt's adapter and its version, `duckdb=1.11.1`. `resumed_from` is the attempt whose
     results were published again, and are among `nodes`. `environment` has digests of what dbt ran
     in, by part: a later attempt goes on in the same only.
 
@@ -155,6 +155,7 @@ class RunRecord(_Record):
     message: str | None = None
     nodes: dict[str, int] | None = None
     failed: list[str] | None = None
+    failed_omitted: int | None = None
     announced: int | None = None
     missing: int | None = None
     delivery: dict[str, dict[str, int]] | None = None
@@ -207,18 +208,35 @@ def is_older(record: Record, than: Record) -> bool:
     """Whether `record` must not replace `than`, the record of the same key that is there.
 
     The attempt decides, then the start of dbt's invocation (for a run record the start of the
-    run), then the sequence. What one of the two does not say decides nothing.
+    run), then the sequence. Of one invocation the sequence alone does: a clock may have been set
+    back in it. What one of the two does not say decides nothing.
     """
-    for mine, theirs in zip(_age(record), _age(than), strict=True):
+    is_same = record.invocation_id is not None and record.invocation_id == than.invocation_id
+    for mine, theirs in zip(_age(record, is_same), _age(than, is_same), strict=True):
         if mine is not None and theirs is not None and mine != theirs:
             return mine < theirs
     return False
 
 
-def _age(record: Record) -> tuple[Any, ...]:
+def _age(record: Record, is_same: bool) -> tuple[Any, ...]:
     started = record.invocation_started_at if isinstance(record, NodeRecord) else record.started_at
-    started = text(started)
+    started = None if is_same else text(started)
     return number(record.attempt), instant(started) if started else None, number(record.sequence)
+
+
+def later(started_at: str | None, than: str | None) -> str | None:
+    """A start that comes after another, which is known to have come first.
+
+    Where the clock was set back in between, it is at most a microsecond after the other.
+    """
+    if started_at is None or than is None or instant(started_at) > instant(than):
+        return started_at
+    whole, _, fraction = instant(than).partition(".")
+    if not fraction.isdecimal():
+        return started_at
+    microseconds = int(fraction[:6]) + 1
+    # In the last microsecond of a second a digit more is later, too, and stays in that second.
+    return f"{whole}.{microseconds:06d}Z" if microseconds < 10**6 else f"{whole}.{fraction}1Z"
 
 
 def instant(timestamp: str) -> str:

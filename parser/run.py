@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .invocation import Invocation
+from .records import later
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,10 +25,14 @@ class Run:
     One stream may hold several invocations (`dbt seed && dbt run`, an appended `dbt.log`): a
     MainReportVersion begins each. An event of an invocation that never began is not dbt's: it is
     refused and counted in `refused`; the caller shows it as the text that it is.
+
+    An invocation starts after the one before it, whatever the clock said: that tells which record
+    of a node is the newer. `since` is the latest start of those that are known from elsewhere.
     """
 
-    def __init__(self, *, attempt: int | None = None) -> None:
+    def __init__(self, *, attempt: int | None = None, since: str | None = None) -> None:
         self.refused = 0
+        self._latest = since
         self._attempt = attempt
         self._invocations: dict[str, Invocation] = {}
         self._current: Invocation | None = None
@@ -120,7 +125,9 @@ class Run:
             return invocation
         if self._invocations and event.name != "MainReportVersion":
             return None
-        invocation = self._invocations[invocation_id] = Invocation(invocation_id, event.ts or None)
+        started_at = later(event.ts or None, self._latest)
+        self._latest = started_at or self._latest
+        invocation = self._invocations[invocation_id] = Invocation(invocation_id, started_at)
         return invocation
 
     def _publish(self, invocation: Invocation, *nodes: Node) -> list[NodeRecord]:

@@ -6,11 +6,12 @@ from .history import KEEP_DAYS, KEEP_RUNS
 from .journal import Journal
 from .journal_run import JournalRun
 from .jsonl import JsonlSink
-from .run_info import RunInfo
+from .run_info import NOT_SENT, RunInfo
 
 __all__ = [
     "KEEP_DAYS",
     "KEEP_RUNS",
+    "NOT_SENT",
     "Delivered",
     "Delivery",
     "Figures",

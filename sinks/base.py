@@ -24,9 +24,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """It cannot work until a person changes something (credentials, permission, a missing run)."""
+    """It cannot work until a person changes something (credentials, permission, a missing run).
+
+    `reason` also says what to do. `seen` is only what was seen, for as long as nothing follows from
+    it. `may_pass`: the answer was not the destination's own, but of something in between.
+    """
 
     reason: str
+    seen: str | None = None
+    may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True)

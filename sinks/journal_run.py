@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ..parser.records import OUTCOMES
+from ..parser.records import OUTCOMES, RunRecord
 from .claim import GLANCE, Claim
 from .jsonl import encode
 from .rescue import legible, plain
@@ -15,9 +15,19 @@ from .run_info import COLUMNS, ILLEGIBLE, NOT_SENT, Account, Leased, RunInfo
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
 
     from ..parser.records import Record
     from .journal import Journal
+
+Order = Literal["run first", "worst first", "run last"]
+"""In which order a flush sends: the run's own record first, or with those of nodes that failed
+behind it, or once nothing else is left to send, in a flush that follows."""
+
+_FIRST: Final = -2.0
+_WORST: Final = -1.0
+"""Due before all that has ever been put."""
+_LAST: Final = 1e18
 
 
 class JournalRun:
@@ -100,12 +110,13 @@ class JournalRun:
             self.info = replace(self.info, target_dir=target_dir)
             self._journal.fetch("update run set target_dir = ? where id = ?", (target_dir, self.id))
 
-    def put(self, record: Record, now: float) -> None:
+    def put(self, record: Record, now: float, only: Iterable[str] | None = None) -> None:
         """Take a record that is new, or newer than the one of its key that was put before.
 
-        When this returns, the death of this process cannot lose it.
+        It is for every sink of the run, or `only` for some. When this returns, the death of this
+        process cannot lose it.
         """
-        sinks = set(self.info.sinks)
+        sinks = set(self.info.sinks if only is None else only)
 
         def insert(db: sqlite3.Connection) -> None:
             if sinks:
@@ -158,6 +169,40 @@ class JournalRun:
             (due, reason, self.id, sink, key),
         )
         del self._leased[sink][plain(key)]
+
+    def reword(self, sink: str, reason: str, true: str) -> None:
+        """Say something else of what waits for this reason, which was none."""
+        self._journal.fetch(
+            "update delivery set reason = ? where run = ? and sink = ? and state = 'waiting'"
+            " and reason = ?",
+            (true, self.id, sink, reason),
+        )
+
+    def hasten(self, sink: str, now: float, order: Order) -> None:
+        """All that waits is due now, in this order and else in its own."""
+        self.hasten_own(sink)
+        self._journal.fetch(
+            "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
+            " and due > ?",
+            (now, self.id, sink, now),
+        )
+        if order == "run last":
+            self.hasten_own(sink, _LAST)
+        elif order == "worst first":
+            self._journal.fetch(
+                "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
+                " and key in (select key from record where run = ?"
+                " and outcome in ('failure', 'interrupted'))",
+                (_WORST, self.id, sink, self.id),
+            )
+
+    def hasten_own(self, sink: str, due: float = _FIRST) -> None:
+        """The run's own record is next: whoever waits for a node needs it most."""
+        self._journal.fetch(
+            "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
+            " and key = ?",
+            (due, self.id, sink, RunRecord.key),
+        )
 
     def next_due(self, sink: str) -> float | None:
         """When the next record may be leased; None if none can be before another is settled."""

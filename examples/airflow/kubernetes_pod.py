@@ -60,7 +60,7 @@ def kubernetes_pod() -> None:
         get_logs=False,
         do_xcom_push=False,
         on_finish_action="delete_succeeded_pod",
-        # More than `--grace` and the last deliveries take: 10 s, then up to 20 s.
+        # More than `--grace` and the last deliveries take: 10 s, then 3 s.
         termination_grace_period=45,
     )
 

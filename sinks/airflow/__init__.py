@@ -1,7 +1,7 @@
 """Airflow as a sink: records as XComs, over the stable REST API of Airflow 3."""
 
 from ...parser.keys import check_prefix, xcom_key
-from .address import PROXIES, base_url, passwords, proxy_of
+from .address import PROXIES, base_url, is_same_address, passwords, proxy_of
 from .reader import read_records
 from .settings import AirflowSettings, Login
 from .sink import AirflowSink
@@ -18,6 +18,7 @@ __all__ = [
     "Watch",
     "base_url",
     "check_prefix",
+    "is_same_address",
     "passwords",
     "proxy_of",
     "read_records",

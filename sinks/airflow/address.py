@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import ipaddress
 import re
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_PORTS: Final = {"http": 80, "https": 443}
 HIDDEN: Final = "*****"
 PROXY: Final = "DBT_RELAY_PROXY"
 
@@ -134,3 +136,20 @@ def _is_in_network(host: str, network: str) -> bool:
         return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
     except ValueError:
         return False
+
+
+def is_same_address(one: str, other: str) -> bool:
+    """Whether two addresses, however they are written, are of one Airflow.
+
+    Raises ValueError for what is none, see `base_url`.
+    """
+    return _normal(one) == _normal(other)
+
+
+def _normal(address: str) -> tuple[str, str, int, str]:
+    parts = urlsplit(base_url(address))
+    scheme = parts.scheme.lower()
+    host = (parts.hostname or "").rstrip(".")
+    with contextlib.suppress(ValueError):
+        host = str(ipaddress.ip_address(host))
+    return scheme, host, parts.port or _PORTS[scheme], parts.path

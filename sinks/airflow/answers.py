@@ -6,7 +6,7 @@ import email.utils
 import json
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ...parser.display import in_one_line
@@ -72,6 +72,11 @@ class Answer:
         return self.status == 404 and self.detail not in ("", "Not Found")
 
     @property
+    def is_json(self) -> bool:
+        """Whether Airflow itself may have given it; a proxy gives pages."""
+        return "json" in self.content_type.lower()
+
+    @property
     def is_unauthenticated(self) -> bool:
         """Whether the token is not, or no longer, accepted."""
         return self.status == 401 or (self.status == 403 and "Invalid JWT token" in self.detail)
@@ -114,10 +119,22 @@ def read_content(answer: Answer, to: AirflowSettings) -> Content | Missing | Ret
 
 def read_answer(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | Exists | Missing:
     """What an answer means. Only 201 to a POST and 200 to a PATCH or GET are success."""
+    meaning = _meaning(method, answer, to)
+    return as_seen(meaning, answer, to) if isinstance(meaning, Hold) else meaning
+
+
+def as_seen(hold: Hold, answer: Answer, to: AirflowSettings) -> Hold:
+    """The Hold that also says what was answered, and whether by Airflow itself."""
+    what = f"{answer.status} {answer.detail}".rstrip()
+    if not answer.is_json:
+        what += " and a page instead of JSON"
+    return replace(hold, seen=f"Airflow at {to.url} answered {what}", may_pass=not answer.is_json)
+
+
+def _meaning(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | Exists | Missing:
     status, detail = answer.status, answer.detail
-    is_json = "json" in answer.content_type.lower()
     where = f"Airflow at {to.url}"
-    if status == _SUCCESS[method] and is_json:
+    if status == _SUCCESS[method] and answer.is_json:
         return Delivered()
     if 200 <= status < 400:
         what = "redirected" if status >= 300 else f"answered {status} with a page instead of JSON"

@@ -46,6 +46,8 @@ class Attempts:
         self._asking = threading.Lock()
         self._asked_at: float | None = None
         self._newest: int | None = None
+        self._has_told = False
+        """Whether Airflow has ever told the try: then it is worth asking until it does again."""
 
     def check(self, record: Record) -> Rejected | Retry | Hold | None:
         """Why the record must not be written now: its attempt is over, or Airflow is not there."""
@@ -77,10 +79,12 @@ class Attempts:
             if isinstance(answer, (Retry, Hold)):
                 return answer
             meaning = read_content(answer, self._to)
-            if answer.is_unauthenticated and isinstance(meaning, Hold):
+            is_refused = isinstance(meaning, (Retry, Hold))
+            if is_refused and (answer.is_unauthenticated or self._has_told):
                 return meaning
             known = meaning.data.get("try_number") if isinstance(meaning, Content) else None
             self._newest, self._asked_at = number(known), now
+            self._has_told |= self._newest is not None
             return self._newest
 
 

@@ -18,7 +18,7 @@ from airflow_client.client.models.x_com_update_body import XComUpdateBody
 
 from ..base import Hold, Retry
 from .address import Proxy
-from .answers import VALUE_LIMIT, Answer, refused_by_proxy
+from .answers import VALUE_LIMIT, Answer, as_seen, refused_by_proxy
 from .unanswered import unanswered
 
 if TYPE_CHECKING:
@@ -137,20 +137,22 @@ class Client:
         if answer.status == 407:
             return refused_by_proxy(self._to)
         if answer.status in (400, 401, 403):
-            return Hold(
+            refused = Hold(
                 f"Airflow at {self._to.url} does not accept this user name and password "
                 f"({answer.detail or answer.status}): see DBT_RELAY_AIRFLOW_USERNAME and _PASSWORD"
             )
+            return as_seen(refused, answer, self._to)
         try:
             return str(json.loads(answer.body)["access_token"])
         except (ValueError, TypeError, KeyError):
             reason = f"Airflow at {self._to.url} gave no token: it answered {answer.status}"
             if answer.status >= 500 or answer.status == 429:
                 return Retry(reason)
-            return Hold(
+            refused = Hold(
                 f"{reason} to /auth/token. Check DBT_RELAY_AIRFLOW_URL, or give a token instead: "
                 "not every Airflow exchanges passwords"
             )
+            return as_seen(refused, answer, self._to)
 
     def version(self) -> str | None:
         """Airflow's version, None if it does not tell."""

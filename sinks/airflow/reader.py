@@ -55,6 +55,7 @@ class Reader:
         self.session = Session(settings)
         self._to = settings
         self._pause = pause
+        self._has_worked = False
 
     def records(self) -> Iterator[tuple[str, Record]]:
         # The keys first: a page would shift if an XCom came or went between two of them.
@@ -89,11 +90,14 @@ class Reader:
             meaning = read_content(answer, self._to) if isinstance(answer, Answer) else answer
             match meaning:
                 case Content(data):
+                    self._has_worked = True
                     return data
                 case Missing():
                     return {}
                 case Retry(_, after) if pauses_left:
                     self._pause(min(_LONGEST_PAUSE, max(after or 0.0, _TRIES - pauses_left)))
+                case Hold() if pauses_left and (self._has_worked or meaning.may_pass):
+                    self._pause(_TRIES - pauses_left)
                 case Retry() | Hold():
                     raise NoAnswerError(meaning)
         raise AssertionError  # the last try returns or raises

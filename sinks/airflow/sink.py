@@ -120,6 +120,7 @@ class AirflowSink:
             attempt=attempt,
             timeout=timeout,
             interrupted=interrupted,
+            has_worked=bool(self._written),
         )
 
     def close(self) -> None:

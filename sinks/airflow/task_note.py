@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...parser.values import number, text
 from ..base import Delivered, Hold, Rejected, Retry, Verdict
-from .answers import Answer, Content, Exists, Missing, read_answer, read_content
+from .answers import Answer, Content, Exists, Missing, as_seen, read_answer, read_content
 from .payload import safe
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .settings import AirflowSettings
 
 _PAUSE: Final = 0.5
+_SEVERAL: Final = 8
+"""Refusals in a row before an Airflow that takes our records is believed not to take a note."""
+_REFUSED_PAUSE: Final = 0.1
 _GLANCE: Final = 0.05
 
 
@@ -29,20 +32,29 @@ def write_task_note(
     attempt: int | None,
     timeout: float,
     interrupted: Callable[[], bool],
+    has_worked: bool = False,
 ) -> str | None:
     """Write the note of the task that runs dbt; None if it is there now, else why it is not.
 
     `compose` makes it of the note that is there, or None to leave that alone. Takes no longer than
     `timeout` seconds, whatever the server does: a request that hangs is left to die with the
-    process.
+    process. Of an Airflow that `has_worked`, a refusal is believed only after several in a row.
     """
     over = threading.Event()
     found: list[Verdict] = []
 
     def work() -> None:
+        refusals = 0
         while not over.is_set():
-            found.append(_write(session, to, compose, attempt))
-            if not isinstance(found[-1], Retry):
+            verdict = _write(session, to, compose, attempt)
+            refusals += isinstance(verdict, Hold)
+            is_believed = refusals >= _SEVERAL or not has_worked
+            if isinstance(verdict, Hold) and not is_believed:
+                found.append(Retry(verdict.seen or verdict.reason))
+                over.wait(_REFUSED_PAUSE)
+                continue
+            found.append(verdict)
+            if not isinstance(verdict, Retry):
                 return
             over.wait(_PAUSE)
 
@@ -88,15 +100,17 @@ def _refusal(answer: Answer, to: AirflowSettings) -> Retry | Hold | None:
     """What is said of a note in other words than of an XCom."""
     where, detail = f"Airflow at {to.url}", answer.detail
     if answer.status == 403 and not answer.is_unauthenticated:
-        return Hold(
+        forbidden = Hold(
             f"{where} forbids it ({detail or 'HTTP 403'}): give the user the role Op, or a role "
             "that can read and edit this DAG, DAG runs and task instances"
         )
+        return as_seen(forbidden, answer, to)
     if answer.status == 404 and detail not in ("", "Not Found") and "is mapped" not in detail:
-        return Hold(
+        absent = Hold(
             f"{where} has no task {to.task_id!r} of map index {to.map_index} in run "
             f"{to.run_id!r} of DAG {to.dag_id!r}: see --task-id, --map-index, --run-id and --dag-id"
         )
+        return as_seen(absent, answer, to)
     if answer.status >= 500:
         return Retry(f"{where} answered {answer.status} {detail}".rstrip())
     return None

@@ -224,13 +224,56 @@ class TestAnAirflowThatWasDown:
         check("deliver_no_credentials", done.stderr)
         assert done.stdout == ""
 
-    def test_another_address_only_if_it_is_typed(self, relay: Newcomer, undelivered: Ended) -> None:
+
+class TestWhichAddress:
+    """Today's credentials go to the configured address, or where the person says, or nowhere."""
+
+    @pytest.mark.parametrize("variable", ["DBT_RELAY_AIRFLOW_URL", "AIRFLOW__API__BASE_URL"])
+    def test_another_address_only_if_it_is_typed(
+        self, relay: Newcomer, undelivered: Ended, variable: str
+    ) -> None:
+        with FakeAirflow() as other, up(undelivered.url) as meant:
+            env = {**TOKEN, variable: other.url}
+            done = relay("deliver", "1", **env)
+            assert (done.returncode, done.stdout) == (78, "")
+            assert all(url in done.stderr for url in (meant.url, other.url))
+            assert f"{variable} says" in done.stderr
+            assert "--airflow-url" in done.stderr
+            assert (meant.requests, other.requests) == ([], []), "the token went nowhere"
+            done = relay("deliver", "1", "--airflow-url", meant.url, "--flush-timeout", "9", **env)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert other.requests == []
+            assert len(meant.xcoms[-1]) == 25
+
+    def test_one_that_is_typed_gets_all(self, relay: Newcomer, undelivered: Ended) -> None:
         with FakeAirflow() as other:
-            env = {**TOKEN, "DBT_RELAY_AIRFLOW_URL": other.url}
-            assert relay("deliver", "1", "--flush-timeout", "0.2", **env).returncode == 75
-            assert other.xcoms[-1] == {}
             assert relay("deliver", "1", "--airflow-url", other.url, **TOKEN).returncode == 0
             assert len(other.xcoms[-1]) == 25
+
+    def test_the_same_address_written_otherwise(self, relay: Newcomer, undelivered: Ended) -> None:
+        with up(undelivered.url) as server:
+            url = undelivered.url.replace("http:", "HTTP:") + "/api/v2/"
+            assert relay("deliver", "1", **TOKEN, DBT_RELAY_AIRFLOW_URL=url).returncode == 0
+            assert len(server.xcoms[-1]) == 25
+
+    def test_what_is_configured_is_no_address(self, relay: Newcomer, undelivered: Ended) -> None:
+        with up(undelivered.url) as server:
+            done = relay("deliver", "1", **TOKEN, DBT_RELAY_AIRFLOW_URL="airflow.example.com")
+            assert done.returncode == 78
+            assert "is not an address of Airflow" in done.stderr
+            assert server.requests == []
+
+    def test_runs_of_several(self, relay: Newcomer, undelivered: Ended, dbt_log: Path) -> None:
+        with FakeAirflow() as other, up(undelivered.url) as meant:
+            env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": other.url}
+            relay("run", "--flush-timeout", "0", "--", "cat", dbt_log, **env)
+            other.requests.clear()
+            done = relay("deliver", "--all", **TOKEN, DBT_RELAY_AIRFLOW_URL=other.url)
+            assert done.returncode == 78
+            assert "run 1, 25 waiting for airflow: " in done.stderr
+            assert "run 2: " in done.stdout
+            assert len(other.xcoms[-1]) == 25
+            assert meant.requests == []
 
 
 class TestRejected:
@@ -258,7 +301,9 @@ class TestRejected:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "relay: run 1: 2 records delivered to airflow\n"
         assert {k: v for k, v in rejected.xcoms[-1].items() if k != RunRecord.key} == truth
-        assert set(rejected.commits().values()) == {1, 2}, "the run's own record twice"
+        assert set(rejected.commits().values()) == {1, 3}, "the run's own record thrice"
+        own = rejected.xcoms[-1][RunRecord.key]
+        assert own["delivery"]["airflow"]["delivered"] == 24, "true again"
         assert "rejected" not in relay("show").stdout
 
 

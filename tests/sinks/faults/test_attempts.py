@@ -348,6 +348,14 @@ class TestReadRecords:
         assert read_records(settings(server), pauses.append) == {KEY: FIRST}
         assert pauses == [1, 2, 5]
 
+    @pytest.mark.parametrize("fault", [fake.EXPIRED, fake.FORBIDDEN, fake.LOGIN_PAGE])
+    def test_a_refusal_of_what_was_allowed_before(
+        self, server: FakeAirflow, fault: fake.Fault
+    ) -> None:
+        server.xcoms[-1][KEY] = FIRST.to_json()
+        server.read_faults.extend([None, fault, fault])
+        assert read_records(settings(server), lambda _: None) == {KEY: FIRST}
+
     def test_trouble_that_stays(self, server: FakeAirflow) -> None:
         server.read_faults.extend([fake.BAD_GATEWAY] * 9)
         pauses: list[float] = []

@@ -9,7 +9,7 @@ import pytest
 
 from dbt_relay.parser.records import RunRecord
 from dbt_relay.sinks import Hold
-from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, base_url
+from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, base_url, is_same_address
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,36 @@ def test_a_secret_in_an_address_is_not_shown(address: str) -> None:
     with pytest.raises(ValueError, match="address") as error:
         base_url(address)
     assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "https://airflow.example.com",
+        "HTTPS://AIRFLOW.Example.com/",
+        "https://airflow.example.com:443/api/v2/",
+        "https://airflow.example.com./home",
+    ],
+)
+def test_an_address_is_the_same_however_it_is_written(other: str) -> None:
+    assert is_same_address("https://airflow.example.com", other)
+    assert is_same_address("http://[::1]/", "http://[0:0:0:0:0:0:0:1]:80/api")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "http://airflow.example.com",
+        "https://airflow.example.com:8443",
+        "https://airflow.example.org",
+        "https://airflow.example.com.evil.org",
+        "https://airflow.example.com/team",
+        "https://airflow.example.com/Prod",
+    ],
+)
+def test_and_another_if_anything_of_it_is(other: str) -> None:
+    assert not is_same_address("https://airflow.example.com", other)
+    assert not is_same_address("https://airflow.example.com/prod", other)
 
 
 def test_the_heavy_client_is_not_imported_with_the_sink() -> None:
