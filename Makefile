@@ -3,6 +3,7 @@
 # make unit    the quick tests, without network
 # make check   lint, types, layers
 # make chaos   200 seeded kills of the relay, Airflow and dbt; a tenth of them is part of make test
+# make fuzz    100,000 mutated real logs through the parser, which must raise nothing
 # make bench   what reading dbt's log costs, and its manifest, and what the journal does
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,7 +16,7 @@ UNIT := tests/parser tests/consumer tests/cli tests/project tests/sinks/unit
 # uv trusts what the system trusts, as pip does: a company's proxy, say.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: demo test unit check chaos bench clean
+.PHONY: demo test unit check chaos fuzz bench clean
 
 demo: .venv/demo
 	$(PYTHON) examples/demo.py
@@ -29,6 +30,9 @@ unit: .venv/dev
 chaos: .venv/dev
 	$(BIN)/python tests/chaos --seeds 200 --jobs 2
 
+fuzz: .venv/dev
+	$(BIN)/python tests/fuzz --cases 100000 --jobs 2
+
 check: .venv/dev $(AIRFLOW)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,6 +42,7 @@ check: .venv/dev $(AIRFLOW)
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/parse.py
+	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python benchmarks/manifest.py
 

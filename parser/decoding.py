@@ -48,10 +48,10 @@ def shallow(value: Any, deepest: int = DEEPEST) -> Any:
     if is_object(value):
         if not deepest:
             return TOO_DEEP
-        return {
-            k: shallow(v, deepest - 1) if isinstance(v, (dict, list)) else v
-            for k, v in value.items()
-        }
+        for part in value.values():
+            if isinstance(part, (dict, list)):
+                return {k: shallow(v, deepest - 1) for k, v in value.items()}
+        return value
     if is_array(value):
         return [shallow(v, deepest - 1) for v in value] if deepest else TOO_DEEP
     return value

@@ -123,7 +123,7 @@ def skip_unread(block: bytes, start: int, pid: bytes = b"") -> int:
     dbt sorts the keys of its JSON: an event is `{"data": …, "name": "SQLQuery", "pid": …,
     "thread": …, "ts": …}}`. The unescaped quotes around the name cannot stand inside a JSON
     string, and a name that close to the end of its line can only be the event's own. Whatever
-    looks different gets decoded: a line in which a second event begins, one that no event
+    looks different gets decoded: a line in which a second event begins, one that something else
     follows, and, where `pid` has dbt's own, what another process printed.
     """
     for begin, name_is, pid_is, next_is in _FORMS:  # noqa: B007
@@ -144,7 +144,10 @@ def skip_unread(block: bytes, start: int, pid: bytes = b"") -> int:
         if (
             after < 0
             or block[name:after] not in UNREAD
-            or block[end - 2 : end + next_size] != next_is
+            or (
+                block[end - 2 : end + next_size] != next_is
+                and (end + 1 < len(block) or block[end - 2 : end] != b"}}")
+            )
             or find(begin, start + 1, end) >= 0
         ):
             return start
@@ -205,6 +208,8 @@ class EventReader:
         while start < size:
             if skips:
                 start = skip_unread(block, start, self._pid)
+                if start == size:
+                    return
             end = block.find(b"\n", start) + 1 or size
             line = block[start:end]
             start = end

@@ -54,9 +54,10 @@ class Invocation:
             if node.describe(event.node):
                 self._described.append(node)
         node = handler(self, event, node) or node
-        if node is None or not node.is_terminal:
+        if node is None or (status := node.status) is None:
             return None
-        self._end(node, event.ts)
+        if status != "success" or node.ended_at is not None:
+            self._end(node, event.ts)
         return node
 
     def _end(self, node: Node, at: str) -> None:

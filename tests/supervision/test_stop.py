@@ -163,6 +163,18 @@ def test_a_pid_that_is_anywhere_else_is_left_alone(running: Running) -> None:
         bystander.wait()
 
 
+@pytest.mark.parametrize("pid", ["-1", "0", "1", "1099511627776", "1.5", "true", '"7"', "[]"])
+def test_a_pid_that_no_process_has_stops_dbt_all_the_same(running: Running, pid: str) -> None:
+    log = in_flight(*NODES).replace(b'"pid": 1,', f'"pid": {pid},'.encode())
+    child = running.echo_of(log, "--until", "SIGINT", "--exit", "2")
+    relay = running.start(running.command(child))
+    running.wait_for("ready")
+    wait_until_read(relay)
+    relay.terminate()
+    assert end_of(relay)[0] == 2
+    assert running.signals() == ["SIGINT"]
+
+
 def test_a_wrapper_that_dies_of_sigint_does_not_shorten_grace(running: Running) -> None:
     """`dbt & wait` in a script: the shell is gone at once while dbt cancels its queries."""
     child = running.echo("--until", "SIGINT", "--linger", "3", "--exit", "2")
