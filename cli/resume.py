@@ -143,7 +143,7 @@ def _compiled(earlier: Earlier) -> dict[str, str]:
 def _had(task: _Task) -> str:
     """What had succeeded, in words."""
     listed = {n.unique_id for n in task.nodes if n.unique_id in task.done}
-    words = f"{len(listed)} nodes had succeeded"
+    words = f"{len(listed)} node{'' if len(listed) == 1 else 's'} had succeeded"
     if again := task.again:
         words += f", of which {len(again)} run again, as their code or code before them has changed"
     elif not knows_code(task.earlier.records) and any(
