@@ -5,24 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from ..parser.records import NodeRecord, RunRecord
-    from ..sinks import Delivery
+    from ..sinks import Delivery, Sink
 
 
 class Recording:
     """Begins the run when there is something to tell of it.
 
     A log without an event, and a command that runs no dbt, leave nothing in the journal that could
-    pass for a run. `open` begins the run and its delivery; `started` is its first record.
+    pass for a run. `open` begins the run and its delivery to the `sinks`; `started` is its first
+    record.
     """
 
-    def __init__(self, open: Callable[[], Delivery], started: RunRecord) -> None:  # noqa: A002
+    def __init__(
+        self,
+        open: Callable[[], Delivery],  # noqa: A002
+        started: RunRecord,
+        sinks: Iterable[Sink],
+    ) -> None:
         self.started = started
         self.delivery: Delivery | None = None
         self._open = open
+        self._sinks = sinks
 
     def __enter__(self) -> Recording:
         return self
@@ -35,6 +42,9 @@ class Recording:
     ) -> None:
         if self.delivery is not None:
             self.delivery.close()
+            return
+        for sink in self._sinks:
+            sink.close()
 
     def begin(self) -> Delivery:
         """The delivery, with the run's own record in it."""

@@ -74,7 +74,9 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
     info = destination.run_info(command, started.started_at or "", target_path.absolute())
     with (
         open_journal(options, os.environ) as journal,
-        Recording(lambda: destination.open(journal.begin(info)), started) as recording,
+        Recording(
+            lambda: destination.open(journal.begin(info)), started, destination.sinks
+        ) as recording,
     ):
         relay = Relay(
             console,

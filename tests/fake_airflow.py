@@ -230,9 +230,6 @@ class _Handler(BaseHTTPRequestHandler):
                 if refusal.status == 404 and (is_instance or is_run):
                     return _absent_below(*parts[0:5:2])
                 return refusal
-            if parts[1:] == ["tasks"]:
-                every = [*airflow.tasks, *airflow.others]
-                return Answer(200, {"tasks": [{"task_id": task} for task in every]})
             if len(parts) <= 3:
                 return Answer(200, {"state": "running"})
             task, place = parts[4], airflow.tasks[parts[4]]
@@ -286,12 +283,14 @@ class _Handler(BaseHTTPRequestHandler):
             with airflow.lock:
                 return self._unauthorized() or airflow.dags_answer
         if self.path.startswith("/api/v2/dags/"):
-            dag = unquote(self.path.rpartition("/")[2])
+            dag, _, below = self.path.removeprefix("/api/v2/dags/").partition("/")
+            every = [{"task_id": task} for task in (*airflow.tasks, *airflow.others)]
+            found = {"": {"dag_id": unquote(dag)}, "tasks": {"tasks": every}}
             with airflow.lock:
                 return (
                     self._unauthorized()
-                    or self._absent(dag, "", "")
-                    or Answer(200, {"dag_id": dag})
+                    or self._absent(unquote(dag), "", "")
+                    or Answer(200, found[below])
                 )
         if self.path != "/auth/token" or self.command != "POST":
             return Answer(404, {"error": "API route not found"})

@@ -164,7 +164,7 @@ def test_a_user_without_permission(airflow: Airflow) -> None:
     assert "Forbidden" in output, "Airflow's own answer"
     assert " role " in output, "what the user lacks"
     assert password not in output
-    assert airflow.xcom_keys("command", run_id, TASK) == {"return_value"}
+    assert airflow.xcom_keys("command", run_id, TASK) == {"return_value", RUN}
     summary = json.loads(airflow.xcom("command", run_id, TASK, "return_value"))
     assert summary["nodes"]["success"] == 1
     assert summary["delivery"]["airflow"]["delivered"] == 0
@@ -181,7 +181,7 @@ def test_another_task_and_the_address_that_airflow_exports(airflow: Airflow) -> 
 
     assert state == "success"
     assert airflow.xcom_keys("command", run_id, "results") == {RUN, "seed.jaffle.raw_customers"}
-    assert airflow.xcom_keys("command", run_id, TASK) == {"return_value"}
+    assert airflow.xcom_keys("command", run_id, TASK) == {"return_value", RUN}
 
 
 def test_a_mapped_task(airflow: Airflow) -> None:

@@ -31,7 +31,7 @@ def test_every_record_of_a_pod(airflow: Airflow, kubernetes: Kubernetes) -> None
     assert xcoms.keys() == {result["unique_id"] for result in results}, log
     assert {record["attempt"] for record in (run, *xcoms.values())} == {1}
     assert run["state"] == "finished"
-    assert airflow.xcom_keys(DAG, run_id, "dbt") == {"pod_name", "pod_namespace"}
+    assert airflow.xcom_keys(DAG, run_id, "dbt") == {"pod_name", "pod_namespace", RUN}
     assert airflow.ti(DAG, run_id, "dbt")["note"] == (
         f"dbt-relay: {len(xcoms)} nodes: {len(xcoms)} success"
     )
