@@ -50,7 +50,8 @@ _OF_AIRFLOW: Final = ("AIRFLOW_HOME", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
 """Which Airflow it is, where no address of one is configured."""
 
 _OF_EACH_TRY: Final = frozenset({"AIRFLOW_CTX_TRY_NUMBER"})
-_NAMED: Final = re.compile(rb"""env_var\s*\(\s*(['"])([^'"]+)\1""")
+# In YAML the quotes may be escaped, or doubled.
+_NAMED: Final = re.compile(rb"""env_var\s*\(\s*(?:var\s*=\s*)?(''|\\?["'])([^'"\\]+)\1""")
 _PACKAGES: Final = "lib/python*/site-packages/dbt*.dist-info"
 _FILES: Final = (
     "dbt_project.yml", "packages.yml", "dependencies.yml", "package-lock.yml", "vars.yml", ".env",
@@ -131,7 +132,14 @@ def _profiles(prepared: dbt.DbtCommand, cwd: Path, home: Path) -> Path:
 def _code(prepared: dbt.DbtCommand) -> Iterator[Path]:
     """The files of the project that may hold Jinja, its packages' too."""
     target = os.path.abspath(prepared.target_dir)
-    for folder, folders, files in os.walk(prepared.project_dir):
+    seen: set[str] = set()
+    # dbt follows links too; `dbt deps` makes one to a local package, and one may lead back up.
+    for folder, folders, files in os.walk(prepared.project_dir, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
         folders[:] = (
             []
             if "pyvenv.cfg" in files

@@ -16,6 +16,7 @@ from .selection import (
     STATE,
     TYPES,
     CannotResumeError,
+    below,
     by_name,
     knows_code,
     selected,
@@ -59,7 +60,8 @@ class Resumption:
 @dataclass(frozen=True, slots=True)
 class _Task:
     """What there is to do, and what is known of it: `nodes` are those that the command selects now,
-    `changed` those with other code by now, and `below` what depends on these."""
+    `changed` those with other code by now, and `below` what depends on these, or on others that
+    run."""
 
     parts: DbtArguments
     earlier: Earlier
@@ -102,13 +104,8 @@ def resume(
     try:
         parts = _parts(given, earlier, done)
         nodes = selected(parts, earlier.records, done, list_nodes)
-        task = _Task(
-            parts,
-            earlier,
-            done,
-            nodes,
-            *with_other_code(nodes, earlier.records, _compiled(earlier)),
-        )
+        changed = with_other_code(nodes, earlier.records, _compiled(earlier))
+        task = _Task(parts, earlier, done, nodes, changed, below(nodes, changed, done))
         if not task.left:
             raise CannotResumeError("every node had succeeded: what failed came after them")
         if len(task.left) == len(nodes):
@@ -145,7 +142,9 @@ def _had(task: _Task) -> str:
     listed = {n.unique_id for n in task.nodes if n.unique_id in task.done}
     words = f"{len(listed)} node{'' if len(listed) == 1 else 's'} had succeeded"
     if again := task.again:
-        words += f", of which {len(again)} run again, as their code or code before them has changed"
+        why = "their code or code before them has changed"
+        why = why if task.changed else "what they depend on runs now"
+        words += f", of which {len(again)} run again, as {why}"
     elif not knows_code(task.earlier.records) and any(
         n.checksum for n in task.nodes if n.unique_id in listed
     ):

@@ -132,33 +132,50 @@ def with_other_code(
     nodes: Sequence[Listed],
     records: Mapping[str, NodeRecord],
     compiled: Mapping[str, str],
-) -> tuple[set[str], set[str]]:
-    """The nodes whose code is not what it was when they ran, and all that depend on these.
+) -> set[str]:
+    """The nodes whose code is not what it was when they ran.
 
     By dbt's checksums, which are of a node's own file. A record that has none, beside others that
     do, leaves the code in doubt. Where none has any (`knows_code`) nothing can be compared. An
     ephemeral model that was well has no record: `compiled` has its checksum, if anything does.
     """
     if not knows_code(records):
-        return set(), set()
+        return set()
     known = {n.unique_id: compiled.get(n.unique_id) for n in nodes if n.is_ephemeral}
     known |= {u: record.checksum for u, record in records.items()}
-    changed = {
+    return {
         n.unique_id
         for n in nodes
         if n.checksum is not None and n.unique_id in known and known[n.unique_id] != n.checksum
     }
-    children: dict[str, list[str]] = {}
+
+
+def below(nodes: Sequence[Listed], changed: Collection[str], done: Collection[str]) -> set[str]:
+    """What depends on nodes whose code has changed, or on nodes that have yet to succeed.
+
+    Of these dbt skips what is below: what has run without them was built when they were not
+    selected. A unit test runs before its model, and on rows of its own.
+    """
+    children: dict[str, list[Listed]] = {}
     for node in nodes:
         for parent in node.parents:
-            children.setdefault(parent, []).append(node.unique_id)
-    below: set[str] = set()
-    waiting = [*changed]
-    while waiting:
-        new = [u for u in children.get(waiting.pop(), ()) if u not in below]
-        below.update(new)
-        waiting += new
-    return changed, below - changed
+            children.setdefault(parent, []).append(node)
+
+    def reached(roots: Collection[str], *, unit_tests: bool) -> set[str]:
+        found: set[str] = set()
+        waiting = [*roots]
+        while waiting:
+            new = {
+                n.unique_id
+                for n in children.get(waiting.pop(), ())
+                if n.unique_id not in found and (unit_tests or n.kind != "unit_test")
+            }
+            found |= new
+            waiting += new
+        return found
+
+    undone = [n.unique_id for n in nodes if not n.is_ephemeral and n.unique_id not in done]
+    return reached(changed, unit_tests=True) | reached(undone, unit_tests=False)
 
 
 def knows_code(records: Mapping[str, NodeRecord]) -> bool:

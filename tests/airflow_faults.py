@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Way = Literal["answer", "reset", "stall", "drip", "truncate"]
-
 RESERVED = {"__classname__", "__version__", "__data__", "__id__", "__cache__"}
 RESERVED |= {"__type", "__source", "__var"}
 

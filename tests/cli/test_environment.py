@@ -87,6 +87,9 @@ def test_the_try_itself_never_does(project: Path) -> None:
         ("models/schema.yml", "x: \"{{ env_var('LATE', '') }}\""),
         ("macros/m.sql", "{% macro m() %}{{ env_var( 'LATE' ) }}{% endmacro %}"),
         ("dbt_packages/p/models/b.sql", '{{env_var("LATE")}}'),
+        ("models/doubled.yml", "x: '{{ env_var(''LATE'', '''') }}'"),
+        ("models/escaped.yml", 'x: "{{ env_var(\\"LATE\\") }}"'),
+        ("models/named.sql", "{{ env_var(var='LATE') }}"),
         ("models/m.py", "def model(dbt, s): return dbt.config.get(env_var('LATE'))"),
     ],
 )
@@ -94,6 +97,17 @@ def test_one_that_a_file_of_the_project_names(project: Path, place: str, text: s
     assert changes(project, LATE="1") == []
     (project / place).parent.mkdir(parents=True, exist_ok=True)
     (project / place).write_text(text)
+    assert changes(project, LATE="1") == [PARTS["variables"]]
+
+
+def test_a_package_that_is_a_link(project: Path, tmp_path: Path) -> None:
+    """As `dbt deps` makes one to a local package; one that leads back up does no harm."""
+    local = tmp_path / "local"
+    (local / "macros").mkdir(parents=True)
+    (local / "macros" / "m.sql").write_text("{{ env_var('LATE') }}")
+    (local / "up").symlink_to(tmp_path)
+    (project / "dbt_packages").mkdir()
+    (project / "dbt_packages" / "local").symlink_to(local)
     assert changes(project, LATE="1") == [PARTS["variables"]]
 
 

@@ -134,6 +134,45 @@ def had(**statuses: str) -> dict[str, NodeRecord]:
     }
 
 
+class TestBelow:
+    """What is below a node that runs now was built without it."""
+
+    @pytest.mark.parametrize(
+        ("new", "parents", "again"),
+        [
+            ("a", {"b": "a", "c": "b"}, {"b", "c"}),
+            ("b", {"b": "a", "c": "b"}, {"c"}),
+            ("b", {"c": "ab"}, {"c"}),
+            ("a", {"b": "c"}, set()),
+        ],
+    )
+    def test_a_node_that_was_not_selected_then(
+        self, new: str, parents: dict[str, str], again: set[str]
+    ) -> None:
+        records = had(a="success", b="success", c="success", d="error", e="success")
+        ls = Ls(*records, like=code(**parents))
+        del records[f"model.shop.{new}"]
+        found = resumed(earlier(exit_code=None, records=records), ls)
+        assert names(found) == {new, *again, "d"}
+        assert {r.unique_id[-1] for r in found.carried} == {*"abce"} - {new} - again
+        assert ("what they depend on runs now" in str(found.note)) == bool(again)
+
+    def test_dbt_retry_would_not_run_it(self, tmp_path: Path) -> None:
+        records = had(b="success", c="error", e="success")
+        ls = Ls(A, *records, like=code(b="a"))
+        statuses = {u: r.status for u, r in records.items()}
+        assert names(retried(tmp_path, ls, statuses, records=records)) == {"a", "b", "c"}
+
+    def test_a_unit_test_needs_no_rows_of_its_model(self, tmp_path: Path) -> None:
+        unit = "unit_test.shop.a.of_a"
+        like = {**code(), unit: {"depends_on": {"nodes": [A]}}}
+        records = {unit: record(unit, "pass"), **had(a="error", b="success")}
+        statuses = {u: r.status for u, r in records.items()}
+        ls = Ls(unit, A, B, like=like)
+        found = retried(tmp_path, ls, statuses, records=records)
+        assert found.command == ("dbt", "retry")
+
+
 class TestCode:
     """The checksums are dbt's, of the text that the node was made of."""
 
