@@ -16,13 +16,21 @@ class Recording:
     """Begins the run when there is something to tell of it.
 
     A log without an event, and a command that runs no dbt, leave nothing in the journal that could
-    pass for a run. `open` begins the run and its delivery; `started` is its first record.
+    pass for a run. `open` begins the run and its delivery, `close` is called in the end if it was
+    not; `started` is the run's first record.
     """
 
-    def __init__(self, open: Callable[[], Delivery], started: RunRecord) -> None:  # noqa: A002
+    def __init__(
+        self,
+        open: Callable[[], Delivery],  # noqa: A002
+        started: RunRecord,
+        *,
+        close: Callable[[], None],
+    ) -> None:
         self.started = started
         self.delivery: Delivery | None = None
         self._open = open
+        self._close = close
 
     def __enter__(self) -> Recording:
         return self
@@ -35,6 +43,8 @@ class Recording:
     ) -> None:
         if self.delivery is not None:
             self.delivery.close()
+        else:
+            self._close()
 
     def begin(self) -> Delivery:
         """The delivery, with the run's own record in it."""

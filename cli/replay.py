@@ -60,8 +60,7 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
     saved = SavedLog(log)
     hopeless = is_hopeless(saved)
     if hopeless is not None:
-        for sink in destination.sinks:
-            sink.close()
+        destination.close()
         return _refuse(saved, hopeless)
     secrets = secrets_in(os.environ, options)
     console = Console(
@@ -74,7 +73,9 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
     info = destination.run_info(command, started.started_at or "", target_path.absolute())
     with (
         open_journal(options, os.environ) as journal,
-        Recording(lambda: destination.open(journal.begin(info)), started) as recording,
+        Recording(
+            lambda: destination.open(journal.begin(info)), started, close=destination.close
+        ) as recording,
     ):
         relay = Relay(
             console,
