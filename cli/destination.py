@@ -143,6 +143,11 @@ class Destination:
         """The delivery, with its threads running: not before the child has been forked."""
         return Delivery(run, self.sinks, workers=self.workers)
 
+    def close(self) -> None:
+        """Close the sinks, where no delivery was opened that does."""
+        for sink in self.sinks:
+            sink.close()
+
 
 def _asked(
     options: Mapping[str, Any], login: Login, environ: Mapping[str, str]

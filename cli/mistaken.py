@@ -27,6 +27,7 @@ _TEXT_LOG: Final = re.compile(
     rb"Running with dbt[=-]|={20,} \d\d:\d\d:\d\d\.\d+ \| [0-9a-f-]{36} ={20,}"
     rb"|\d\d:\d\d:\d\d(?:\.\d+)? \[(?:debug|info|warn|error) *\]"
     rb"|(?m:^(?:\x1b\[\d*m)*\d\d:\d\d:\d\d(?:\.\d+)?  \S)"
+    rb"|(?m:^(?:\x1b\[\d*m)*dbt-fusion \d)|=== Execution Summary ==="  # dbt v2
 )
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _EVENT: Final = b'"info'

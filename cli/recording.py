@@ -5,31 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from types import TracebackType
 
     from ..parser.records import NodeRecord, RunRecord
-    from ..sinks import Delivery, Sink
+    from ..sinks import Delivery
 
 
 class Recording:
     """Begins the run when there is something to tell of it.
 
     A log without an event, and a command that runs no dbt, leave nothing in the journal that could
-    pass for a run. `open` begins the run and its delivery to the `sinks`; `started` is its first
-    record.
+    pass for a run. `open` begins the run and its delivery, `close` is called in the end if it was
+    not; `started` is the run's first record.
     """
 
     def __init__(
         self,
         open: Callable[[], Delivery],  # noqa: A002
         started: RunRecord,
-        sinks: Iterable[Sink],
+        *,
+        close: Callable[[], None],
     ) -> None:
         self.started = started
         self.delivery: Delivery | None = None
         self._open = open
-        self._sinks = sinks
+        self._close = close
 
     def __enter__(self) -> Recording:
         return self
@@ -42,9 +43,8 @@ class Recording:
     ) -> None:
         if self.delivery is not None:
             self.delivery.close()
-            return
-        for sink in self._sinks:
-            sink.close()
+        else:
+            self._close()
 
     def begin(self) -> Delivery:
         """The delivery, with the run's own record in it."""

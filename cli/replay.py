@@ -60,8 +60,7 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
     saved = SavedLog(log)
     hopeless = is_hopeless(saved)
     if hopeless is not None:
-        for sink in destination.sinks:
-            sink.close()
+        destination.close()
         return _refuse(saved, hopeless)
     secrets = secrets_in(os.environ, options)
     console = Console(
@@ -75,7 +74,7 @@ def replay(log: str, target_path: Path, **options: Any) -> int:
     with (
         open_journal(options, os.environ) as journal,
         Recording(
-            lambda: destination.open(journal.begin(info)), started, destination.sinks
+            lambda: destination.open(journal.begin(info)), started, close=destination.close
         ) as recording,
     ):
         relay = Relay(

@@ -163,12 +163,10 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
             return error.exit_code
         if carried:
             started = replace(started, resumed_from=max(r.resumed_from or 0 for r in carried))
-        with (
-            child,
-            Recording(
-                lambda: destination.open(journal.begin(info)), started, destination.sinks
-            ) as recording,
-        ):
+        recording = Recording(
+            lambda: destination.open(journal.begin(info)), started, close=destination.close
+        )
+        with child, recording:
             relay = Relay(
                 console,
                 recording.put,

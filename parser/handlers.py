@@ -284,7 +284,7 @@ def _status_or_message(event: Event) -> str:
     dbt 1.7 and 1.8 write there what the database said of a hook that succeeded (`OK` on DuckDB,
     `INSERT 0 1` on PostgreSQL), and every dbt 1.x does so of a batch.
     """
-    word = (text(event.data.get("status")) or "").lower()
+    word = (text(event.data.get("status")) or "success").lower()
     word = _PARTIAL if word.startswith(_PARTIAL) else _DISPLAYED.get(word, word)
     return word if word in _STATUS_WORDS else "success"
 

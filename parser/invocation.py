@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from .causes import Causes, hook_kind
+from .error_text import ErrorText
 from .handlers import FAIL_FAST, HANDLERS, end_by_line, logged_error, timing
 from .node import Node, file_name
 from .records import GOOD, is_good
@@ -44,7 +45,7 @@ class Invocation:
     def feed(self, event: Event) -> Node | None:
         """Fold one event; returns the node whose record may have changed by it."""
         handler = HANDLERS.get(event.name)
-        if handler is None and _is_bare(event.node) and event.level == "error":
+        if handler is None and _is_logged_error(event):
             handler = logged_error
         if handler is None:
             return None
@@ -205,6 +206,13 @@ def _describe(node: Node, result: JsonObject) -> None:
     )
 
 
-def _is_bare(node_info: JsonObject | None) -> bool:
-    """Whether it is the `node_info` of an error of dbt v2, which has nothing but the id."""
-    return node_info is not None and node_info.keys() == {"unique_id"}
+def _is_logged_error(event: Event) -> bool:
+    """Whether it is an error of dbt v2 under a name of its own.
+
+    One of a node has a `node_info` with nothing but the id, one of the run has only its code.
+    """
+    if event.level != "error":
+        return False
+    if event.node is None:
+        return bool(event.msg) and ErrorText.of(event.msg).code is not None
+    return event.node.keys() == {"unique_id"}

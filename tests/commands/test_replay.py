@@ -30,6 +30,13 @@ TEXT_LOG = b"""
 \x1b[0m12:00:00.123456 [info ] [MainThread]: Running with dbt=1.11.16
 \x1b[0m12:00:00.223456 [debug] [MainThread]: running dbt with arguments {'quiet': 'False'}
 """
+V2_TEXT = b"""dbt-fusion 2.0.0-preview.196
+   Loading profiles.yml
+ Succeeded [  0.05s] model main.a (view)
+
+==================== Execution Summary =====================
+Finished 'run' successfully for target 'dev' [607ms]
+"""
 
 
 class Done(NamedTuple):
@@ -183,6 +190,8 @@ NO_LOGS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "manifest.json": (json.dumps(MANIFEST).encode() * 9, ("dbt's manifest.json",)),
     "text log": (TEXT_LOG * 2000, ("log as text", "--log-format-file json", "--log-format json")),
     "printed": (b"12:00:00  Running with dbt=1.9\n12:00:00  \n", ("log as text", "dbt-relay run")),
+    "printed by v2": (V2_TEXT, ("log as text", "--log-format json")),
+    "v2 without its head": (V2_TEXT[40:], ("log as text",)),
     "compose": (b"dbt-1  | 12:00:00  Running with dbt=1.9.0\n", ("log as text",)),
     "empty": (b"", ("empty",)),
     "empty gzip": (gzip.compress(b""), ("empty",)),

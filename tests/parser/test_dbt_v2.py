@@ -114,6 +114,15 @@ def test_under_fail_fast_the_log_is_believed() -> None:
     assert {(r.outcome, r.skip_cause) for r in never_ran} == {("skipped", "fail_fast")}
 
 
+@pytest.mark.parametrize("name", [b"OperationCanceled", b"SomethingNew"])
+def test_errors_under_names_of_their_own_say_the_same(name: bytes) -> None:
+    scenario = "2.0.0rc196/sigINT_debug"
+    renamed = log(scenario).replace(b'"name":"Generic"', b'"name":"%b"' % name)
+    assert renamed != log(scenario)
+    records = fold(renamed, results=artifact(scenario)).final
+    assert records == fold(log(scenario), results=artifact(scenario)).final
+
+
 @pytest.mark.parametrize("name", ["Generic", "DbDriverFailed", "SomethingNew"])
 @pytest.mark.parametrize("status", ["success", "no-op", "pass", "reused", "warn"])
 def test_an_error_text_of_a_node_never_stays_green(name: str, status: str) -> None:

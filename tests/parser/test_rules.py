@@ -217,6 +217,7 @@ def test_hooks_on_postgresql_have_succeeded() -> None:
     ("word", "status"),
     [
         ("OK", "success"),
+        ("", "success"),
         ("create table", "success"),
         ("INSERT 0 1", "success"),
         ("SELECT 12", "success"),
