@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 
 from ..parser.exits import Exit
 from .signals import FORWARDED, STOP, Signals, held
-from .streams import wait_for_room
+from .streams import write_error
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Child:
         self._signals = signals
         self._grace = grace
         self._drain = drain
-        self._on_stderr = on_stderr or _to_own_stderr
+        self._on_stderr = on_stderr or write_error
         self._kill_at: float | None = None
         self._dbt: int | None = None
         self._told_all = False
@@ -231,12 +231,3 @@ def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[byte
         raise CannotStartError(
             f"cannot start {argv[0]!r}: {error.strerror}.{remedy}", 126
         ) from error
-
-
-def _to_own_stderr(chunk: bytes) -> None:
-    with contextlib.suppress(OSError):
-        while chunk:
-            try:
-                chunk = chunk[os.write(2, chunk) :]
-            except BlockingIOError:
-                wait_for_room(2)

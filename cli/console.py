@@ -61,15 +61,15 @@ class Console:
         """Print an event if the user asked for its kind."""
         line = self._line(event)
         if line is not None:
-            self.say(line)
+            self._print(line)
 
     def text(self, line: bytes) -> None:
         """Print what came from the child and is no event, as it came."""
         self._write(self._secrets.mask_line(line))
 
     def say(self, line: str = "") -> None:
-        """Print one line."""
-        self._write(f"{line}\n".encode("utf-8", "replace"))
+        """Print one line of the relay's own."""
+        self._print(self._secrets.mask_text(line))
 
     def flush(self) -> None:
         if self.is_closed:
@@ -104,6 +104,9 @@ class Console:
             head = f"\n\n{_RULE} {moment} | {event.invocation_id} {_RULE}\n"
         thread = f" [{event.thread[:10]:<10}]:" if event.thread else ""
         return f"{head}{self._reset}{moment} [{event.level:<5}]{thread} {event.msg}"
+
+    def _print(self, line: str) -> None:
+        self._write(f"{line}\n".encode("utf-8", "replace"))
 
     def _write(self, data: bytes) -> None:
         if self.is_closed:

@@ -12,6 +12,7 @@ import click
 from ..parser.secrets import Secrets
 from ..sinks.airflow import PROXIES, passwords
 from .dbt import secrets_of
+from .streams import write_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,15 +62,9 @@ class MaskedErrors:
         data = self._held + chunk
         cut = len(data) - self._secrets.unfinished(data)
         self._held = data[cut:]
-        _write(self._secrets.mask_line(data[:cut]))
+        write_error(self._secrets.mask_line(data[:cut]))
 
     def end(self) -> None:
         """Nothing more comes for now."""
-        _write(self._secrets.mask_line(self._held))
+        write_error(self._secrets.mask_line(self._held))
         self._held = b""
-
-
-def _write(data: bytes) -> None:
-    with contextlib.suppress(OSError):
-        while data:
-            data = data[os.write(2, data) :]

@@ -13,8 +13,9 @@ from typing import NoReturn
 import click
 
 from .. import __version__
+from ..parser.display import displayed
 from . import exit_codes, streams
-from .credentials import print_fault
+from .credentials import print_fault, secrets_in
 from .deliver import deliver
 from .doctor import doctor
 from .hints import hint
@@ -65,13 +66,13 @@ def main() -> None:
     try:
         code = cli.main(prog_name="dbt-relay", standalone_mode=False)
     except click.UsageError as error:
-        error.show()
+        _show(error)
         meant = hint(sys.argv[1:], cli.commands)
         if meant is not None:
             note(meant)
         code = exit_codes.USAGE
     except click.ClickException as error:
-        error.show()
+        _show(error)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = 130
@@ -80,6 +81,14 @@ def main() -> None:
         click.echo("relay: this is a fault of dbt-relay: please report it with the above", err=True)
         code = exit_codes.INTERNAL
     _leave(code)
+
+
+def _show(error: click.ClickException) -> None:
+    """Its message quotes what was typed, or what is in a variable."""
+    text = io.StringIO()
+    error.show(text)
+    shown = displayed(secrets_in(os.environ).mask_text(text.getvalue()))
+    click.echo(shown, nl=False, err=True)
 
 
 def _leave(code: int) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import select
@@ -48,6 +49,16 @@ def wait_for_room(fd: int) -> None:
     room = select.poll()
     room.register(fd, select.POLLOUT)
     room.poll()
+
+
+def write_error(data: bytes) -> None:
+    """Write to standard error, all of it, unless nobody reads that any more."""
+    with contextlib.suppress(OSError):
+        while data:
+            try:
+                data = data[os.write(2, data) :]
+            except BlockingIOError:
+                wait_for_room(2)
 
 
 class _PatientFile(io.FileIO):

@@ -167,10 +167,6 @@ class _Pieces:
         self._size -= sum(map(len, pieces))
         return ["".join(pieces)] if pieces else []
 
-    def believe(self, carried: Carried) -> None:
-        """There was an event: text in the same field is dbt's, too."""
-        self._field = carried.field or self._field
-
     def rest(self) -> list[str]:
         """What there is of all lines."""
         return [text for stream in [*self._open] for text in self.take(stream)]

@@ -18,7 +18,7 @@ from .secrets import Secrets
 from .values import JsonObject, is_array, is_object, number, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(slots=True)
@@ -97,7 +97,6 @@ UNREAD: Final = frozenset(
 
 _BEGINS: Final = "MainReportVersion"
 _NOTHING: Final = ()
-_LONGEST_TAIL: Final = 230
 _START_ANYWHERE: Final = re.compile(rb'\{"(?:data|info|_cb_thread)": ?[{"]')
 _EVENT_STARTS: Final = re.compile(r'\{"(?:data|info|_cb_thread)": ?[{"]')
 _TORN: Final = re.compile(r'\{"data": ?')
@@ -110,11 +109,17 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])[A-Z]")
 _USER_KEYS: Final = frozenset({"meta", "adapter_response"})
 
 
-_FORMS: Final = (
-    (b'{"data": ', b'", "name": "', b'", "pid": ', b'}}\n{"data": '),  # dbt 1.7 to 1.12
-    (b'{"data":', b'","name":"', b'","pid":', b'}}\n{"data":'),  # v2
-)
-"""What is before an event, its name and its `pid`, and where it ends and another begins."""
+def _form(blank: bytes) -> tuple[bytes, bytes, Callable[..., re.Match[bytes] | None]]:
+    rest = rb'(\w+)",_"pid":_(\d+,)_"thread":_"[^"\\{}]*",_"ts":_"[^"\\{}]*"}}'
+    return (
+        b'{"data":' + blank,
+        b'",_"name":_"'.replace(b"_", blank),
+        re.compile(rest.replace(b"_", blank)).fullmatch,
+    )
+
+
+_FORMS: Final = (_form(b" "), _form(b""))
+"""What is before an event of dbt 1.7 to 1.12, and of v2; before its name; and all behind that."""
 
 
 def skip_unread(block: bytes, start: int, pid: bytes = b"") -> int:
@@ -122,36 +127,31 @@ def skip_unread(block: bytes, start: int, pid: bytes = b"") -> int:
 
     dbt sorts the keys of its JSON: an event is `{"data": …, "name": "SQLQuery", "pid": …,
     "thread": …, "ts": …}}`. The unescaped quotes around the name cannot stand inside a JSON
-    string, and a name that close to the end of its line can only be the event's own. Whatever
-    looks different gets decoded: a line in which a second event begins, one that something else
-    follows, and, where `pid` has dbt's own, what another process printed.
+    string, and a name with all of that behind it can only be the event's own. Whatever looks
+    different gets decoded: a line in which a second event begins, and, where `pid` has dbt's own,
+    what another process printed.
     """
-    for begin, name_is, pid_is, next_is in _FORMS:  # noqa: B007
+    for begin, name_is, matches in _FORMS:  # noqa: B007
         if block.startswith(begin, start):
             break
     else:
         return start
-    pid_is += pid
-    find, rfind = block.find, block.rfind
-    name_size, next_size = len(name_is), len(next_is) - 2
-    while True:
+    find, rfind, name_size = block.find, block.rfind, len(name_is)
+    while block.startswith(begin, start):
         end = find(b"\n", start)
         name = rfind(name_is, start, end)
-        if end - name > _LONGEST_TAIL or name < 0:
+        if not 0 <= name <= end - name_size:
             return start
-        name += name_size
-        after = find(pid_is, name, end)
+        rest = matches(block, name + name_size, end)
         if (
-            after < 0
-            or block[name:after] not in UNREAD
-            or (
-                block[end - 2 : end + next_size] != next_is
-                and (end + 1 < len(block) or block[end - 2 : end] != b"}}")
-            )
+            rest is None
+            or rest[1] not in UNREAD
+            or (pid and rest[2] != pid)
             or find(begin, start + 1, end) >= 0
         ):
             return start
         start = end + 1
+    return start
 
 
 def event_of(value: Any, line: bytes = b"") -> Event | None:

@@ -140,6 +140,10 @@ class Invocation:
             if not node.is_explained:
                 node.explain(f"{how} while this node was running")
             node.finish("interrupted", {}, {"artificial": True})
+        for node in self.nodes.values():
+            if node.has_failed and not node.is_terminal:
+                # An ephemeral model: at level info only its error is logged.
+                node.finish("error", {}, {})
         skipped = self.causes.settle(self.nodes.values())
         waiting = [n for n in self.nodes.values() if n.sent is None and n.is_terminal]
         return [*{n.unique_id: n for n in (*waiting, *skipped)}.values()]

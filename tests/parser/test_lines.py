@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from logs import fold, line
 
+from dbt_relay.parser import EventReader, Text
+
 CHATTER = line("SQLQuery", {"sql": "select 1"})
 BEGIN = line("MainReportVersion", {"version": "=1.11.16"})
 END = line(
@@ -58,3 +60,22 @@ def test_compact_debug_events_are_skipped_too() -> None:
     from dbt_relay.parser.events import skip_unread
 
     assert skip_unread(compact(CHATTER * 3 + END), 0) == len(compact(CHATTER)) * 3
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"}}",
+        b'}}, "name": "SQLQuery", "pid": 1, "thread": "x"}}',
+        b" hello }}",
+    ],
+)
+def test_what_is_printed_behind_a_debug_event_is_text_in_every_chunking(
+    tail: bytes, size: int
+) -> None:
+    stream = CHATTER.rstrip(b"\n") + tail + b"\n" + CHATTER + END
+    reader = EventReader()
+    chunks = [stream[at : at + size] for at in range(0, len(stream), size)]
+    items = [*(item for chunk in chunks for item in reader.feed(chunk)), *reader.end()]
+    assert [item.line for item in items if isinstance(item, Text)] == [tail + b"\n"]
