@@ -166,20 +166,26 @@ class Line:
     def _work(self) -> None:
         # What is on its way when the journal closes was not acknowledged, and is sent again.
         with contextlib.suppress(ClosedError):
-            for settled in itertools.count(1):
-                leased = self._next()
-                if leased is None:
-                    return
-                began_at = self._clock()
-                try:
-                    verdict = self._sink.send(leased.record)
-                except Exception as error:  # a sink's own fault must not end the delivery
-                    verdict = Retry(f"{type(error).__name__} in the sink")
-                with self._changed:
-                    self._settle(leased, verdict, began_at)
-                    self._changed.notify_all()
-                if settled % _CHECKPOINT_EVERY == 0:
-                    self._run.checkpoint()
+            self._send_all()
+        if self._closed:
+            # Whoever closed this did not wait for what was on its way.
+            self._sink.close()
+
+    def _send_all(self) -> None:
+        for settled in itertools.count(1):
+            leased = self._next()
+            if leased is None:
+                return
+            began_at = self._clock()
+            try:
+                verdict = self._sink.send(leased.record)
+            except Exception as error:  # a sink's own fault must not end the delivery
+                verdict = Retry(f"{type(error).__name__} in the sink")
+            with self._changed:
+                self._settle(leased, verdict, began_at)
+                self._changed.notify_all()
+            if settled % _CHECKPOINT_EVERY == 0:
+                self._run.checkpoint()
 
     def _next(self) -> Leased | None:
         with self._changed:

@@ -34,13 +34,13 @@ def secure(request: pytest.FixtureRequest) -> Iterator[FakeAirflow]:
         yield server
 
 
-def test_a_certificate_that_is_known(relay: MakeRelay, secure: FakeAirflow) -> None:
+def test_a_certificate_that_is_known(secure: FakeAirflow, relay: MakeRelay) -> None:
     made = relay(secure.url, ca_file=TLS / "local.pem")
     assert made.send([RECORD]).is_complete
     assert secure.writes() == {KEY: ["POST"]}
 
 
-def test_a_certificate_that_is_not_known(relay: MakeRelay, secure: FakeAirflow) -> None:
+def test_a_certificate_that_is_not_known(secure: FakeAirflow, relay: MakeRelay) -> None:
     reason = relay(secure.url).send([RECORD]).waiting[KEY]
     assert "not trusted here (self-signed certificate)" in reason
     assert "--ca-file" in reason
@@ -48,7 +48,7 @@ def test_a_certificate_that_is_not_known(relay: MakeRelay, secure: FakeAirflow) 
 
 
 @pytest.mark.parametrize("secure", ["elsewhere"], indirect=True)
-def test_a_certificate_for_another_host(relay: MakeRelay, secure: FakeAirflow) -> None:
+def test_a_certificate_for_another_host(secure: FakeAirflow, relay: MakeRelay) -> None:
     reason = relay(secure.url, ca_file=TLS / "elsewhere.pem").send([RECORD]).waiting[KEY]
     assert "mismatch" in reason
     assert "--airflow-url" in reason
