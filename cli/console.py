@@ -69,7 +69,7 @@ class Console:
 
     def say(self, line: str = "") -> None:
         """Print one line of the relay's own."""
-        self._print(self._secrets.mask_text(line))
+        self._print(line)
 
     def flush(self) -> None:
         if self.is_closed:

@@ -204,7 +204,8 @@ for thread in threads: thread.join()
         assert records[-1]["state"] == "finished"
 
 
-def test_a_fifo_that_nobody_reads_does_not_stop_dbt(running: Running) -> None:
+def test_a_fifo_that_nobody_reads_does_not_stop_dbt(running: Running, tmp_path: Path) -> None:
+    running.env["XDG_STATE_HOME"] = str(tmp_path / "state")  # other tests leave runs that wait
     os.mkfifo(running.records_path)
     child = running.echo_of(in_flight("model.a.b"), "--exit", "1")
     code, out, _ = end_of(running.start(running.command(child)))

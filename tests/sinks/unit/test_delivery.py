@@ -170,6 +170,7 @@ class TestRetry:
             delivery.put(record("a"))
             for sends, pause in enumerate((0.5, 1.0, 2.0), start=1):
                 wait_until(lambda sends=sends: len(sink.sent) == sends)
+                wait_until(lambda: delivery.figures()[0].waiting == {"a": "down"})
                 clock.now += pause - 0.01
                 idle(delivery, clock)
                 assert len(sink.sent) == sends, "too early"
