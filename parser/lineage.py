@@ -19,8 +19,8 @@ _DATA_TESTS: Final = "test."
 _UNIT_TESTS: Final = "unit_test."
 _HEAD: Final = 4096
 _INVOCATION_ID: Final = re.compile(rb'"invocation_id": ?"([^"]+)"')
-_PARENTS: Final = b'"parent_map": {'
-_CHILDREN: Final = b', "child_map": {'
+_PARENTS: Final = (b'"parent_map": {', b'"parent_map":{')
+"""As dbt 1.x writes it, and as v2 does. The quotes cannot stand like that inside a text."""
 
 _FAR: Final = 1 << 32
 _Found = tuple[int, str, str]
@@ -152,13 +152,14 @@ def read_lineage(artifact: bytes | mmap) -> Lineage | None:
     project it has tens of megabytes.
     """
     head = _INVOCATION_ID.search(artifact[:_HEAD])
-    start = artifact.rfind(_PARENTS)
-    end = artifact.find(_CHILDREN, start)
-    if head is None or start < 0 or end < 0:
+    start = max(artifact.rfind(key) for key in _PARENTS)
+    if head is None or start < 0:
         return None
+    # Names of parents in lists by name: the first brace that closes is its end.
+    begin, end = artifact.find(b"{", start), artifact.find(b"}", start) + 1
     try:
         invocation_id = head[1].decode()
-        found: Any = orjson.loads(artifact[start + len(_PARENTS) - 1 : end])
+        found: Any = orjson.loads(artifact[begin:end])
     except ValueError:
         return None
     parents = (
