@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .lineage import Lineage
     from .node import Node
 
+_EPHEMERAL: Final = re.compile(r"error in referenced ephemeral model (\S+)")
 _HOOK: Final = re.compile(r"-on-run-(start|end)-\d+$")
 
 
@@ -31,6 +32,7 @@ class Causes:
         self._failed: dict[str, str] = {}
         self._first: list[tuple[str, str]] | None = []
         self._hooks: dict[str, str] = {}
+        self._skipped: set[str] = set()
 
     def trace(self, lineage: Lineage) -> None:
         """From now on several failures can be told apart."""
@@ -39,6 +41,8 @@ class Causes:
     def learn(self, node: Node) -> None:
         """A node has ended, or ended otherwise than was said before."""
         unique_id = node.unique_id
+        if _is_skip(node):
+            self._skipped.add(unique_id)
         has_failed = node.outcome == "failure"
         if has_failed == (unique_id in self._failed):
             return
@@ -64,6 +68,10 @@ class Causes:
         kind = hook_kind(skipped.unique_id)
         if kind is not None:
             return self._hooks.get(kind)
+        # What dbt names may itself be skipped for another.
+        named = _EPHEMERAL.search(skipped.facts.get("message") or "")
+        if named is not None and named[1] not in self._skipped:
+            return named[1]
         # dbt does not even begin a node after a failed hook (skip_nodes_if_on_run_start_fails),
         # while it begins, and ends, those that it skips for a failed node.
         if (
@@ -89,6 +97,7 @@ class Causes:
             return []
         ended.sort(key=lambda n: (_end_of(n), _is_skip(n)))
         self._blame, self._failed, self._first, self._hooks = None, {}, [], {}
+        self._skipped = {n.unique_id for n in ended if _is_skip(n)}
         skipped: list[Node] = []
         for node in ended:
             if _is_skip(node):

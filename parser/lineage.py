@@ -23,8 +23,8 @@ _CHECKSUM: Final = re.compile(
     rb'"unique_id": "([^"]+)", "fqn": \[[^\]]*\], "alias": "[^"]*", '
     rb'"checksum": \{"name": "\w+", "checksum": "([^"]+)"\}'
 )
-_PARENTS: Final = b'"parent_map": {'
-_CHILDREN: Final = b', "child_map": {'
+_PARENTS: Final = (b'"parent_map": {', b'"parent_map":{')
+"""As dbt 1.x writes it, and as v2 does. The quotes cannot stand like that inside a text."""
 
 _FAR: Final = 1 << 32
 _Found = tuple[int, str, str]
@@ -156,13 +156,14 @@ def read_lineage(artifact: bytes | mmap) -> Lineage | None:
     project it has tens of megabytes.
     """
     head = _INVOCATION_ID.search(artifact[:_HEAD])
-    start = artifact.rfind(_PARENTS)
-    end = artifact.find(_CHILDREN, start)
-    if head is None or start < 0 or end < 0:
+    start = max(artifact.rfind(key) for key in _PARENTS)
+    if head is None or start < 0:
         return None
+    # Names of parents in lists by name: the first brace that closes is its end.
+    begin, end = artifact.find(b"{", start), artifact.find(b"}", start) + 1
     try:
         invocation_id = head[1].decode()
-        found: Any = orjson.loads(artifact[start + len(_PARENTS) - 1 : end])
+        found: Any = orjson.loads(artifact[begin:end])
     except ValueError:
         return None
     parents = (

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _TEST_TYPES: Final = frozenset({"test", "unit_test"})
 _COUNTED: Final = frozenset({"pass", "fail", "warn"})
 _MICROBATCH: Final = re.compile(r"ERROR|PARTIAL SUCCESS \(\d+/\d+\)|SUCCESS")
-_EPHEMERAL: Final = re.compile(r"error in referenced ephemeral model (\S+)")
 _DESCRIPTION: Final = (
     ("name", "node_name"),
     ("resource_type", "resource_type"),
@@ -269,8 +268,7 @@ class Node:
             facts["status"] = "error"
         if status == "skipped":
             facts.setdefault("skip_cause", "upstream_failed")
-            ephemeral = _EPHEMERAL.search(message or "")
-            facts["caused_by"] = ephemeral[1] if ephemeral else self.caused_by
+            facts["caused_by"] = self.caused_by
         facts.update(message=message, outcome=outcome, batches=self._counted_batches())
         return NodeRecord(unique_id=self.unique_id, **facts, **of_run)
 

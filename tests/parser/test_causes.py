@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from logs import line
 
-from dbt_relay.parser import Event, EventReader, Lineage, NodeRecord, Run
+from dbt_relay.parser import Event, EventReader, Lineage, NodeRecord, Run, read_lineage
 
 BEGIN = line("MainReportVersion", {"version": "=1.11.16"})
 
@@ -91,6 +91,33 @@ def test_a_failed_hook_after_which_dbt_went_on_is_no_cause() -> None:
     expected = {"model.b": "model.a", "operation.a.a-on-run-end-1": "operation.a.a-on-run-end-0"}
     assert causes(stream) == expected
     assert causes(stream, LINE) == expected
+
+
+def test_a_skipped_ephemeral_model_is_not_the_cause_but_what_it_was_skipped_for() -> None:
+    stream = ended("model.a", "error", 1) + ended("model.eph", "skipped", 2)
+    text = (
+        "Compilation Error in model.f, caused by compilation error in referenced ephemeral model "
+    )
+    data = {
+        "node_info": {"unique_id": "model.f"},
+        "run_result": {"status": "skipped", "message": text + "model.eph"},
+    }
+    stream += line("NodeFinished", data, ts=at(3))
+    lineage = {"model.f": ["model.eph"], "model.eph": ["model.a"]}
+    assert (
+        causes(stream) == causes(stream, lineage) == {"model.eph": "model.a", "model.f": "model.a"}
+    )
+    assert causes(stream.replace(b"skipped", b"error", 1))["model.f"] == "model.eph"
+
+
+def test_the_manifest_of_v2_has_the_lineage_too() -> None:
+    manifest = (
+        b'{"metadata":{"invocation_id":"i-1"},"nodes":{"m":{"sql":"\\"parent_map\\":{"}},'
+        b'"child_map":{},"parent_map":{"model.b":["model.a"]},"group_map":{},"disabled":{}}'
+    )
+    lineage = read_lineage(manifest)
+    assert lineage is not None
+    assert lineage.parents == {"model.b": ["model.a"]}
 
 
 TESTS = {
