@@ -119,13 +119,20 @@ def judge(
     """
     case = _Case("", run, producer, attempt, False, policy or Policy())
     doubt = case.of_the_run()
-    published = sum((run.nodes or {}).values()) if run is not None else 0
-    if doubt is None and found < published:
+    if doubt is not None or run is None:
+        return doubt
+    if run.nodes is None:
+        return case.not_succeeded(
+            "the record of the run does not say how many nodes it had, so nobody can say here "
+            "whether all of them are in Airflow: clear the task that runs dbt"
+        )
+    published = sum(run.nodes.values())
+    if found < published:
         return case.not_succeeded(
             f"only {found} of the {published} records of this run are in Airflow: the others were "
             "deleted or overwritten. Clear the task that runs dbt"
         )
-    return doubt
+    return None
 
 
 def is_of_this_try(record: NodeRecord, run: RunRecord | None, producer: Producer) -> bool:

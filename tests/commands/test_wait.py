@@ -31,8 +31,9 @@ def node(unique_id: str, status: str = "success", **fields: Any) -> dict[str, An
 
 
 def run_record(**fields: Any) -> dict[str, Any]:
-    facts = {"state": "finished", "exit_code": 1, "attempt": 1, "command": "dbt build", **fields}
-    return RunRecord(**facts).to_json()
+    facts = {"state": "finished", "exit_code": 1, "attempt": 1, "command": "dbt build"}
+    nodes = {"success": 1, "failure": 1}
+    return RunRecord(**{"nodes": nodes, **facts, **fields}).to_json()
 
 
 @pytest.fixture

@@ -255,8 +255,15 @@ def test_a_prefix_is_green_if_its_nodes_are_whatever_became_of_others() -> None:
     failed = node("test.jaffle.t", "error", attempt=2)
     its_run = DONE | {"nodes": {"success": 1, "failure": 1}, "announced": 2}
     assert by_prefix(node(ORDERS, attempt=2), failed, its_run) == {ORDERS: "success"}
-    unsaid = {k: v for k, v in DONE.items() if k not in ("announced", "missing", "nodes")}
+    unsaid = {k: v for k, v in DONE.items() if k not in ("announced", "missing")}
     assert by_prefix(node(ORDERS, attempt=2), unsaid) == {ORDERS: "success"}
+
+
+def test_a_prefix_is_not_green_where_the_run_does_not_say_how_many_nodes_it_had() -> None:
+    for nodes in (None, "2", ["success"], {"success": "1"}):
+        its_run = DONE | {"nodes": nodes}
+        decided = by_prefix(node(ORDERS, attempt=2), its_run)
+        assert decided == {ORDERS: "success", RUN: "fail"}, nodes
 
 
 def test_a_prefix_has_no_nodes_of_older_tries() -> None:
