@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from supervision.running import Running, cpu_time, end_of, wait_for
+from supervision.running import Running, cpu_time, end_of, wait_for, wait_for_words
 
 from real_dbt.project import BIN, Project
 
@@ -41,23 +41,11 @@ def start(running: Running, folder: Path, *command: str) -> subprocess.Popen[byt
     """The relay around a dbt whose two queries are running."""
     project = Project.copy(folder)
     relay = running.start(running.command([*command, *SLOW]), cwd=project.root)
-    assert relay.stdout is not None
-    os.set_blocking(relay.stdout.fileno(), False)
-    seen = b""
-
-    def both_started() -> bool:
-        nonlocal seen
-        assert relay.stdout is not None
-        seen += relay.stdout.read() or b""
-        assert relay.poll() is None, seen.decode()
-        return seen.count(b"START sql") == 2
-
-    wait_for("START of both models", both_started, patience=60)
+    wait_for_words(relay, b"START sql", 2)
     # A query that is cancelled before DuckDB has begun with it runs on; dbt would wait for it.
     dbt = pid_of_dbt(running)
     before = cpu_time(dbt)
     wait_for("query at work", lambda: cpu_time(dbt) > before + 1, patience=30)
-    os.set_blocking(relay.stdout.fileno(), True)
     return relay
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from supervision.running import Running, end_of, wait_for
+from supervision.running import Running, end_of, wait_for_words
 
 from real_dbt.project import Project
 
@@ -112,19 +112,7 @@ def test_a_query_that_is_stopped_is_interrupted(running: Running, tmp_path: Path
     project = Project.copy(tmp_path / "project")
     slow = ["run", "--select", "tag:slow", "--vars", "slow: true", "--threads", "2"]
     relay = running.start(running.command([DBT, *slow]), cwd=project.root)
-    assert relay.stdout is not None
-    os.set_blocking(relay.stdout.fileno(), False)
-    seen = b""
-
-    def both_started() -> bool:
-        nonlocal seen
-        assert relay.stdout is not None
-        seen += relay.stdout.read() or b""
-        assert relay.poll() is None, seen.decode()
-        return seen.count(b"Started model") == 2
-
-    wait_for("start of both models", both_started, patience=60)
-    os.set_blocking(relay.stdout.fileno(), True)
+    wait_for_words(relay, b"Started model", 2)
     relay.send_signal(signal.SIGTERM)
     _, out, err = end_of(relay, patience=60)
     nodes = running.nodes()

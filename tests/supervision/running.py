@@ -36,6 +36,22 @@ def wait_for(what: str, is_so: Callable[[], Any], patience: float = PATIENCE_S) 
     return answer
 
 
+def wait_for_words(relay: subprocess.Popen[bytes], words: bytes, times: int) -> None:
+    """Read what the relay prints until it has these words so many times."""
+    assert relay.stdout is not None
+    stdout, seen = relay.stdout, b""
+    os.set_blocking(stdout.fileno(), False)
+
+    def are_there() -> bool:
+        nonlocal seen
+        seen += stdout.read() or b""
+        assert relay.poll() is None, seen.decode()
+        return seen.count(words) == times
+
+    wait_for(f"{words.decode()}, {times} times", are_there, patience=60)
+    os.set_blocking(stdout.fileno(), True)
+
+
 def in_flight(*unique_ids: str) -> bytes:
     """A dbt log in which these nodes have started and none has ended."""
     version = {"version": "=1.11.16", "log_version": 3}
