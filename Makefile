@@ -11,7 +11,7 @@ AIRFLOW := .venv-airflow/bin/airflow
 DBT_V2 := .venv-v2/with-duckdb/dbt
 UV := $(BIN)/uv
 PINS := --constraint tests/constraints/dev.txt
-UNIT := tests/parser tests/consumer tests/cli tests/project tests/sinks/unit
+UNIT := tests/records tests/parser tests/consumer tests/cli tests/project tests/sinks
 
 # uv trusts what the system trusts, as pip does: a company's proxy, say.
 export UV_SYSTEM_CERTS ?= true

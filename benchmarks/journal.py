@@ -31,7 +31,7 @@ from dbt_relay.parser import Event, EventReader, Run
 from dbt_relay.sinks import Journal, RunInfo
 
 if TYPE_CHECKING:
-    from dbt_relay.parser.records import NodeRecord
+    from dbt_relay.records.schema import NodeRecord
 
 INFO = RunInfo(command=("dbt", "build"), started_at="2026-01-02T03:04:05Z", sinks={"airflow": {}})
 MESSAGE = "Database Error in model: column does not exist. " * 13

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from dbt_relay.consumer.manifest import Manifest
-from dbt_relay.consumer.selection import select
+from dbt_relay.consumer.graph.manifest import Manifest
+from dbt_relay.consumer.graph.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Callable

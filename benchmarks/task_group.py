@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 from airflow.sdk import DAG
 
-from dbt_relay.consumer.manifest import Manifest
+from dbt_relay.consumer.graph.manifest import Manifest
 from dbt_relay.provider import dbt_task_group
 
 RUNS = 5

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
-from ..parser.records import RunRecord
-from ..sinks import Delivery, history
-from . import exit_codes, report
-from .deadline import Deadline
-from .destination import ConfigurationError, reopen
-from .ending import now
+from ..records.schema import RunRecord
+from ..sinks import Delivery
+from ..sinks.journal import history
+from . import exit_codes
 from .options import CREDENTIALS, connection_options, option
-from .state import journal_to_read, no_run, note
+from .output import report
+from .output.notice import note
+from .relay.deadline import Deadline
+from .relay.destination import ConfigurationError, reopen
+from .relay.session import now
+from .relay.state_folder import journal_to_read, no_run
 
 if TYPE_CHECKING:
     from ..sinks import Journal, JournalRun
-    from ..sinks.history import PastRun
+    from ..sinks.journal.history import PastRun
 
 HELP: Final = """Send the records that wait in the journal: those of RUN, or all with --all.
 

@@ -20,14 +20,15 @@ import click
 
 from .. import __version__
 from ..parser import Event, EventReader, Run
-from ..parser.display import in_one_line
-from ..sinks import folder
+from ..records.display import in_one_line
 from ..sinks.airflow.checks import Check, check_airflow
-from . import dbt, exit_codes
-from .arguments import position_of_dbt
-from .destination import ConfigurationError, airflow_of, names_task
+from ..sinks.journal import folder
+from . import exit_codes
+from .dbt.arguments import position_of_dbt
+from .dbt.command import prepare, without_own
 from .options import CREDENTIALS, delivery_options
-from .state import state_dir
+from .relay.destination import ConfigurationError, airflow_of, names_task
+from .relay.state_folder import state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -123,12 +124,12 @@ def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Check:
     with tempfile.TemporaryDirectory(prefix="dbt-relay-") as logs:
         quiet = {"LOG_PATH": logs, "SEND_ANONYMOUS_USAGE_STATS": "0"}
         env = {
-            **dbt.without_own(environ),
+            **without_own(environ),
             **{p + k: v for p in ("DBT_ENGINE_", "DBT_") for k, v in quiet.items()},
         }
         # The one command of dbt that needs no project and no database, and yet logs.
         asked = [*words, "debug", "--config-dir"]
-        prepared = dbt.prepare(asked, env, is_terminal=False, cwd=Path.cwd())
+        prepared = prepare(asked, env, is_terminal=False, cwd=Path.cwd())
         version = _logged_version(_output(prepared.argv, prepared.env, give_up_at))
         is_proven = version is not None
         if version is None:

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .arguments import GLOBAL, SUBCOMMANDS, WITH_VALUE, WITH_VALUES, position_of_dbt
+from .dbt.arguments import GLOBAL, SUBCOMMANDS, WITH_VALUE, WITH_VALUES, position_of_dbt
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -13,16 +13,17 @@ from typing import NoReturn
 import click
 
 from .. import __version__
-from ..parser.display import displayed
-from . import exit_codes, streams
-from .credentials import print_fault, secrets_in
+from ..records.display import displayed
+from . import exit_codes
 from .deliver import deliver
 from .doctor import doctor
 from .hints import hint
+from .output import streams
+from .output.masking import print_fault, secrets_in
+from .output.notice import note
 from .replay import replay
 from .run import run
 from .runs import runs, show
-from .state import note
 from .wait import wait
 
 HELP = """Run dbt once; every node's result is in Airflow the moment it is known.

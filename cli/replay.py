@@ -9,19 +9,20 @@ from typing import Any, Final
 
 import click
 
-from ..parser.records import RunRecord
+from ..records.schema import RunRecord
 from . import exit_codes
-from .console import Console
-from .credentials import secrets_in
-from .deadline import Deadline
-from .destination import Destination
-from .ending import end, now
-from .mistaken import JSON_LOG, is_hopeless, reason
+from .dbt.no_events import JSON_LOG, is_hopeless, reason
+from .dbt.saved_log import SavedLog
 from .options import CREDENTIALS, delivery_options, option
-from .recording import Recording
-from .relay import Relay
-from .saved_log import SavedLog
-from .state import note, open_journal
+from .output.console import Console
+from .output.masking import secrets_in
+from .output.notice import note
+from .relay.deadline import Deadline
+from .relay.destination import Destination
+from .relay.pipeline import Relay
+from .relay.recording import Recording
+from .relay.session import end, now
+from .relay.state_folder import open_journal
 
 HELP: Final = """Publish the records of a saved JSON log of dbt: LOG, or - for standard input.
 

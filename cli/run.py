@@ -11,30 +11,31 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ..parser.exits import Exit
-from ..parser.records import RunRecord
-from . import dbt
-from .arguments import asks_about_dbt
-from .child import CannotStartError, Child
-from .console import Console
-from .credentials import MaskedErrors, secrets_in
-from .deadline import Deadline
-from .destination import Destination
-from .earlier import StoppedError, resumption_of
-from .ending import announce, end, now
-from .environment import environment
+from ..records.exits import Exit
+from ..records.schema import RunRecord
+from .dbt.arguments import asks_about_dbt
+from .dbt.command import DbtCommand, prepare
 from .hints import hint_behind, hint_of_start
 from .options import CREDENTIALS, delivery_options, option
-from .recording import Recording
-from .relay import Relay
-from .renew import renewing
-from .signals import Signals
-from .state import note, open_journal
+from .output.console import Console
+from .output.masking import MaskedErrors, secrets_in
+from .output.notice import note
+from .process.child import CannotStartError, Child
+from .process.signals import Signals
+from .relay.deadline import Deadline
+from .relay.destination import Destination
+from .relay.pipeline import Relay
+from .relay.recording import Recording
+from .relay.renewal import renewing
+from .relay.session import announce, end, now
+from .relay.state_folder import open_journal
+from .resume.environment import environment
+from .resume.previous import StoppedError, resumption_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..parser.records import NodeRecord
+    from ..records.schema import NodeRecord
 
 HELP: Final = """Run COMMAND, which is dbt or ends in dbt, and publish one record per node.
 
@@ -213,7 +214,7 @@ def _feed(relay: Relay, child: Child, recording: Recording, *, is_watched: bool)
 
 
 def _environment(
-    command: Sequence[str], prepared: dbt.DbtCommand, destination: Destination
+    command: Sequence[str], prepared: DbtCommand, destination: Destination
 ) -> dict[str, str] | None:
     """What a later attempt of this task compares its own with; None where there can be none."""
     if destination.attempt is None or not destination.in_airflow:
@@ -221,9 +222,7 @@ def _environment(
     return environment(command, prepared, os.environ, Path.cwd())
 
 
-def _say_if_no_log(
-    relay: Relay, ended: Exit, prepared: dbt.DbtCommand, command: Sequence[str]
-) -> None:
+def _say_if_no_log(relay: Relay, ended: Exit, prepared: DbtCommand, command: Sequence[str]) -> None:
     # A dbt that failed before its log began has said itself what is wrong.
     is_silent = not relay.run.invocations and (prepared.is_wrapped or ended.code == 0)
     if is_silent and not asks_about_dbt(command):
@@ -234,8 +233,8 @@ def _say_if_no_log(
             note(meant)
 
 
-def _prepare(command: Sequence[str]) -> dbt.DbtCommand:
-    return dbt.prepare(command, os.environ, is_terminal=sys.stdout.isatty(), cwd=Path.cwd())
+def _prepare(command: Sequence[str]) -> DbtCommand:
+    return prepare(command, os.environ, is_terminal=sys.stdout.isatty(), cwd=Path.cwd())
 
 
 def _let_go_of_stdin() -> None:

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ..parser.display import displayed, in_one_line
-from ..parser.records import NodeRecord
-from ..sinks import history
-from ..sinks.jsonl import encode
+from ..records.display import displayed, in_one_line
+from ..records.schema import NodeRecord
+from ..records.values import encode
+from ..sinks.journal import history
 from .options import option, state_option
-from .state import journal_to_read, no_run
+from .relay.state_folder import journal_to_read, no_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ..parser.records import Record
-    from ..sinks.history import PastRun
+    from ..records.schema import Record
+    from ..sinks.journal.history import PastRun
 
 _RUNS_HELP: Final = """List the latest runs: when, what, with which result, and what was delivered.
 

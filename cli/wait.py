@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from ..consumer.decision import Decision, OnMissing, OnUpstreamFailed, Policy, combine
-from ..consumer.look import Waiting, look
-from ..consumer.prefixes import look_at_prefixes
+from ..consumer.waiting.decision import Decision, OnMissing, OnUpstreamFailed, Policy, combine
+from ..consumer.waiting.look import Waiting, look
+from ..consumer.waiting.prefixes import look_at_prefixes
 from ..sinks.airflow import UnreadError, Watch, read_records
-from ..sinks.base import Hold, Retry
+from ..sinks.sink import Hold, Retry
 from . import exit_codes
-from .destination import ConfigurationError, airflow_of
 from .options import CREDENTIALS, option, reading_options
+from .output.notice import note
+from .relay.destination import ConfigurationError, airflow_of
 from .run import run
-from .state import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..parser.records import Record
+    from ..records.schema import Record
     from ..sinks.airflow import AirflowSettings
 
 HELP: Final = """Wait for dbt nodes that another task builds with `dbt-relay run`; end as they did.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from ..records.schema import instant
 from .lineage import Blame
-from .records import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .buffer import Node
     from .lineage import Lineage
-    from .node import Node
 
 _EPHEMERAL: Final = re.compile(r"error in referenced ephemeral model (\S+)")
 _HOOK: Final = re.compile(r"-on-run-(start|end)-\d+$")

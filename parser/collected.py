@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ..records.values import JsonObject, is_array, is_object
 from .lines import MAX_LINE
-from .values import JsonObject, is_array, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

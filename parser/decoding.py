@@ -13,11 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from .values import TOO_DEEP, is_array, is_object
-
-DEEPEST: Final = 100
-"""Levels of lists and objects that are kept. dbt's own events have eight; an adapter's response and
-a model's `meta` may have any number."""
+from ..records.values import DEEPEST, TOO_DEEP
 
 _BRACKETS: Final = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 _LONGEST_NUMBER: Final = 19
@@ -41,20 +37,6 @@ def decode_at(text: str, start: int) -> tuple[Any, int]:
     except RecursionError:
         flat, end = _flattened(text, start)
         return _DECODER.decode(flat), end
-
-
-def shallow(value: Any, deepest: int = DEEPEST) -> Any:
-    """The value with a note in place of each list or object below the deepest level."""
-    if is_object(value):
-        if not deepest:
-            return TOO_DEEP
-        for part in value.values():
-            if isinstance(part, (dict, list)):
-                return {k: shallow(v, deepest - 1) for k, v in value.items()}
-        return value
-    if is_array(value):
-        return [shallow(v, deepest - 1) for v in value] if deepest else TOO_DEEP
-    return value
 
 
 def _decode_patiently(text: str) -> Any:

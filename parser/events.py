@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Final
 
+from ..records.values import JsonObject, is_array, is_object, number, shallow, text
 from .collected import DEEPEST, Carried, Unpacker
-from .decoding import decode, decode_at, shallow
+from .decoding import decode, decode_at
 from .lines import LineSplitter
 from .secrets import Secrets
-from .values import JsonObject, is_array, is_object, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

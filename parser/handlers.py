@@ -8,16 +8,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from ..records.values import is_array, is_object, number, text
 from .error_text import CANCELLED_NODE, CANCELLED_RUN, ErrorText
-from .values import is_array, is_object, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..records.values import JsonObject
+    from .buffer import Node
     from .events import Event
     from .invocation import Invocation
-    from .node import Node
-    from .values import JsonObject
+
+    Handler = Callable[[Invocation, Event, Node | None], Node | None]
 
 _STATUS_WORDS: Final = frozenset(
     {
@@ -48,44 +50,44 @@ _TITLE: Final = 1000
 _FAILED_HOOK: Final = re.compile(r"on-run-(start|end) failed, error:")
 
 
-def _version(run: Invocation, event: Event, _: Node | None) -> None:
-    run.version = (text(event.data.get("version")) or "").lstrip("=") or None
+def _version(invocation: Invocation, event: Event, _: Node | None) -> None:
+    invocation.version = (text(event.data.get("version")) or "").lstrip("=") or None
 
 
-def _adapter(run: Invocation, event: Event, _: Node | None) -> None:
+def _adapter(invocation: Invocation, event: Event, _: Node | None) -> None:
     name, version = text(event.data.get("adapter_name")), text(event.data.get("adapter_version"))
     if name is not None:
-        run.adapter = name + (version or "")
+        invocation.adapter = name + (version or "")
 
 
-def _announcement(run: Invocation, event: Event, _: Node | None) -> None:
-    run.announced = number(event.data.get("node_count"))
+def _announcement(invocation: Invocation, event: Event, _: Node | None) -> None:
+    invocation.announced = number(event.data.get("node_count"))
 
 
-def _artifact(run: Invocation, event: Event, _: Node | None) -> None:
+def _artifact(invocation: Invocation, event: Event, _: Node | None) -> None:
     path = text(event.data.get("artifact_path"))
     if path is not None:
-        run.artifacts[path.replace("\\", "/").rpartition("/")[2]] = path
+        invocation.artifacts[path.replace("\\", "/").rpartition("/")[2]] = path
 
 
-def _invocation_error(run: Invocation, event: Event, _: Node | None) -> None:
-    run.error = text(event.data.get("exc")) or run.error
+def _invocation_error(invocation: Invocation, event: Event, _: Node | None) -> None:
+    invocation.error = text(event.data.get("exc")) or invocation.error
 
 
-def _node_start(run: Invocation, event: Event, node: Node | None) -> None:
-    run.has_node_events = True
+def _node_start(invocation: Invocation, event: Event, node: Node | None) -> None:
+    invocation.has_node_events = True
     if node is not None and event.node is not None:
         node.start(event.node)
 
 
-def _start_line(run: Invocation, event: Event, node: Node | None) -> None:
+def _start_line(invocation: Invocation, event: Event, node: Node | None) -> None:
     if node is not None and event.node is not None:
         node.place(event.data.get("index"), event.data.get("total"))
         node.begin(text(event.node.get("node_started_at")))
 
 
-def _node_finished(run: Invocation, event: Event, node: Node | None) -> None:
-    run.has_node_events = True
+def _node_finished(invocation: Invocation, event: Event, node: Node | None) -> None:
+    invocation.has_node_events = True
     result = event.data.get("run_result")
     if node is None or event.node is None or not is_object(result):
         return
@@ -107,20 +109,20 @@ def _node_finished(run: Invocation, event: Event, node: Node | None) -> None:
     )
 
 
-def _result_line(run: Invocation, event: Event, node: Node | None) -> None:
+def _result_line(invocation: Invocation, event: Event, node: Node | None) -> None:
     if node is None:
         return
     data = event.data
     node.place(data.get("index"), data.get("total") or data.get("num_models"))
     if node.is_terminal and not node.is_provisional:
         return
-    if run.has_node_events:
+    if invocation.has_node_events:
         node.waiting = event
     else:
-        end_by_line(run, event, node)
+        end_by_line(invocation, event, node)
 
 
-def end_by_line(run: Invocation, event: Event, node: Node) -> None:
+def end_by_line(invocation: Invocation, event: Event, node: Node) -> None:
     """End a node by its result line, which lacks what a NodeFinished has."""
     info, data = event.node or {}, event.data
     shown = text(data.get("status")) or ""
@@ -145,7 +147,7 @@ def end_by_line(run: Invocation, event: Event, node: Node) -> None:
     )
 
 
-def _hook_end(run: Invocation, event: Event, node: Node | None) -> None:
+def _hook_end(invocation: Invocation, event: Event, node: Node | None) -> None:
     if node is None or event.node is None:
         return
     node.place(event.data.get("index"), event.data.get("total"))
@@ -163,29 +165,29 @@ def _hook_end(run: Invocation, event: Event, node: Node | None) -> None:
     )
 
 
-def _batch_result(run: Invocation, event: Event, node: Node | None) -> None:
+def _batch_result(invocation: Invocation, event: Event, node: Node | None) -> None:
     index = number(event.data.get("batch_index"))
     if node is not None and index is not None:
         node.batch(index, event.data.get("total_batches"), _status_or_message(event))
 
 
-def _batch_error(run: Invocation, event: Event, node: Node | None) -> None:
+def _batch_error(invocation: Invocation, event: Event, node: Node | None) -> None:
     message = text(event.data.get("exc"))
     if node is not None and message is not None:
         node.fail(message.removeprefix(_WORKER_PREFIX))
 
 
-def _cancel(run: Invocation, event: Event, _: Node | None) -> Node | None:
+def _cancel(invocation: Invocation, event: Event, _: Node | None) -> Node | None:
     name = text(event.data.get("conn_name"))
     if name is None:
         return None
-    node = run.node(name)
+    node = invocation.node(name)
     node.cancel(event.ts)
     return node
 
 
-def logged_error(run: Invocation, event: Event, node: Node | None) -> None:
-    """An error of dbt v2: of a node before its end, or of the run.
+def logged_error(invocation: Invocation, event: Event, node: Node | None) -> None:
+    """An error of dbt v2: of a node before its end, or of the invocation.
 
     dbt v2 (preview 196) names each `Generic`; its successors may name them by their error.
     """
@@ -193,46 +195,48 @@ def logged_error(run: Invocation, event: Event, node: Node | None) -> None:
         return
     error = ErrorText.of(event.msg)
     if node is None:
-        run.is_cancelled |= error.code == CANCELLED_RUN
-        run.error = run.error or error.text
+        invocation.is_cancelled |= error.code == CANCELLED_RUN
+        invocation.error = invocation.error or error.text
         return
     node.fail(error.text)
     if error.code == CANCELLED_NODE:
         node.is_cancelled = True
 
 
-def _error_title(run: Invocation, event: Event, node: Node | None) -> None:
+def _error_title(invocation: Invocation, event: Event, node: Node | None) -> None:
     name, path = text(event.data.get("node_name")), text(event.data.get("path"))
     if node is None and name and path:
-        run.titles[event.thread] = (name, path)
+        invocation.titles[event.thread] = (name, path)
 
 
-def _error_text(run: Invocation, event: Event, node: Node | None) -> Node | None:
+def _error_text(invocation: Invocation, event: Event, node: Node | None) -> Node | None:
     message = text(event.data.get("msg"))
-    title = run.titles.pop(event.thread, None)
+    title = invocation.titles.pop(event.thread, None)
     if message is None:
         return node
     if node is not None and event.name == "RunResultError" and FAIL_FAST not in message:
         node.fail(message)
         return node
-    node = node or _node_of_error(run, message, title)
+    node = node or _node_of_error(invocation, message, title)
     if node is not None:
         node.explain(message)
     return node
 
 
-def _node_of_error(run: Invocation, message: str, title: tuple[str, str] | None) -> Node | None:
+def _node_of_error(
+    invocation: Invocation, message: str, title: tuple[str, str] | None
+) -> Node | None:
     """The node of an error text without `node_info`: every one of dbt 1.7, hooks up to 1.8."""
     hook = _FAILED_HOOK.match(message)
-    if hook is not None and (node := run.running_hook(hook[1])) is not None:
+    if hook is not None and (node := invocation.running_hook(hook[1])) is not None:
         node.finish("error", {}, {})
         return node
     named = _IN_NODE.search(message, 0, _TITLE)
     name, path = title or ((named[2], named[3]) if named else ("", ""))
-    return run.titled(name, path)
+    return invocation.titled(name, path)
 
 
-HANDLERS: Final[dict[str, Callable[[Invocation, Event, Node | None], Node | None]]] = {
+_HANDLERS: Final[dict[str, Handler]] = {
     "MainReportVersion": _version,
     "AdapterRegistered": _adapter,
     "ArtifactWritten": _artifact,
@@ -261,6 +265,12 @@ HANDLERS: Final[dict[str, Callable[[Invocation, Event, Node | None], Node | None
     "RunResultWarningMessage": _error_text,
     "Generic": logged_error,
 }
+
+
+def handler_of(event: Event) -> Handler | None:
+    """What folds this event; None for one that no record depends on."""
+    handler = _HANDLERS.get(event.name)
+    return logged_error if handler is None and _is_logged_error(event) else handler
 
 
 def _displayed_status(event: str, shown: str, node_status: str) -> str:
@@ -295,3 +305,15 @@ def timing(spans: Any) -> list[JsonObject] | None:
         return None
     timed: list[JsonObject] = [s for s in spans if is_object(s) and "" not in s.values()]
     return timed or None
+
+
+def _is_logged_error(event: Event) -> bool:
+    """Whether it is an error of dbt v2 under a name of its own.
+
+    One of a node has a `node_info` with nothing but the id, one of the run has only its code.
+    """
+    if event.level != "error":
+        return False
+    if event.node is None:
+        return bool(event.msg) and ErrorText.of(event.msg).code is not None
+    return event.node.keys() == {"unique_id"}

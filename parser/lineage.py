@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from .values import is_array, is_object
+from ..records.values import is_array, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

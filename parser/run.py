@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..records.schema import later
+from ..records.values import text
+from .filling import fill
+from .handlers import end_by_line, handler_of
 from .invocation import Invocation
-from .records import later
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..records.exits import Exit
+    from ..records.schema import NodeRecord
+    from .artifacts import RunResults
+    from .buffer import Node
     from .events import Event
-    from .exits import Exit
     from .lineage import Lineage
-    from .node import Node
-    from .records import NodeRecord
-    from .results import RunResults
 
 
 class Run:
@@ -73,7 +76,7 @@ class Run:
         if invocation is None:
             self.refused += 1
             return None
-        node = invocation.feed(event)
+        node = _fold(invocation, event)
         return [] if node is None else self._publish(invocation, node)
 
     def fill(self, results: RunResults) -> list[NodeRecord]:
@@ -84,7 +87,7 @@ class Run:
         invocation = self._invocations.get(results.invocation_id)
         if invocation is None:
             return []
-        return self._publish(invocation, *invocation.fill(results))
+        return self._publish(invocation, *fill(invocation, results))
 
     def trace(self, lineage: Lineage) -> None:
         """Tell skips apart by who depends on whom. A manifest of another invocation is ignored."""
@@ -101,7 +104,7 @@ class Run:
         how = f"dbt {ended.describe()}" if ended is not None else "the log ends"
         records: list[NodeRecord] = []
         for invocation in self._invocations.values():
-            records += self._publish(invocation, *invocation.finish(how))
+            records += self._publish(invocation, *_finish(invocation, how))
         return records
 
     def failed(self) -> list[NodeRecord]:
@@ -149,6 +152,51 @@ class Run:
                 node.sent = record
                 records.append(record)
         return records
+
+
+def _fold(invocation: Invocation, event: Event) -> Node | None:
+    """Fold one event; returns the node whose record may have changed by it."""
+    handler = handler_of(event)
+    if handler is None:
+        return None
+    node = None
+    if event.node is not None and (unique_id := text(event.node.get("unique_id"))):
+        node = invocation.nodes.get(unique_id) or invocation.node(unique_id)
+        if node.describe(event.node):
+            invocation.described.append(node)
+    node = handler(invocation, event, node) or node
+    if node is None or (status := node.status) is None:
+        return None
+    if status != "success" or node.ended_at is not None:
+        _end(invocation, node, event.ts)
+    return node
+
+
+def _end(invocation: Invocation, node: Node, at: str) -> None:
+    """A node has ended, or its end is told once more."""
+    if node.ended_at is None:
+        node.ended_at = at
+    invocation.causes.learn(node)
+    if node.facts["status"] == "skipped" and node.caused_by is None:
+        node.caused_by = invocation.causes.of(node)
+
+
+def _finish(invocation: Invocation, how: str) -> list[Node]:
+    """End what has not ended; `how` begins the reason. Returns the nodes that changed."""
+    for node in invocation.unfinished():
+        if node.waiting is not None:
+            end_by_line(invocation, node.waiting, node)
+            continue
+        if not node.is_explained:
+            node.explain(f"{how} while this node was running")
+        node.finish("interrupted", {}, {"artificial": True})
+    for node in invocation.nodes.values():
+        if node.has_failed and not node.is_terminal:
+            # An ephemeral model: at level info only its error is logged.
+            node.finish("error", {}, {})
+    skipped = invocation.causes.settle(invocation.nodes.values())
+    waiting = [n for n in invocation.nodes.values() if n.sent is None and n.is_terminal]
+    return [*{n.unique_id: n for n in (*waiting, *skipped)}.values()]
 
 
 def _sum(numbers: Iterable[int | None]) -> int | None:

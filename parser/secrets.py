@@ -11,7 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from .values import is_array, is_object
+from ..records.values import is_array, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -10,7 +10,7 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.execution_time.xcom import XCom
 
 if TYPE_CHECKING:
-    from ..consumer.look import Waiting
+    from ..consumer.waiting.look import Waiting
 
 
 class TaskReader:

@@ -16,8 +16,8 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
 
-from ..consumer.decision import Decision, OnMissing, OnUpstreamFailed, Policy
-from ..consumer.look import Waiting, look
+from ..consumer.waiting.decision import Decision, OnMissing, OnUpstreamFailed, Policy
+from ..consumer.waiting.look import Waiting, look
 from .reader import TaskReader
 from .trigger import SETTLED, DbtNodeTrigger
 

@@ -8,8 +8,8 @@ from airflow.providers.common.compat.sdk import TaskGroup
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.operators.empty import EmptyOperator
 
-from ..consumer.manifest import IndirectSelection, Manifest
-from ..consumer.plan import LONGEST_ID, Tests, plan
+from ..consumer.graph.manifest import IndirectSelection, Manifest
+from ..consumer.graph.plan import LONGEST_ID, Tests, plan
 from .sensor import DbtNodeSensor
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import BaseOperator
 
-    from ..consumer.node import Node
+    from ..consumer.graph.node import Node
 
 _PRODUCER: Final = "run_dbt"
 _DONE: Final = "done"

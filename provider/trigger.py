@@ -12,8 +12,8 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from ..consumer.decision import FINAL, Decision
-from ..consumer.look import Waiting, look
+from ..consumer.waiting.decision import FINAL, Decision
+from ..consumer.waiting.look import Waiting, look
 from .reader import TaskReader
 
 if TYPE_CHECKING:

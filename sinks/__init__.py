@@ -1,12 +1,12 @@
 """Delivery: records in, each landed in every sink or accounted for."""
 
-from .base import Delivered, Hold, Rejected, Retry, Sink, Verdict
 from .delivery import Delivery, Figures
-from .history import KEEP_DAYS, KEEP_RUNS
-from .journal import Journal
-from .journal_run import JournalRun
+from .journal.database import Journal
+from .journal.history import KEEP_DAYS, KEEP_RUNS
+from .journal.rows import NOT_SENT, RunInfo
+from .journal.run import JournalRun
 from .jsonl import JsonlSink
-from .run_info import NOT_SENT, RunInfo
+from .sink import Delivered, Hold, Rejected, Retry, Sink, Verdict
 
 __all__ = [
     "KEEP_DAYS",

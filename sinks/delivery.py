@@ -6,16 +6,16 @@ import random
 import time
 from typing import TYPE_CHECKING, Final
 
-from .line import Figures, Line
+from .outbox import Figures, Line
 from .patience import LONGEST_DELAY, LONGEST_RETRY_AFTER, PROBE_EVERY, retry_delay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from ..parser.records import Record
-    from .base import Sink
-    from .journal_run import JournalRun, Order
+    from ..records.schema import Record
+    from .journal.run import JournalRun, Order
+    from .sink import Sink
 
 __all__ = [
     "LONGEST_DELAY", "LONGEST_RETRY_AFTER", "PROBE_EVERY", "Delivery", "Figures", "retry_delay",

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import select
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-import orjson
-
-from .base import Delivered, Hold, Retry, Verdict
+from ..records.values import encode
+from .sink import Delivered, Hold, Retry, Verdict
 
 if TYPE_CHECKING:
-    from ..parser.records import Record
+    from ..records.schema import Record
 
 
 _PATIENCE_MS: Final = 1000
@@ -111,13 +109,3 @@ def _ends_within_a_line(path: Path) -> bool:
             return file.read(1) != b"\n"
     except OSError:  # it may be appended to and not read
         return False
-
-
-def encode(value: dict[str, Any]) -> bytes:
-    """Compact JSON. orjson refuses lone surrogates and integers beyond 64 bits, which dbt's log
-    can hold; NaN and infinities become null either way."""
-    try:
-        return orjson.dumps(value)
-    except (TypeError, ValueError):
-        finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
-        return json.dumps(finite, separators=(",", ":")).encode()

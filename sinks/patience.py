@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from .base import Delivered, Hold, Rejected, Retry
+from .sink import Delivered, Hold, Rejected, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .base import Verdict
+    from .sink import Verdict
 
     Jitter = Callable[[float, float], float]
 

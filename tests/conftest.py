@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import journals
 import pytest
+from support import journals
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:

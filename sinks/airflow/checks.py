@@ -13,18 +13,18 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from ..base import Hold, Retry
-from .answers import Answer, Content, read_answer, read_content
-from .login import expires_at
-from .session import Session
-from .settings import Login
+from ..sink import Hold, Retry
+from .api.answers import Answer, Content, read_answer, read_content
+from .api.session import Session
+from .api.settings import Login
+from .api.token import expires_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .answers import Method
-    from .client import Client
-    from .settings import AirflowSettings
+    from .api.answers import Method
+    from .api.client import Client
+    from .api.settings import AirflowSettings
 
 _MOST_SKEW: Final = 60
 _SOON: Final = 3600

@@ -21,10 +21,10 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from ...parser.keys import MAX_KEY
-from ...parser.records import NodeRecord, RunRecord, is_older
-from ...parser.values import is_object
-from ..base import Rejected
+from ...records.schema import NodeRecord, RunRecord, is_older
+from ...records.values import is_object
+from ...records.xcom import MAX_KEY
+from ..sink import Rejected
 from .payload import cut, safe, xcom_value
 from .wire import Entry
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from ...parser.records import Outcome, Record
-    from .settings import AirflowSettings
+    from ...records.schema import Outcome, Record
+    from .api.settings import AirflowSettings
 
 STARTUP: Final = "dbt_startup_events"
 STAMP: Final = "dbt_relay"

@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any, Final
 
-from ...parser.values import TOO_DEEP, is_array, is_object
+from ...records.values import TOO_DEEP, is_array, is_object
 
 _REPLACED: Final = re.compile("[\x00\ud800-\udfff]")
 _RESERVED: Final = (

@@ -6,23 +6,23 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ...parser.records import NodeRecord, RunRecord, read_record
-from ...parser.values import as_sent
-from ..base import Delivered, Hold, Rejected, Retry, Verdict
-from .answers import Answer, Content, Exists, Missing, read_answer, read_content
-from .attempts import Attempts, newer
+from ...records.schema import NodeRecord, RunRecord, read_record
+from ...records.xcom import as_sent
+from ..sink import Delivered, Hold, Rejected, Retry, Verdict
+from .api.answers import Answer, Content, Exists, Missing, read_answer, read_content
+from .api.session import Session
 from .cosmos import CosmosWire, shared
-from .session import Session
-from .task_note import write_task_note
+from .note import write_task_note
+from .staleness import Attempts, newer
 from .wire import RelayWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...parser.records import Record
-    from .answers import Write
-    from .client import Client
-    from .settings import AirflowSettings
+    from ...records.schema import Record
+    from .api.answers import Write
+    from .api.client import Client
+    from .api.settings import AirflowSettings
     from .wire import Entry, Wire
 
 _RACES = 3

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
-from ...parser.values import is_array, is_object, number, text
-from ..base import Hold, Retry
-from .answers import Answer, Content, Missing, read_content
-from .reader import NoAnswerError, Reader
+from ...records.values import is_array, is_object, number, text
+from ..sink import Hold, Retry
+from .api.answers import Answer, Content, Missing, read_content
+from .reading import NoAnswerError, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .settings import AirflowSettings
+    from .api.settings import AirflowSettings
 
 SKEW: Final = timedelta(seconds=5)
 """How far the clocks of Airflow's worker and of the relay may be apart."""

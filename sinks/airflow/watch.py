@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...parser.values import number, text
-from ..base import Hold, Retry
-from .answers import Answer, Content, read_content
-from .session import Session
+from ...records.values import number, text
+from ..sink import Hold, Retry
+from .api.answers import Answer, Content, read_content
+from .api.session import Session
 from .whereabouts import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .client import Client
-    from .settings import AirflowSettings
+    from .api.client import Client
+    from .api.settings import AirflowSettings
 
 
 class UnreadError(Exception):

@@ -6,16 +6,16 @@ import difflib
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from ...parser.values import is_array, is_object, text
-from ..base import Hold, Retry
-from .answers import Answer, Content, read_content
+from ...records.values import is_array, is_object, text
+from ..sink import Hold, Retry
+from .api.answers import Answer, Content, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .client import Client
-    from .session import Session
-    from .settings import AirflowSettings
+    from .api.client import Client
+    from .api.session import Session
+    from .api.settings import AirflowSettings
 
     Request = Callable[[Client, str], Answer | Retry | Hold]
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ...parser.keys import xcom_key
-from ...parser.records import RunRecord
+from ...records.schema import RunRecord
+from ...records.xcom import xcom_key
 from .payload import xcom_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from ...parser.records import Record
-    from ..base import Rejected
-    from .settings import AirflowSettings
-
-WireName = Literal["relay", "cosmos"]
-WIRES: Final[tuple[WireName, ...]] = ("relay", "cosmos")
+    from ...records.schema import Record
+    from ..sink import Rejected
+    from .api.settings import AirflowSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fake_airflow import PASSWORDS
+from support.fake_airflow import PASSWORDS
 
 from chaos.ledger import Reader
 

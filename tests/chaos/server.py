@@ -15,8 +15,8 @@ from pathlib import Path
 if __name__ == "__main__":  # as a script it sees its own folder, as part of the tests `tests`
     sys.path[0] = str(Path(__file__).parents[1])
 
-import airflow_faults as fake
-from fake_airflow import FakeAirflow, Request
+from support import airflow_faults as fake
+from support.fake_airflow import FakeAirflow, Request
 
 from chaos.ledger import Ledger, Reader
 

@@ -7,14 +7,15 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from logs import line
+from support.logs import line
 
-from dbt_relay.parser import Event, EventReader, NodeRecord, Run
+from dbt_relay.parser import Event, EventReader, Run
+from dbt_relay.records import NodeRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dbt_relay.parser.exits import Exit
+    from dbt_relay.records.exits import Exit
 
 NODES = 25
 THREADS = 3

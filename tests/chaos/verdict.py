@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chaos.story import latest
-from dbt_relay.parser.exits import Exit
+from dbt_relay.records.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chaos.processes import Relay
     from chaos.story import Story
-    from dbt_relay.parser import NodeRecord
+    from dbt_relay.records import NodeRecord
 
 RUN = "dbt_relay_run"
 Records = dict[str, dict[str, Any]]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from dbt_relay.cli.destination import ConfigurationError
+from dbt_relay.cli.relay.destination import ConfigurationError
 from dbt_relay.cli.wait import _Wait
-from dbt_relay.parser.records import NodeRecord, RunRecord
+from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Hold, Retry
 from dbt_relay.sinks.airflow import AirflowSettings, Login, UnreadError
 

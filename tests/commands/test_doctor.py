@@ -14,16 +14,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import airflow_faults as fake
 import pytest
-from airflow_faults import Answer
 from click.testing import CliRunner
-from fake_airflow import PASSWORDS, FakeAirflow
+from support import airflow_faults as fake
+from support.airflow_faults import Answer
+from support.fake_airflow import PASSWORDS, FakeAirflow
 
 from dbt_relay import __version__
 from dbt_relay.cli import doctor as doctor_module
 from dbt_relay.cli.main import cli
-from dbt_relay.cli.state import state_dir
+from dbt_relay.cli.relay.state_folder import state_dir
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.checks import Check, check_airflow
 

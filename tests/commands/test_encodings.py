@@ -8,11 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_airflow import PASSWORDS, FakeAirflow
-from logs import line
+from support.fake_airflow import PASSWORDS, FakeAirflow
+from support.logs import line
 
-from dbt_relay.parser.keys import xcom_key
-from dbt_relay.parser.records import NodeRecord
+from dbt_relay.records.schema import NodeRecord
+from dbt_relay.records.xcom import xcom_key
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_airflow import FakeAirflow
-from logs import line
+from support.fake_airflow import FakeAirflow
+from support.logs import line
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HOSTILE = (

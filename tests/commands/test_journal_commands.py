@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import airflow_faults as fake
 import pytest
-from fake_airflow import FakeAirflow
-from logs import fold, log
+from support import airflow_faults as fake
+from support.fake_airflow import FakeAirflow
+from support.logs import fold, log
 
 from dbt_relay.cli.deliver import _deliver
-from dbt_relay.parser.records import RunRecord
-from dbt_relay.sinks import Journal, RunInfo, history
+from dbt_relay.records.schema import RunRecord
+from dbt_relay.sinks import Journal, RunInfo
+from dbt_relay.sinks.journal import history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -294,7 +295,9 @@ class TestRejected:
         assert shown.count("rejected for airflow: ") == 2
         assert "that is no value" in shown
         # Which two the server sees first is up to the machine.
-        check("show_rejected", re.sub(r"(rejected for airflow): \S+:", r"\1: <node>:", shown), dbt_log)
+        check(
+            "show_rejected", re.sub(r"(rejected for airflow): \S+:", r"\1: <node>:", shown), dbt_log
+        )
         assert relay("deliver", "1", **TOKEN).stdout == "relay: nothing is waiting\n"
         assert len(rejected.xcoms[-1]) == 23
 

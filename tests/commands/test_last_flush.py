@@ -11,12 +11,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import airflow_faults as fake
 import pytest
-from fake_airflow import FakeAirflow
-from logs import line
+from support import airflow_faults as fake
+from support.fake_airflow import FakeAirflow
+from support.logs import line
 
-from dbt_relay.parser.records import RunRecord
+from dbt_relay.records.schema import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

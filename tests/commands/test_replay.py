@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
-from logs import log
+from support.logs import log
 
 from dbt_relay.cli.main import cli
 

@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from fake_airflow import FakeAirflow
-from logs import line
+from support.fake_airflow import FakeAirflow
+from support.logs import line
 
 DBT = """#!{python}
 import json, os, sys
@@ -286,7 +286,7 @@ def test_the_password_of_a_proxy_that_cannot_be_reached_is_nowhere(shell: Shell)
 
 
 def test_a_traceback_has_no_secret(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
-    from dbt_relay.cli.credentials import print_fault
+    from dbt_relay.cli.output.masking import print_fault
 
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@proxy:3128")
     monkeypatch.setenv("DBT_RELAY_AIRFLOW_TOKEN", "the-token")

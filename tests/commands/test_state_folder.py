@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from logs import log
+from support.logs import log
 
 
 def relay(home: Path, *arguments: str, umask: int = 0o022) -> subprocess.CompletedProcess[str]:

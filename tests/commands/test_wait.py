@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import airflow_faults as fake
 import pytest
-from fake_airflow import PASSWORDS, FakeAirflow
+from support import airflow_faults as fake
+from support.fake_airflow import PASSWORDS, FakeAirflow
 
-from dbt_relay.parser.records import NodeRecord, RunRecord, outcome_of
+from dbt_relay.records.schema import NodeRecord, RunRecord, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,25 +12,22 @@ import typing
 from dataclasses import fields
 from typing import Any
 
-from logs import SCENARIOS, artifact, log
+from support.logs import SCENARIOS, artifact, log
 
-from dbt_relay.cli.console import Console
+from dbt_relay.cli.output.console import Console
 from dbt_relay.parser import (
     Event,
     EventReader,
-    Record,
     RecordCallback,
     Run,
-    RunRecord,
     Secrets,
-    is_older,
     read_lineage,
-    read_record,
     read_run_results,
 )
-from dbt_relay.parser.exits import Exit
+from dbt_relay.records import Record, RunRecord, is_older, read_record
+from dbt_relay.records.exits import Exit
+from dbt_relay.records.values import encode
 from dbt_relay.sinks.airflow.payload import xcom_value
-from dbt_relay.sinks.jsonl import encode
 from fuzz.mutation import mutated, odd
 
 LOGS = sorted(key for key in SCENARIOS if log(key)[:1] == b"{")

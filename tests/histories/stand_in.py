@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbt_relay.cli.arguments import DbtArguments
+from dbt_relay.cli.dbt.arguments import DbtArguments
 
 from .project import Built, listed
 

@@ -10,15 +10,15 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbt_relay.cli import dbt
-from dbt_relay.cli import earlier as earlier_module
-from dbt_relay.cli.console import Console
-from dbt_relay.cli.environment import environment
-from dbt_relay.cli.relay import Relay
-from dbt_relay.cli.selection import Listing
-from dbt_relay.parser.exits import Exit
-from dbt_relay.parser.records import NodeRecord, RunRecord
+from dbt_relay.cli.dbt.command import prepare
+from dbt_relay.cli.output.console import Console
+from dbt_relay.cli.relay.pipeline import Relay
+from dbt_relay.cli.resume import previous as earlier_module
+from dbt_relay.cli.resume.environment import environment
+from dbt_relay.cli.resume.remaining import Listing
 from dbt_relay.parser.secrets import Secrets
+from dbt_relay.records.exits import Exit
+from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Hold, Journal, Retry, RunInfo
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.tries import Try
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
-    from dbt_relay.parser.records import Record
+    from dbt_relay.records.schema import Record
 
     from .project import Node, Warehouse
 
@@ -166,7 +166,7 @@ class World:
             self.project, self.warehouse, environ, self.place / f"target-{host}", self.dag_run,
             self.rng,
         )  # fmt: skip
-        prepared = dbt.prepare(self.command, environ, is_terminal=False, cwd=self.place)
+        prepared = prepare(self.command, environ, is_terminal=False, cwd=self.place)
         info = RunInfo(
             command=self.command, started_at=self.now.isoformat(), target_dir=str(call.target_dir),
             dag_id="shop", run_id="run", task_id="dbt", attempt=attempt,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from logs import SCENARIOS, artifact, fold, line, log
+from support.logs import SCENARIOS, artifact, fold, line, log
 
-from dbt_relay.parser.exits import Exit
-from dbt_relay.parser.records import NodeRecord, outcome_of
+from dbt_relay.records.exits import Exit
+from dbt_relay.records.schema import NodeRecord, outcome_of
 
 ENDED = sorted(
     key

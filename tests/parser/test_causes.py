@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from logs import line
+from support.logs import line
 
-from dbt_relay.parser import Event, EventReader, Lineage, NodeRecord, Run, read_lineage
+from dbt_relay.parser import Event, EventReader, Lineage, Run, read_lineage
+from dbt_relay.records import NodeRecord
 
 BEGIN = line("MainReportVersion", {"version": "=1.11.16"})
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from logs import Folded, fold, line, log
+from support.logs import Folded, fold, line, log
 
 from dbt_relay.parser import Secrets
 

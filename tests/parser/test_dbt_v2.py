@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 import pytest
-from logs import Folded, artifact, fold, log
+from support.logs import Folded, artifact, fold, log
 
 from dbt_relay.parser.error_text import ErrorText
-from dbt_relay.parser.exits import Exit
+from dbt_relay.records.exits import Exit
 
 ENDED = ["build_fail_debug", "build_fail_info", "build_ok_debug", "full_debug", "run_fail_debug"]
 ENDED += ["seed_debug"]

@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fuzz.case import check_types
-from logs import Folded, fold, line
+from support.logs import Folded, fold, line
 
-from dbt_relay.cli.console import Console
-from dbt_relay.cli.relay import Relay
-from dbt_relay.parser import (
-    NodeRecord,
-    RecordCallback,
-    RunRecord,
-    Secrets,
-    read_lineage,
-    read_record,
-    read_run_results,
-)
-from dbt_relay.sinks.jsonl import encode
+from dbt_relay.cli.output.console import Console
+from dbt_relay.cli.relay.pipeline import Relay
+from dbt_relay.parser import RecordCallback, Secrets, read_lineage, read_run_results
+from dbt_relay.records import NodeRecord, RunRecord, read_record
+from dbt_relay.records.values import encode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,7 +153,7 @@ class TestAFaultOfOurs:
         [
             "dbt_relay.parser.events.event_of",
             "dbt_relay.parser.run.Run.feed",
-            "dbt_relay.cli.console.Console.event",
+            "dbt_relay.cli.output.console.Console.event",
         ],
     )
     @pytest.mark.parametrize("failure", [RecursionError, MemoryError, KeyError])

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from logs import SCENARIOS, artifact, fold, log
+from support.logs import SCENARIOS, artifact, fold, log
 
 WITH_RESULTS = sorted(k for k in SCENARIOS if artifact(k) is not None and log(k)[:1] == b"{")
 DEBUG = {

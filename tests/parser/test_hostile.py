@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from logs import Folded, fold, line, log
+from support.logs import Folded, fold, line, log
 
 from dbt_relay.parser import Secrets
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from logs import fold, line
+from support.logs import fold, line
 
 from dbt_relay.parser import EventReader, Text
 

@@ -7,10 +7,11 @@ import re
 from typing import ClassVar
 
 import pytest
-from logs import SCENARIOS, artifact, fold, line, log
+from support.logs import SCENARIOS, artifact, fold, line, log
 
-from dbt_relay.parser import NodeRecord, read_lineage
-from dbt_relay.parser.exits import Exit
+from dbt_relay.parser import read_lineage
+from dbt_relay.records import NodeRecord
+from dbt_relay.records.exits import Exit
 
 FAILING = ["1.8/build_fail_debug", "1.10/build_fail_debug", "1.11.16/build_fail_debug"]
 FAILING += ["1.12.6/build_fail_debug"]

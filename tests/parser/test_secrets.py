@@ -8,9 +8,10 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from dbt_relay.parser import NodeRecord, Secrets, read_run_results
+from dbt_relay.parser import Secrets, read_run_results
 from dbt_relay.parser.events import event_of
 from dbt_relay.parser.run import Run
+from dbt_relay.records import NodeRecord
 
 VALUES = (
     "hunter2",

@@ -1,4 +1,8 @@
-"""The arrows run one way: cli → sinks, consumer → parser, which touches nothing but its input."""
+"""The arrows run one way: cli → sinks, parser, consumer → records; provider → consumer → records.
+
+No two files import each other, on whatever way. `parser` and `records` touch nothing but their
+input.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT: dict[str, set[str]] = {
-    "parser": set(),
-    "consumer": {"parser"},
-    "sinks": {"parser"},
-    "cli": {"parser", "consumer", "sinks"},
-    "provider": {"parser", "consumer"},
+    "records": set(),
+    "parser": {"records"},
+    "consumer": {"records"},
+    "sinks": {"records"},
+    "cli": {"records", "parser", "consumer", "sinks"},
+    "provider": {"records", "consumer"},
 }
 IMPURE = {"os", "time", "logging", "socket", "subprocess", "asyncio", "io", "pathlib", "random"}
 IMPURE |= {"datetime", "sqlite3", "urllib", "sys"}
@@ -52,10 +57,49 @@ def test_only_the_provider_imports_airflow(path: Path) -> None:
     assert "airflow" not in used or path.parent == ROOT / "provider"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "parser").glob("*.py")), ids=lambda p: p.name)
-def test_the_parser_is_pure(path: Path) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [path for layer in ("records", "parser") for path in sorted((ROOT / layer).glob("*.py"))],
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
+def test_records_and_parser_are_pure(path: Path) -> None:
     used = {name.partition(".")[0] for level, name in imports(path) if level == 0}
     assert not used & IMPURE
     calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
     names = {n.func.id for n in calls if isinstance(n.func, ast.Name)}
     assert not names & {"open", "print", "input"}
+
+
+def files_imported_by(path: Path) -> set[Path]:
+    """The modules of ours that a module names in its imports, those for type checkers too."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+        for name in (alias.name for alias in node.names):
+            candidates = (base / f"{name}.py", base.with_suffix(".py"), base / "__init__.py")
+            found.update([c for c in candidates if c.is_file()][:1])
+    return found - {path}
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    arrows = {path: files_imported_by(path) for path in MODULES}
+    reached: dict[Path, set[Path]] = {}
+    for path in MODULES:
+        seen: set[Path] = set()
+        todo = [*arrows[path]]
+        while todo:
+            other = todo.pop()
+            if other not in seen:
+                seen.add(other)
+                todo += arrows.get(other, ())
+        reached[path] = seen
+    circles = [str(path.relative_to(ROOT)) for path in MODULES if path in reached[path]]
+    assert circles == []
+
+
+def test_a_new_module_is_seen() -> None:
+    """What the arrows are made of: an import of a name, of a module, and of a package's face."""
+    names = {p.name for p in files_imported_by(ROOT / "cli" / "main.py")}
+    assert {"exit_codes.py", "options.py"} & names

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LAYERS = ("parser", "consumer", "sinks", "cli", "provider")
+LAYERS = ("records", "parser", "consumer", "sinks", "cli", "provider")
 
 
 @pytest.fixture(scope="module")

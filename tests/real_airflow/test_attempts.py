@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbt_relay.parser.records import NodeRecord, Record
+from dbt_relay.records.schema import NodeRecord, Record
 from dbt_relay.sinks import Delivered, Rejected, Retry
 from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, read_records
 

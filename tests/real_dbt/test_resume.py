@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from dbt_relay.cli.earlier import listing
-from dbt_relay.cli.resume import Earlier, resume
-from dbt_relay.cli.signals import Signals
-from dbt_relay.parser.records import NodeRecord
+from dbt_relay.cli.process.signals import Signals
+from dbt_relay.cli.resume.previous import listing
+from dbt_relay.cli.resume.resumption import Earlier, resume
+from dbt_relay.records.schema import NodeRecord
 from real_dbt.project import BIN, Project
 
 FIRST = "env_var('AIRFLOW_CTX_TRY_NUMBER') == '1'"

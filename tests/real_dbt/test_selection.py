@@ -14,15 +14,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manifests import BAZAAR, FIXTURE, reduced
+from support.manifests import BAZAAR, FIXTURE, reduced
 
-from dbt_relay.consumer.manifest import Manifest
-from dbt_relay.consumer.methods import SelectionError
-from dbt_relay.consumer.selection import select
+from dbt_relay.consumer.graph.manifest import Manifest
+from dbt_relay.consumer.graph.methods import SelectionError
+from dbt_relay.consumer.graph.selection import select
 from real_dbt.project import EXAMPLE
 
 if TYPE_CHECKING:
-    from dbt_relay.consumer.manifest import IndirectSelection
+    from dbt_relay.consumer.graph.manifest import IndirectSelection
 
 OTHER = os.environ.get("DBT_RELAY_TEST_DBT_PYTHON")
 TIMEOUT_S = 300

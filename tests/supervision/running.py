@@ -13,8 +13,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logs import line
 from real_airflow.census import kill, processes_left, processes_with
+from support.logs import line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

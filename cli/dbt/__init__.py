@@ -1,0 +1,1 @@
+"""dbt's command line and the files that dbt writes."""

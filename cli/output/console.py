@@ -1,0 +1,125 @@
+"""What a person reads while dbt runs: line for line what dbt itself prints in text mode."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from ...parser.secrets import Secrets
+
+if TYPE_CHECKING:
+    from ...parser.events import Event
+
+_RANKS: Final = {
+    "trace": 0, "debug": 0, "test": 0, "info": 1, "warn": 2, "error": 3, "none": 4, "off": 4
+}  # fmt: skip
+"""dbt's levels; `trace` and `off` are dbt v2's words."""
+
+_ANSWERS: Final = {"ShowNode": "preview", "CompiledNode": "compiled"}
+"""Events that are the answer to a command, and the field with nothing but the answer."""
+
+_RESET: Final = "\x1b[0m"
+_RULE: Final = "=" * 30
+
+
+class Console:
+    """Writes to one stream of bytes. A reader that went away is noticed once and then forgotten:
+    Airflow closes the pipe of a timed-out task while the relay still has records to deliver.
+
+    `level`, `quiet` and `style` (`text` or `debug`) are dbt's `--log-level`, `--quiet` and
+    `--log-format`. The `secrets` are masked in the child's text; events come without.
+    """
+
+    def __init__(
+        self,
+        out: BinaryIO,
+        *,
+        level: str = "info",
+        quiet: bool = False,
+        style: str = "text",
+        colours: bool = False,
+        secrets: Secrets | None = None,
+    ) -> None:
+        self._out = out
+        self._least = _RANKS["error"] if quiet else _RANKS.get(level, 1)
+        self._quiet = quiet
+        self._style = style
+        self._secrets = secrets or Secrets()
+        self._reset = _RESET if colours else ""
+        self.is_closed = False
+
+    @property
+    def shows_debug(self) -> bool:
+        return self._least == _RANKS["debug"]
+
+    @property
+    def shows_info(self) -> bool:
+        return self._least <= _RANKS["info"]
+
+    def event(self, event: Event) -> None:
+        """Print an event if the user asked for its kind."""
+        line = self._line(event)
+        if line is not None:
+            self._print(line)
+
+    def text(self, line: bytes) -> None:
+        """Print what came from the child and is no event, as it came."""
+        self._write(self._secrets.mask_line(line))
+
+    def say(self, line: str = "") -> None:
+        """Print one line of the relay's own."""
+        self._print(line)
+
+    def flush(self) -> None:
+        if self.is_closed:
+            return
+        try:
+            self._out.flush()
+        except (OSError, ValueError):
+            self._give_up()
+
+    def _line(self, event: Event) -> str | None:
+        name = event.name
+        if name == "ListCmdOut":  # dbt 1.7 and 1.8: a plain print(), whatever the level
+            return event.msg
+        # ShowNode and CompiledNode stand bare since dbt 1.9, which also gave them this field.
+        bare = name == "PrintEvent" or (name in _ANSWERS and "quiet" in event.data)
+        rank = _RANKS["error"] if bare else _RANKS.get(event.level, 1)
+        if rank < self._least:
+            return None
+        if self._style == "debug":
+            return self._debug_line(event)
+        if not bare:
+            return f"{self._reset}{event.ts[11:19]}  {event.msg}"
+        if self._quiet and name in _ANSWERS and event.data.get("output_format") != "json":
+            return str(event.data.get(_ANSWERS[name]))
+        return event.msg
+
+    def _debug_line(self, event: Event) -> str:
+        whole, _, fraction = event.ts[11:].rstrip("Z").partition(".")
+        moment = f"{whole}.{fraction:0<6}"
+        head = ""
+        if event.name == "MainReportVersion":
+            head = f"\n\n{_RULE} {moment} | {event.invocation_id} {_RULE}\n"
+        thread = f" [{event.thread[:10]:<10}]:" if event.thread else ""
+        return f"{head}{self._reset}{moment} [{event.level:<5}]{thread} {event.msg}"
+
+    def _print(self, line: str) -> None:
+        self._write(f"{line}\n".encode("utf-8", "replace"))
+
+    def _write(self, data: bytes) -> None:
+        if self.is_closed:
+            return
+        try:
+            self._out.write(data)
+        except (OSError, ValueError):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.is_closed = True
+        # What is still buffered would fail again, and be reported, when Python exits.
+        with contextlib.suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._out.fileno())
+            os.close(null)

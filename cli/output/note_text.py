@@ -1,0 +1,94 @@
+"""The note that `run --note` leaves at the task: counts, and why each node failed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from ...records.display import displayed, in_one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...records.schema import NodeRecord, RunRecord
+
+LIMIT: Final = 1000
+"""Characters that Airflow 3 takes for a note."""
+
+_LONGEST_LINE: Final = 200
+_HEADINGS: Final = 3
+_OURS: Final = re.compile(r"^dbt-relay: .*?(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
+_SPECIAL: Final = re.compile(r"[\\`*\[\]~]|(?<!\w)_+|_+(?!\w)")
+_ENTITY: Final = re.compile(r"&(?=#?\w+;)")
+_HALF: Final = re.compile(r"(?<!\\)(?:\\\\)*\\\Z|&[a-z]*\Z")
+"""What a cut may leave of an escaped character."""
+
+
+def task_note(run: RunRecord, failed: Sequence[NodeRecord]) -> Callable[[str], str | None]:
+    """The note of a run, made of the note that is there: '' if none is.
+
+    A person's words stay in front of ours; ours of an earlier try give way. None where what is
+    there leaves no room. Airflow shows Markdown, where a line of its own takes a list; names and
+    dbt's texts are none.
+    """
+
+    def beside(there: str) -> str | None:
+        theirs = _OURS.sub("", there).strip()
+        before = f"{theirs}\n\n" if theirs else ""
+        ours = _fitting(LIMIT - len(before), _heading(run), [_line(node) for node in failed])
+        return before + ours if ours else None
+
+    return beside
+
+
+def telling_line(message: str) -> str:
+    """The line of dbt's message that says most: `Database Error in model …` only heads the text,
+    which is indented."""
+    lines = [line for line in displayed(message).splitlines() if line.strip()]
+    at = next((n for n, line in enumerate(lines[:_HEADINGS]) if line[0] == " "), 0)
+    told = " ".join(line.strip() for line in lines[at : at + 1])
+    if told.endswith(":") and len(lines) > at + 1:
+        told += " " + lines[at + 1].strip()
+    return told
+
+
+def _heading(run: RunRecord) -> str:
+    nodes = {outcome: n for outcome, n in (run.nodes or {}).items() if n}
+    total = sum(nodes.values())
+    line = f"dbt-relay: {total} node{'' if total == 1 else 's'}"
+    if nodes:
+        line += ": " + ", ".join(f"{n} {outcome}" for outcome, n in nodes.items())
+    if run.attempt is not None and run.attempt > 1:
+        resumed = f", which resumed try {run.resumed_from}" if run.resumed_from else ""
+        line += f" (try {run.attempt}{resumed})"
+    if run.message:
+        line += f"; {_escaped(telling_line(run.message))}"
+    return _cut(line)
+
+
+def _line(node: NodeRecord) -> str:
+    name, told = in_one_line(node.unique_id), telling_line(node.message or node.status)
+    return _cut(f"- {_escaped(name)}: {_escaped(told)}")
+
+
+def _escaped(text: str) -> str:
+    """A text that Markdown shows as it is. Underscores inside words, of which names are full, mean
+    nothing there; of HTML a renderer may take more than Airflow's, which drops it."""
+    text = _SPECIAL.sub(lambda found: "".join(f"\\{c}" for c in found[0]), text)
+    return _ENTITY.sub("&amp;", text).replace("<", "&lt;")
+
+
+def _cut(line: str) -> str:
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return _HALF.sub("", line[: _LONGEST_LINE - 2]) + " …"
+
+
+def _fitting(room: int, heading: str, lines: Sequence[str]) -> str:
+    """As many lines as there is room for, and how many more there are; '' if there is none."""
+    for shown in range(len(lines), -1, -1):
+        rest = [f"- … and {len(lines) - shown} more"] if shown < len(lines) else []
+        text = "\n".join([heading, *lines[:shown], *rest])
+        if len(text) <= room:
+            return text
+    return ""

@@ -1,0 +1,233 @@
+"""A child process in a session of its own: its output as a stream, its end as a value."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import IO, TYPE_CHECKING, Final, cast
+
+from ...records.exits import Exit
+from ..output.streams import write_error
+from .signals import FORWARDED, STOP, Signals, held
+from .watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+_CHUNK: Final = 1 << 16
+_PR_SET_PDEATHSIG: Final = 1
+_REMEDY: Final = {
+    errno.EACCES: " Make it executable (chmod +x), or start it with its shell.",
+    errno.ENOEXEC: " A script must begin with a line such as #!/bin/sh.",
+}
+
+
+class CannotStartError(Exception):
+    """The command cannot be run; `exit_code` is what a shell would end with (126 or 127)."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Child:
+    """Runs `argv`; told to stop, it gives the child time to cancel its queries.
+
+    dbt has no handler for SIGTERM: it would die at once and leave its queries running. So the
+    first stop signal becomes one SIGINT to dbt, `grace` seconds later comes SIGKILL to its process
+    group; a second stop signal is SIGKILL at once. Two SIGINTs in quick succession make dbt abort,
+    hence never more than one.
+
+    To be created in the main thread before any other thread starts: the kernel's parent-death
+    signal belongs to the thread that forked.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        signals: Signals,
+        grace: float = 10.0,
+        drain: float = 2.0,
+        on_stderr: Callable[[bytes], object] | None = None,
+    ) -> None:
+        self.exit: Exit | None = None
+        self.stopped_by: signal.Signals | None = None
+        self.stopped_at: float | None = None
+        self.told_twice = False
+        self._signals = signals
+        self._grace = grace
+        self._drain = drain
+        self._on_stderr = on_stderr or write_error
+        self._kill_at: float | None = None
+        self._dbt: int | None = None
+        self._told_all = False
+        self._process = _start(argv, env)
+        self._watchdog = Watchdog(self._process.pid)
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.exit is None:
+            self._stop(signal.SIGTERM)
+            for _ in self.output():
+                pass
+        self._watchdog.dismiss()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def output(self) -> Iterator[bytes]:
+        """The child's stdout in chunks as they come, until it has exited and the pipes are dry.
+
+        A grandchild may hold the pipes open when the child is gone: then for `drain` seconds more,
+        and after a stop signal for what is left of `grace`, as it may be dbt behind a shell.
+        """
+        stdout = cast("IO[bytes]", self._process.stdout)
+        stderr = cast("IO[bytes]", self._process.stderr)
+        give_up_at: float | None = None
+        with selectors.DefaultSelector() as selector:
+            open_pipes = {stdout.fileno(), stderr.fileno()}
+            for fd in (*open_pipes, self._signals.fileno()):
+                selector.register(fd, selectors.EVENT_READ)
+            while self.exit is None or open_pipes:
+                if self.exit is not None and self._kill_at is None:
+                    give_up_at = give_up_at or time.monotonic() + self._drain
+                deadlines = [at for at in (self._kill_at, give_up_at) if at is not None]
+                timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+                for key, _ in selector.select(timeout):
+                    if key.fd == self._signals.fileno():
+                        self._obey(self._signals.take())
+                        continue
+                    chunk = os.read(key.fd, _CHUNK)
+                    if not chunk:
+                        selector.unregister(key.fd)
+                        open_pipes.discard(key.fd)
+                    elif key.fd == stderr.fileno():
+                        self._on_stderr(chunk)
+                    else:
+                        yield chunk
+                now = time.monotonic()
+                if self._kill_at is not None and now >= self._kill_at:
+                    self._kill_at = None
+                    self._signal_group(signal.SIGKILL)
+                if give_up_at is not None and now >= give_up_at:
+                    break
+                self._reap()
+        if self.stopped_by is not None:
+            self._signal_group(signal.SIGKILL)
+
+    def dbt_is(self, pid: int) -> None:
+        """Say which process dbt is, behind whatever wrapper: that one is interrupted.
+
+        A script that goes on to its next dbt after a stop signal has that one interrupted too. What
+        is no process that the child has started is not believed: a log may say anything.
+        """
+        if pid == self._dbt or not self._is_ours(pid):
+            return
+        self._dbt = pid
+        if self._kill_at is not None and not self._told_all:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        # Not the group while dbt is known: `uv run` is in it, and forwards what it gets.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._dbt is not None and self._is_ours(self._dbt):
+                os.kill(self._dbt, signal.SIGINT)
+                return
+        self._told_all = True
+        self._signal_group(signal.SIGINT)
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether there is such a process in the child's group; 0, -1 and 1 never are."""
+        try:
+            return pid > 1 and os.getpgid(pid) == self._process.pid
+        except (OSError, OverflowError):
+            return False
+
+    def _obey(self, signums: list[int]) -> None:
+        for signum in signums:
+            if signum in STOP:
+                self._stop(signal.Signals(signum))
+            elif signum in FORWARDED:
+                self._signal_group(signum)
+        self._reap()
+
+    def _stop(self, signum: signal.Signals) -> None:
+        if self.stopped_by is not None:
+            self.told_twice = True
+            self._kill_at = None
+            self._signal_group(signal.SIGKILL)
+            return
+        self.stopped_by, self.stopped_at = signum, time.monotonic()
+        if self.exit is None:
+            self._interrupt()
+            self._kill_at = time.monotonic() + self._grace
+
+    def _reap(self) -> None:
+        code = self._process.poll()
+        if code is not None and self.exit is None:
+            self.exit = Exit(code=code) if code >= 0 else Exit(signal=-code)
+
+    def _signal_group(self, signum: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signum)
+
+
+def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    parent = os.getpid()
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+    def prepare() -> None:
+        signal.set_wakeup_fd(-1)
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(128 + signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    try:
+        with held():
+            return subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=env,
+                start_new_session=True,
+                preexec_fn=prepare,  # noqa: PLW1509 - no other thread runs yet
+                bufsize=0,
+            )
+    except FileNotFoundError as error:
+        if shutil.which(argv[0], path=env.get("PATH")) is None:
+            raise CannotStartError(
+                f"cannot start {argv[0]!r}: not found. Install it in this environment, put it on "
+                "the PATH, or give its full path.",
+                127,
+            ) from error
+        raise CannotStartError(
+            f"cannot start {argv[0]!r}: the interpreter that its first line names is missing. "
+            "In a virtual environment that was moved or copied, install it again.",
+            126,
+        ) from error
+    except OSError as error:
+        remedy = _REMEDY.get(error.errno or 0, "")
+        raise CannotStartError(
+            f"cannot start {argv[0]!r}: {error.strerror}.{remedy}", 126
+        ) from error

@@ -1,0 +1,1 @@
+"""One run, from dbt's first byte to the exit code."""

@@ -1,0 +1,206 @@
+"""The pipeline: dbt's bytes in; text for a person and records for the sinks out."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from ...parser.events import Event, EventReader, Text
+from ...parser.run import Run
+from ...records.values import number
+from ..dbt import target
+from ..output.masking import print_fault
+from ..output.notice import note
+from ..output.transcript import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from pathlib import Path
+
+    from ...parser.invocation import Invocation
+    from ...parser.secrets import Secrets
+    from ...records.exits import Exit
+    from ...records.schema import NodeRecord
+    from ..output.console import Console
+
+NO_MANIFEST: Final = (
+    "dbt's manifest.json of this run is not there to say which models its tests are of: sensors of "
+    "Cosmos that watch tests go by the state of this task"
+)
+
+_WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
+"""Versions of dbt whose log lacks `node_info.node_checksum`."""
+
+
+class Relay:
+    """Feeds one run. `begin` is called at each event of dbt, before a line of it is printed;
+    `publish` takes each record. Neither may block. `target_dir` is where dbt writes its artifacts
+    if its log does not say; `since` is the latest start of the invocations before it whose records
+    are published again; `with_tests` adds what a test is of to its record, `renews` that the node
+    was run again by itself; with `awaits_event` nothing is printed before the first event.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        publish: Callable[[NodeRecord], object],
+        *,
+        begin: Callable[[], object] = lambda: None,
+        secrets: Secrets,
+        target_dir: Path,
+        attempt: int | None = None,
+        since: str | None = None,
+        with_tests: bool = False,
+        renews: bool = False,
+        awaits_event: bool = False,
+    ) -> None:
+        self.run = Run(attempt=attempt, since=since)
+        self.dbt_summary: str | None = None
+        self.dbt_pid: int | None = None
+        self._faults = 0
+        self._secrets = secrets
+        self._reader = EventReader(secrets, unread_too=console.shows_debug)
+        self._console = console
+        self._transcript = Transcript(console, awaits_event=awaits_event)
+        self._begin = begin
+        self._publish = publish
+        self._target_dir = target_dir
+        self._traced: set[str] = set()
+        self._with_tests = with_tests
+        self._renews = renews
+        self._tested: dict[str, dict[str, dict[str, int]]] = {}
+        self._checksums: dict[str, dict[str, str]] = {}
+
+    @property
+    def malformed(self) -> int:
+        """Events of the log that could not be read."""
+        return self._reader.malformed
+
+    @property
+    def artifacts_dir(self) -> Path | None:
+        """Where dbt's latest invocation writes its artifacts, once it has said so."""
+        last = self.run.invocations[-1:]
+        return target.folder(last[0]) if last else None
+
+    @property
+    def faults(self) -> int:
+        """How often something of ours failed; dbt and the rest of its log went on."""
+        return self._faults + self._reader.faults
+
+    def feed(self, chunk: bytes) -> None:
+        self._take(self._reader.feed(chunk))
+
+    def end(self, ended: Exit | None) -> None:
+        """The stream has ended: publish what only now is known."""
+        self._take(self._reader.end())
+        self._transcript.end()
+        for invocation in self.run.invocations:
+            with self._guarded():
+                results = target.run_results(invocation, self._target_dir)
+                if results is not None:
+                    self._send(self.run.fill(results.masked(self._secrets)))
+            with self._guarded():
+                self._trace(invocation)
+        with self._guarded():
+            self._send(self.run.finish(ended))
+        self._console.flush()
+
+    @contextmanager
+    def _guarded(self) -> Generator[None]:
+        """dbt must not end, nor another record be lost, for a fault of ours."""
+        try:
+            yield
+        except Exception as error:
+            self._note(error)
+
+    def _note(self, fault: Exception) -> None:
+        if not self.faults:
+            print_fault(fault)
+        self._faults += 1
+
+    def _take(self, items: Iterable[Event | Text]) -> None:
+        before = self.faults
+        with self._guarded():
+            for item in items:
+                try:
+                    self._take_one(item)
+                except Exception as error:
+                    self._note(error)
+        if self._reader.fault is not None and not before:
+            print_fault(self._reader.fault)
+        self._console.flush()
+
+    def _take_one(self, item: Event | Text) -> None:
+        if isinstance(item, Text):
+            self._transcript.text(item)
+            return
+        records: list[NodeRecord] | None = []
+        try:
+            records = self.run.feed(item)
+        except Exception as error:  # the line is shown all the same
+            self._note(error)
+        if records is None:
+            self._transcript.refused(item)
+            return
+        self._begin()
+        self.dbt_pid = number(item.info.get("pid")) or self.dbt_pid
+        try:
+            self._transcript.event(item)
+        except Exception as error:  # the record is sent all the same
+            self._note(error)
+        if item.name == "StatsLine":
+            self.dbt_summary = item.msg
+        self._send(records)
+        # The first failure is when a skip may follow, whose cause the manifest tells.
+        if records and records[-1].outcome == "failure":
+            invocation = self.run.invocation(records[-1].invocation_id)
+            if invocation is not None:
+                self._trace(invocation)
+
+    def _send(self, records: list[NodeRecord]) -> None:
+        for record in records:
+            try:
+                known = self._with_checksum(record)
+                if self._renews:
+                    known = replace(known, renewed=True)
+                self._publish(self._testing(known) if self._with_tests else known)
+            except Exception as error:  # the others are sent all the same
+                self._note(error)
+
+    def _with_checksum(self, record: NodeRecord) -> NodeRecord:
+        """The record, with the checksum of its code where only dbt's manifest has it."""
+        version = record.dbt_version or ""
+        if record.checksum is not None or not version.startswith(_WITHOUT_CHECKSUMS):
+            return record
+        invocation = self.run.invocation(record.invocation_id)
+        if invocation is None:
+            return record
+        if invocation.id not in self._checksums:
+            self._checksums[invocation.id] = target.checksums(invocation, self._target_dir)
+        return replace(record, checksum=self._checksums[invocation.id].get(record.unique_id))
+
+    def _testing(self, record: NodeRecord) -> NodeRecord:
+        """The record, of a test with the nodes that it tests. dbt's log does not name them, its
+        manifest does, which is written before any node starts."""
+        if not record.unique_id.startswith("test."):
+            return record
+        invocation = self.run.invocation(record.invocation_id)
+        if invocation is None:
+            return record
+        if invocation.id not in self._tested:
+            lineage = target.lineage(invocation, self._target_dir)
+            if lineage is None:
+                note(NO_MANIFEST)
+            self._tested[invocation.id] = lineage.tested() if lineage is not None else {}
+        return replace(record, tests=self._tested[invocation.id].get(record.unique_id))
+
+    def _trace(self, invocation: Invocation) -> None:
+        if invocation.id in self._traced or not any(
+            n.sent is not None and n.sent.outcome == "failure" for n in invocation.nodes.values()
+        ):
+            return
+        self._traced.add(invocation.id)
+        lineage = target.lineage(invocation, self._target_dir)
+        if lineage is not None:
+            self.run.trace(lineage)

@@ -1,0 +1,98 @@
+"""The journal as the commands use it: where it lies, and what a person hears of it."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...sinks import Journal
+from ...sinks.journal import history
+from .. import exit_codes
+from ..output.notice import note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def state_dir(options: Mapping[str, Any], environ: Mapping[str, str]) -> Path | None:
+    """The state folder that was asked for, or the user's own; None where there is no home."""
+    given: Path | None = options["state_dir"]
+    if given is not None:
+        return given.absolute()
+    # A relative path in XDG_STATE_HOME is to be ignored, says its specification.
+    home = environ.get("XDG_STATE_HOME", "")
+    if os.path.isabs(home):
+        return Path(home) / "dbt-relay"
+    try:
+        return Path.home() / ".local" / "state" / "dbt-relay"
+    except RuntimeError:
+        return None
+
+
+def open_journal(options: Mapping[str, Any], environ: Mapping[str, str]) -> Journal:
+    """The journal of the state folder. Never fails: what is wrong with it is said."""
+    folder = state_dir(options, environ)
+    if folder is None:
+        note("there is no home folder for a journal, so records are kept in memory only: set "
+             "DBT_RELAY_STATE_DIR")  # fmt: skip
+    return Journal(folder, note)
+
+
+class NoJournalError(click.ClickException):
+    """There is a journal that cannot be read."""
+
+    exit_code = exit_codes.USAGE
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"relay: {self.message}", err=True, file=file)
+
+
+def journal_to_read(options: Mapping[str, Any], environ: Mapping[str, str]) -> Journal:
+    """The journal of the state folder, for who wants to know what is in it.
+
+    Raises NoJournalError where it cannot be read: an empty one in its place would say that there
+    are no runs.
+    """
+    folder = state_dir(options, environ)
+    if folder is None:
+        return open_journal(options, environ)
+    said: list[str] = []
+    journal = Journal(folder, said.append)
+    if journal.trouble is not None:
+        journal.close()
+        raise NoJournalError(f"{journal.trouble}. {journal.remedy}")
+    for line in said:
+        note(line)
+    return journal
+
+
+def deliver_command(journal: Journal, run_id: int, environ: Mapping[str, str]) -> list[str]:
+    """What to type to deliver what waits, in any shell of the same user."""
+    command = ["dbt-relay", "deliver", str(run_id)]
+    if journal.state_dir != state_dir({"state_dir": None}, environ):
+        command += ["--state-dir", str(journal.state_dir)]
+    return command
+
+
+def make_room(journal: Journal, options: Mapping[str, Any]) -> Iterator[str]:
+    """Delete what the journal is not to keep; a line if records were lost to that."""
+    days = options["keep_days"]
+    pruned = history.prune(journal, datetime.now(timezone.utc), options["keep_runs"], days)
+    if pruned.undelivered:
+        what = f"{pruned.undelivered} record{'' if pruned.undelivered == 1 else 's'}"
+        yield (
+            f"relay: {what} of earlier runs had waited for more than {days:g} days and were "
+            "deleted undelivered: see --keep-days"
+        )
+
+
+def no_run(number: int | None, journal: Journal) -> int:
+    """Say that there is no such run; the exit code for that."""
+    what = "no run yet" if number is None else f"no run {number}"
+    note(f"there is {what} in {journal.file or 'a journal that cannot be read'}: see `dbt-relay "
+         "runs`, and --state-dir for another journal")  # fmt: skip
+    return exit_codes.USAGE

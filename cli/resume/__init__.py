@@ -1,0 +1,1 @@
+"""How a later attempt continues an earlier one."""

@@ -1,0 +1,249 @@
+"""dbt's `manifest.json` (v11 and newer, so of dbt 1.7 and newer): its nodes and their edges."""
+
+from __future__ import annotations
+
+import gc
+import json
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+import orjson
+
+from ...records.values import is_array, is_object, text
+from .node import Node, read_node
+from .project import read_flag
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Collection, Generator, Iterator, Mapping
+
+    from ...records.values import JsonObject
+
+_SECTIONS: Final = (
+    "nodes", "sources", "exposures", "metrics", "semantic_models", "saved_queries", "unit_tests",
+    "functions",
+)  # fmt: skip
+_OLDEST: Final = 11
+_SCHEMA: Final = re.compile(r"/dbt/([\w-]+)/v(\d+)\.json$")
+_NUMBERS: Final = re.compile(r"\d+")
+_NEWEST: Final = (9999,)
+
+IndirectSelection = Literal["eager", "cautious", "buildable", "empty"]
+
+
+class ManifestError(ValueError):
+    """There is no manifest to read, or not one of a dbt that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The enabled nodes of a project by unique_id, parents before their children.
+
+    `dbt_version` has its numbers only; a dbt that does not say its version is taken for the newest.
+    `indirect_selection` is the project's own flag, which no manifest has (dbt 1.7 to 2.0): it is
+    read from the project's file, if that lies beside.
+    """
+
+    nodes: Mapping[str, Node]
+    project_name: str | None = None
+    dbt_version: tuple[int, ...] = _NEWEST
+    indirect_selection: IndirectSelection = "eager"
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Manifest:
+        """The manifest in this file. Raises ManifestError."""
+        try:
+            with _uncollected():
+                found = cls.from_json(_decode(Path(path).read_bytes()), str(path))
+            flag = read_flag(Path(path), found.project_name, "indirect_selection")
+            mode = next((m for m in get_args(IndirectSelection) if m == flag), None)
+            return found if mode is None else replace(found, indirect_selection=mode)
+        except ManifestError:
+            raise
+        except FileNotFoundError:
+            raise ManifestError(
+                f"there is no manifest at {path}: run `dbt parse` in the project, which writes "
+                "target/manifest.json"
+            ) from None
+        except OSError as error:
+            raise ManifestError(
+                f"the manifest at {path} cannot be read: {error.strerror or error}; name the file "
+                "target/manifest.json, and let this user read it"
+            ) from None
+        except (ValueError, RecursionError) as error:
+            raise ManifestError(
+                f"{path} is not JSON ({error}), as when dbt was stopped while it wrote: "
+                "run `dbt parse` again"
+            ) from None
+
+    @classmethod
+    def from_json(cls, document: Any, name: str = "this document") -> Manifest:
+        """The manifest that was decoded from JSON; `name` stands for it in the ManifestError."""
+        metadata = _metadata(document, name)
+        try:
+            nodes, circle = _nodes(document)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ManifestError(
+                f"{name} is not as dbt writes a manifest ({error!r}): run `dbt parse` again"
+            ) from None
+        if circle:
+            raise ManifestError(
+                f"{circle[0]} in {name} depends on itself, which dbt does not allow: run "
+                "`dbt parse` again"
+            )
+        numbers = _NUMBERS.findall(text(metadata.get("dbt_version")) or "")
+        version = tuple(map(int, numbers[:3])) or _NEWEST
+        return cls(nodes, text(metadata.get("project_name")), version)
+
+    def nearest(self, within: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """For each of these nodes the nearest of its ancestors that are among them.
+
+        Edges pass through what is not: with a → b → c and b ephemeral, empty or not selected, the
+        nearest of c is a. That is the order that dbt keeps, too.
+        """
+        chosen = frozenset(within)
+        nearest: dict[str, tuple[str, ...]] = {}
+        for unique_id, node in self.nodes.items():
+            match node.parents:
+                case (parent,) if parent not in chosen:
+                    nearest[unique_id] = nearest[parent]
+                case parents:
+                    found: dict[str, None] = {}
+                    for parent in parents:
+                        found.update(
+                            dict.fromkeys((parent,) if parent in chosen else nearest[parent])
+                        )
+                    nearest[unique_id] = tuple(found)
+        return {u: ancestors for u, ancestors in nearest.items() if u in chosen}
+
+    def tests_of(self, unique_id: str) -> tuple[str, ...]:
+        """The tests and unit tests that depend on this node."""
+        return tuple(u for u in self.nodes[unique_id].children if self.nodes[u].is_test)
+
+    def owner(self, test: str, within: Collection[str] | None = None) -> str | None:
+        """The one node, of these or of all, that a test counts with; None if it depends on none.
+
+        That is the node it was written for where dbt says so (generic tests), else the last of its
+        parents: only then is everything there that the test reads.
+        """
+        node = self.nodes[test]
+        parents = [p for p in node.parents if within is None or p in within]
+        if node.attached_node in parents:
+            return node.attached_node
+        return parents[-1] if parents else None
+
+    def tests(
+        self, within: Collection[str], indirect_selection: IndirectSelection = "eager"
+    ) -> dict[str, tuple[str, ...]]:
+        """The tests that dbt runs with these nodes, by the node of them that owns each.
+
+        As with dbt's `--indirect-selection`: `eager` takes each test that reads one of the nodes,
+        `cautious` only those all of whose parents are among them.
+        """
+        chosen = frozenset(within)
+        owned: dict[str, list[str]] = {}
+        for unique_id, node in self.nodes.items():
+            if not node.is_test:
+                continue
+            if indirect_selection == "cautious" and not chosen.issuperset(node.parents):
+                continue
+            owner = self.owner(unique_id, chosen)
+            if owner is not None:
+                owned.setdefault(owner, []).append(unique_id)
+        return {owner: tuple(tests) for owner, tests in owned.items()}
+
+
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """Without Python's search for garbage, which looks at all the new dicts in vain, over and over:
+    that is two thirds of the time that a manifest of 38 MB takes (benchmarks/manifest.py)."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _decode(artifact: bytes) -> Any:
+    try:
+        return orjson.loads(artifact)
+    except ValueError:
+        return json.loads(artifact)  # dbt writes NaN and lone surrogates, which orjson refuses
+
+
+def _metadata(document: Any, name: str) -> JsonObject:
+    metadata = document.get("metadata") if is_object(document) else None
+    schema = text(metadata.get("dbt_schema_version")) if is_object(metadata) else None
+    found = _SCHEMA.search(schema or "")
+    if not is_object(metadata) or found is None:
+        raise ManifestError(
+            f"{name} is not an artifact of dbt: give the target/manifest.json that `dbt parse` "
+            "writes"
+        )
+    kind, number = found[1], int(found[2])
+    if kind != "manifest":
+        raise ManifestError(
+            f"{name} is dbt's {kind.replace('-', '_')}.json and not its manifest: give the "
+            "target/manifest.json beside it"
+        )
+    if number < _OLDEST:
+        version = text(metadata.get("dbt_version")) or "before 1.7"
+        raise ManifestError(
+            f"{name} is a manifest v{number} of dbt {version}, and those before v{_OLDEST} are not "
+            "read: run `dbt parse` with dbt 1.7 or newer"
+        )
+    return metadata
+
+
+def _nodes(document: JsonObject) -> tuple[dict[str, Node], list[str]]:
+    """The nodes, parents before children, and those that are in a circle."""
+    raw: dict[str, JsonObject] = {}
+    for section in _SECTIONS:
+        found: dict[str, JsonObject] = document.get(section) or {}
+        raw.update((u, node) for u, node in found.items() if _is_enabled(node))
+    parents = {
+        u: tuple(p for p in dict.fromkeys(_depends_on(node)) if p in raw) for u, node in raw.items()
+    }
+    children: dict[str, list[str]] = {u: [] for u in raw}
+    for unique_id, of_node in parents.items():
+        for parent in of_node:
+            children[parent].append(unique_id)
+    place = {u: number for number, u in enumerate(_in_order(parents, children))}
+    nodes = {
+        u: read_node(
+            u, raw[u], tuple(sorted(parents[u], key=place.__getitem__)), tuple(children[u])
+        )
+        for u in place
+    }
+    return nodes, [u for u in raw if u not in place]
+
+
+def _is_enabled(node: JsonObject) -> bool:
+    """Disabled nodes lie elsewhere in a manifest, save the tests of a disabled model."""
+    config: JsonObject = node.get("config") or {}
+    return config.get("enabled") is not False
+
+
+def _depends_on(node: JsonObject) -> Collection[str]:
+    depends_on = node.get("depends_on")
+    found = depends_on.get("nodes") if is_object(depends_on) else None
+    return found if is_array(found) else ()
+
+
+def _in_order(
+    parents: Mapping[str, Collection[str]], children: Mapping[str, Collection[str]]
+) -> Iterator[str]:
+    """Parents before children; what is in a circle is left out."""
+    missing = {u: len(of_node) for u, of_node in parents.items()}
+    ready = [u for u, count in missing.items() if not count]
+    for unique_id in ready:  # grows while it is read
+        yield unique_id
+        for child in children[unique_id]:
+            missing[child] -= 1
+            if not missing[child]:
+                ready.append(child)

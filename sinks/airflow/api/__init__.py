@@ -1,0 +1,1 @@
+"""How one speaks to Airflow's stable REST API."""

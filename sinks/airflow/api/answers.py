@@ -1,0 +1,227 @@
+"""What each answer of an Airflow means: done, another request, later, a person's turn, never."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from ....records.display import in_one_line
+from ....records.values import JsonObject, is_array, is_object
+from ...sink import Delivered, Hold, Rejected, Retry, Verdict
+
+if TYPE_CHECKING:
+    from .settings import AirflowSettings
+
+Write = Literal["POST", "PATCH"]
+Method = Literal["GET"] | Write
+
+VALUE_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes that are read of a value: more than any record of ours can be."""
+
+_SHOWN: Final = 200
+_SUCCESS: Final = {"GET": 200, "POST": 201, "PATCH": 200}
+_WRONG_PATH: Final = (
+    "this is not Airflow's API. Set DBT_RELAY_AIRFLOW_URL to the address that the browser shows, "
+    "https:// or http:// as it has it, or ask whether a proxy stands in between"
+)
+_NO_DAG: Final = re.compile(r"(the )?dag (with|id)\b", re.IGNORECASE)
+_NO_RUN: Final = re.compile(r"(the )?dag ?run\b", re.IGNORECASE)
+_NO_INSTANCE: Final = re.compile(r"(the )?(mapped )?task ?instance\b", re.IGNORECASE)
+_TOO_OLD: Final = "or Airflow is older than 3.0, which cannot write XComs over its API"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: its body at most up to a limit. `date` is the server's clock."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = ""
+    retry_after: str | None = None
+    date: str | None = None
+
+    @property
+    def content(self) -> Any:
+        """The body as JSON; None if it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def detail(self) -> str:
+        """Airflow's own words, never more than a line; no value that was sent is in it."""
+        try:
+            detail: Any = json.loads(self.body)["detail"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return ""
+        if is_array(detail):
+            words = [d.get("msg") if is_object(d) else d for d in detail]
+            detail = "; ".join(str(word) for word in words if word)
+        elif is_object(detail):
+            detail = detail.get("message") or detail.get("reason") or ""
+        return " ".join(in_one_line(str(detail or "")).split())[:_SHOWN]
+
+    @property
+    def names_what_is_absent(self) -> bool:
+        """Whether it is Airflow's own 404, about an id; an address that is none gives another."""
+        return self.status == 404 and self.detail not in ("", "Not Found")
+
+    @property
+    def is_json(self) -> bool:
+        """Whether Airflow itself may have given it; a proxy gives pages."""
+        return "json" in self.content_type.lower()
+
+    @property
+    def is_unauthenticated(self) -> bool:
+        """Whether the token is not, or no longer, accepted."""
+        return self.status == 401 or (self.status == 403 and "Invalid JWT token" in self.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """409: there is an XCom of this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """404 to a GET or PATCH: there is no XCom of this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a GET brought."""
+
+    data: JsonObject
+
+
+def read_content(answer: Answer, to: AirflowSettings) -> Content | Missing | Retry | Hold:
+    """What the answer to a GET means."""
+    meaning = read_answer("GET", answer, to)
+    match meaning:
+        case Delivered():
+            if len(answer.body) >= VALUE_LIMIT:
+                return Content({})
+            try:
+                data: Any = json.loads(answer.body)
+            except (ValueError, RecursionError):
+                return Retry(f"Airflow at {to.url} broke off in the middle of its answer")
+            return Content(data if is_object(data) else {})
+        case Exists() | Rejected():  # said of writes only
+            return Retry(_trouble(answer, to))
+        case _:
+            return meaning
+
+
+def read_answer(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | Exists | Missing:
+    """What an answer means. Only 201 to a POST and 200 to a PATCH or GET are success."""
+    meaning = _meaning(method, answer, to)
+    return as_seen(meaning, answer, to) if isinstance(meaning, Hold) else meaning
+
+
+def as_seen(hold: Hold, answer: Answer, to: AirflowSettings) -> Hold:
+    """The Hold that also says what was answered, and whether by Airflow itself."""
+    what = f"{answer.status} {answer.detail}".rstrip()
+    if not answer.is_json:
+        what += " and a page instead of JSON"
+    return replace(hold, seen=f"Airflow at {to.url} answered {what}", may_pass=not answer.is_json)
+
+
+def _meaning(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | Exists | Missing:
+    status, detail = answer.status, answer.detail
+    where = f"Airflow at {to.url}"
+    if status == _SUCCESS[method] and answer.is_json:
+        return Delivered()
+    if 200 <= status < 400:
+        what = "redirected" if status >= 300 else f"answered {status} with a page instead of JSON"
+        return Hold(f"{where} {what}: {_WRONG_PATH}")
+    if answer.is_unauthenticated:
+        return Hold(
+            f"{where} does not accept the token ({detail or f'HTTP {status}'}): "
+            "renew it where DBT_RELAY_AIRFLOW_TOKEN… gets it from"
+        )
+    if status == 403:
+        may = "read" if method == "GET" else "create and edit"
+        return Hold(
+            f"{where} forbids {'reading' if method == 'GET' else 'writing'} XComs "
+            f"({detail or 'HTTP 403'}): give the user the role Op, or a role that can {may} XComs "
+            f"and {'read' if method == 'GET' else 'edit'} this DAG"
+        )
+    if status == 404:
+        return _not_found(method, answer, to)
+    if status == 405:
+        return Hold(f"{where} does not allow this request: {_WRONG_PATH}, {_TOO_OLD}")
+    if status == 409:
+        return Exists() if method == "POST" else Retry(detail or "HTTP 409")
+    if status in (408, 425, 429) or status >= 500:
+        return Retry(_trouble(answer, to), _seconds(answer.retry_after))
+    if status == 407:
+        return refused_by_proxy(to)
+    if method == "GET":
+        return Hold(f"{where} answered {f'{status} {detail}'.rstrip()} to a GET: {_WRONG_PATH}")
+    if status == 413:
+        return Rejected(f"{where}, or a proxy, finds it too large: see --max-message-bytes")
+    if not detail and status != 422:
+        # A proxy's answer, or a web server's to http:// on its https:// port: about the address,
+        # not about this record.
+        return Hold(f"{where} answered {status} without a word of Airflow's: {_WRONG_PATH}")
+    return Rejected(
+        f"{where} refused the value: {detail or 'HTTP 422'}. --sink jsonl:PATH keeps it"
+    )
+
+
+def refused_by_proxy(to: AirflowSettings) -> Hold:
+    """407, which a proxy answers in Airflow's place."""
+    return Hold(f"the proxy to Airflow at {to.url} wants a login: see --proxy and HTTPS_PROXY")
+
+
+def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Hold | Missing:
+    detail = answer.detail
+    where = f"Airflow at {to.url}"
+    if detail.startswith(("The XCom with key", "XCom entry with key")):
+        return Missing()
+    if detail.startswith("Task instance is mapped"):
+        return Hold(f"{where}: {detail}. Pass --map-index '{{{{ ti.map_index }}}}'")
+    if detail.startswith("Task"):
+        return Hold(
+            f"{where} has no task {to.xcom_task!r} in DAG {to.dag_id!r}: see --xcom-task-id"
+        )
+    if _NO_RUN.match(detail):
+        return Hold(f"{where} has no run {to.run_id!r} of DAG {to.dag_id!r}: see --run-id")
+    if _NO_DAG.match(detail):
+        return Hold(f"{where} has no DAG {to.dag_id!r}: see --dag-id and --airflow-url")
+    if _NO_INSTANCE.match(detail):
+        return Hold(
+            f"{where} has no such task in run {to.run_id!r} of DAG {to.dag_id!r} ({detail}): see "
+            "--dag-id, --run-id and --task-id"
+        )
+    if method == "PATCH" and "not found" not in detail.lower():
+        return Hold(f"{where} does not know this address: {_WRONG_PATH}")
+    return Hold(f"{where} answered {f'404 {detail}'.rstrip()}: {_WRONG_PATH}, {_TOO_OLD}")
+
+
+def _trouble(answer: Answer, to: AirflowSettings) -> str:
+    if answer.status == 500 and "text/plain" in answer.content_type.lower():
+        # Airflow 3 runs into its own foreign key where the task instance does not exist.
+        return (
+            f"Airflow at {to.url} answered 500: it does so too where task {to.xcom_task!r} has no "
+            f"map index {to.map_index}; a mapped task needs --map-index '{{{{ ti.map_index }}}}'"
+        )
+    return f"Airflow at {to.url} answered {answer.status} {answer.detail}".rstrip()
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After in seconds, given as a number or as a date; None if it is neither."""
+    if not retry_after:
+        return None
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        at = email.utils.parsedate_to_datetime(retry_after).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0.0, at - time.time())

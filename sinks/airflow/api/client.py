@@ -1,0 +1,239 @@
+"""Requests to Airflow's stable REST API; the one module that imports apache-airflow-client.
+
+That import takes more than a second and 67 MB (client 3.3), so this module is imported by the
+thread that delivers, when it has its first record.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
+
+import urllib3.exceptions as http
+from airflow_client.client import ApiClient, ApiException, Configuration, XComApi
+from airflow_client.client.models.x_com_create_body import XComCreateBody
+from airflow_client.client.models.x_com_update_body import XComUpdateBody
+
+from ...sink import Hold, Retry
+from .address import Proxy
+from .answers import VALUE_LIMIT, Answer, as_seen, refused_by_proxy
+from .no_answer import unanswered
+
+if TYPE_CHECKING:
+    from .answers import Write
+    from .settings import AirflowSettings
+
+_BODY_LIMIT: Final = 64 * 1024
+PAGE: Final = 100
+"""XComs in one page of a list: Airflow's own limit, unless its operator raised it."""
+
+
+class Client:
+    """Speaks to one Airflow. One request at a time and thread; no retries, no redirects."""
+
+    def __init__(self, settings: AirflowSettings) -> None:
+        self._to = settings
+        options: dict[str, Any] = {"retries": False}
+        if settings.ca_file is not None:
+            options["ssl_ca_cert"] = str(settings.ca_file)
+        self._configuration: Any = Configuration(host=settings.url, **options)
+        if settings.proxy is not None:
+            proxy = Proxy.of(settings.proxy)
+            # Client 3.0 has no arguments for these.
+            self._configuration.proxy = proxy.url
+            self._configuration.proxy_headers = dict(proxy.headers) or None
+        self._api = ApiClient(self._configuration)
+        self._xcoms = XComApi(self._api)
+        self._timeout = (settings.connect_timeout, settings.read_timeout)
+
+    def write(self, method: Write, key: str, value: Any, token: str) -> Answer | Retry | Hold:
+        """POST or PATCH one XCom; a failure to get any answer is a verdict."""
+        to = self._to
+        self._configuration.access_token = token
+        place: dict[str, Any] = {
+            "dag_id": to.dag_id,
+            "dag_run_id": to.run_id,
+            "task_id": to.xcom_task,
+        }
+        try:
+            if method == "POST":
+                # The variants that do not read the answer also work with Airflow 3.0, whose
+                # answers lack fields that the client's models require.
+                create = XComCreateBody(key=key, value=value, map_index=to.map_index)
+                response = self._xcoms.create_xcom_entry_without_preload_content(
+                    **place, x_com_create_body=create, _request_timeout=self._timeout
+                )
+            else:
+                update = XComUpdateBody(value=value, map_index=to.map_index)
+                response = self._xcoms.update_xcom_entry_without_preload_content(
+                    **place, xcom_key=key, x_com_update_body=update, _request_timeout=self._timeout
+                )
+            return self._answer(response)
+        except http.HTTPError as error:
+            return unanswered(error, to)
+        except ApiException as error:  # the client's wrapping of a TLS error
+            return unanswered(error.__context__ or error, to)
+
+    def xcom(self, key: str, token: str) -> Answer | Retry | Hold:
+        """One XCom with its value."""
+        return self._get(token, *self._entries(), key, map_index=self._to.map_index)
+
+    def xcoms(self, offset: int, token: str) -> Answer | Retry | Hold:
+        """A page of XComs; no list of Airflow has their values."""
+        query = {"limit": PAGE, "offset": offset, "map_index_filter": self._to.map_index}
+        return self._get(token, *self._entries(), **query)
+
+    def task_instance(self, task_id: str, token: str) -> Answer | Retry | Hold:
+        """The state of a task in this DAG run, at its newest try."""
+        index = self._to.map_index
+        return self._get(token, "taskInstances", task_id, *([str(index)] if index >= 0 else []))
+
+    def tries(self, token: str) -> Answer | Retry | Hold:
+        """When each try of the task that runs dbt began and ended (Airflow 2.10 and newer)."""
+        index = self._to.map_index
+        parts = ("taskInstances", self._to.task_id, *([str(index)] if index >= 0 else []), "tries")
+        return self._get(token, *parts)
+
+    def write_note(self, note: str, token: str) -> Answer | Retry | Hold:
+        """Replace the note of the task that runs dbt, and nothing else of it.
+
+        Without a map index Airflow 3.3 would write that of every instance of a mapped task.
+        """
+        path = self._path("taskInstances", self._to.task_id, str(self._to.map_index))
+        body = json.dumps({"note": note})
+        return self.ask("PATCH", path + "?update_mask=note", token=token, body=body)
+
+    def unmapped_instance(self, task_id: str, token: str) -> Answer | Retry | Hold:
+        """The one instance of a task that is not mapped, or not expanded yet."""
+        return self._get(token, "taskInstances", task_id)
+
+    def look(self, path: str, token: str) -> Answer | Retry | Hold:
+        """What is at a path below `/api/v2/`."""
+        return self.ask("GET", f"/api/v2/{path}", token=token)
+
+    def dag_run(self, token: str) -> Answer | Retry | Hold:
+        return self._get(token)
+
+    def dag(self, token: str) -> Answer | Retry | Hold:
+        path = f"/api/v2/dags/{quote(self._to.dag_id, safe='')}"
+        return self.ask("GET", path, token=token)
+
+    def dags(self, token: str) -> Answer | Retry | Hold:
+        """A first DAG: what every user may ask for."""
+        return self.ask("GET", "/api/v2/dags?limit=1", token=token)
+
+    def create_nothing(self, token: str) -> Answer | Retry | Hold:
+        """A POST without key and value, refused with 422 where a whole one would be allowed."""
+        return self.ask("POST", self._path(*self._entries()), token=token, body="{}")
+
+    def log_in(self, username: str, password: str) -> str | Retry | Hold:
+        """A token for a user name and password."""
+        body = json.dumps({"username": username, "password": password})
+        answer = self.ask("POST", "/auth/token", body=body)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.status == 407:
+            return refused_by_proxy(self._to)
+        if answer.status in (400, 401, 403):
+            refused = Hold(
+                f"Airflow at {self._to.url} does not accept this user name and password "
+                f"({answer.detail or answer.status}): see DBT_RELAY_AIRFLOW_USERNAME and _PASSWORD"
+            )
+            return as_seen(refused, answer, self._to)
+        try:
+            return str(json.loads(answer.body)["access_token"])
+        except (ValueError, TypeError, KeyError):
+            reason = f"Airflow at {self._to.url} gave no token: it answered {answer.status}"
+            if answer.status >= 500 or answer.status == 429:
+                return Retry(reason)
+            refused = Hold(
+                f"{reason} to /auth/token. Check DBT_RELAY_AIRFLOW_URL, or give a token instead: "
+                "not every Airflow exchanges passwords"
+            )
+            return as_seen(refused, answer, self._to)
+
+    def version(self) -> str | None:
+        """Airflow's version, None if it does not tell."""
+        answer = self.ask("GET", "/api/v2/version")
+        try:
+            return str(json.loads(answer.body)["version"]) if isinstance(answer, Answer) else None
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def close(self) -> None:
+        """Drop the connections."""
+        pool: Any = self._api.rest_client.pool_manager
+        pool.clear()
+
+    def ask(
+        self, method: str, path: str, *, token: str | None = None, body: str | None = None
+    ) -> Answer | Retry | Hold:
+        """Any other request; `path` is quoted already."""
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        pool: Any = self._api.rest_client.pool_manager
+        try:
+            response = pool.request(
+                method,
+                self._to.url + path,
+                body=body,
+                headers=headers,
+                timeout=http_timeout(self._timeout),
+                preload_content=False,
+                redirect=False,
+            )
+            return self._answer(response, VALUE_LIMIT if method == "GET" else _BODY_LIMIT)
+        except http.HTTPError as error:
+            return unanswered(error, self._to)
+
+    def _path(self, *parts: str) -> str:
+        """The address of what belongs to the DAG run. Run ids hold `+` and `:`."""
+        below = ("dags", self._to.dag_id, "dagRuns", self._to.run_id, *parts)
+        return "/api/v2/" + "/".join(quote(part, safe="") for part in below)
+
+    def _entries(self) -> tuple[str, ...]:
+        return "taskInstances", self._to.xcom_task, "xcomEntries"
+
+    def _get(self, token: str, *parts: str, **query: int) -> Answer | Retry | Hold:
+        question = f"?{urlencode(query)}" if query else ""
+        return self.ask("GET", self._path(*parts) + question, token=token)
+
+    def _answer(self, response: Any, limit: int = _BODY_LIMIT) -> Answer:
+        """Read the answer, but no longer and no more than it is worth.
+
+        An unread rest would be taken for the next answer: the connection goes with it.
+        """
+        headers = response.headers
+        body = bytearray()
+        give_up_at = time.monotonic() + self._to.answer_timeout
+        try:
+            while len(body) < limit and time.monotonic() < give_up_at:
+                chunk = response.read1(_BODY_LIMIT)
+                if not chunk:
+                    break
+                body += chunk
+            else:
+                response.close()
+        except http.HTTPError:
+            response.close()
+        response.release_conn()
+        if response.status >= 500:
+            # uvicorn resets the connection at the next request (Airflow 3.3).
+            self.close()
+        return Answer(
+            response.status,
+            bytes(body),
+            headers.get("Content-Type", ""),
+            headers.get("Retry-After"),
+            headers.get("Date"),
+        )
+
+
+def http_timeout(timeouts: tuple[float, float]) -> Any:
+    """A connect and a read timeout as urllib3 wants them."""
+    from urllib3 import Timeout  # noqa: PLC0415 - beside the exceptions, the only name needed
+
+    return Timeout(connect=timeouts[0], read=timeouts[1])

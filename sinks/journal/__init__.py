@@ -1,0 +1,1 @@
+"""The journal: the records of every run in one SQLite file."""

@@ -1,0 +1,245 @@
+"""One sink with its workers, and what waits for it in the journal."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..records.schema import RunRecord
+from .journal.rows import NOT_SENT, ClosedError
+from .patience import Patience
+from .sink import Delivered, Hold, Rejected, Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..records.schema import Record
+    from .journal.rows import Leased
+    from .journal.run import JournalRun, Order
+    from .sink import Sink, Verdict
+
+_CHECKPOINT_EVERY: Final = 50
+"""Settled records between two checkpoints of the journal: a megabyte or two of its log."""
+_PACE_OF: Final = 20
+"""Records that the pace of a sink is the mean of."""
+_NAP: Final = 3600.0
+"""Seconds at most to sleep: no clock takes any number of them."""
+_AHEAD: Final = 3
+"""How often the run's own record may fail before it queues as any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What became of the records of one sink; `waiting` and `rejected` map keys to reasons.
+
+    All count nodes; `run_record` is why the run's own record is not there, None if it is. `pace` is
+    how many seconds the sink took for each of its latest records, None if it has answered none.
+    """
+
+    sink: str
+    records: int
+    delivered: int
+    waiting: dict[str, str]
+    rejected: dict[str, str]
+    run_record: str | None = None
+    pace: float | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.waiting and not self.rejected and self.run_record is None
+
+    def to_json(self) -> dict[str, int]:
+        return {
+            "records": self.records,
+            "delivered": self.delivered,
+            "waiting": len(self.waiting),
+            "rejected": len(self.rejected),
+        }
+
+
+class Line:
+    """Sends what waits for one sink, one record after the other in each of its threads."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        run: JournalRun,
+        clock: Callable[[], float],
+        jitter: Callable[[float, float], float],
+    ) -> None:
+        self._sink = sink
+        self._run = run
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._patience = Patience(jitter)
+        self._seconds: deque[float] = deque(maxlen=_PACE_OF)
+        self._overtaken = 0
+        """How often the run's own record has failed."""
+        self._concluded: Hold | None = None
+        """What was said last to be a person's turn."""
+        self._has_answered = False
+        self._closed = False
+
+    def start(self, workers: int) -> None:
+        for number in range(min(workers, self._sink.most_workers)):
+            name = f"relay-{self._sink.name}-{number}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    @property
+    def name(self) -> str:
+        return self._sink.name
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether the sink has taken or refused anything yet."""
+        return self._has_answered
+
+    def learn(self, record: Record) -> None:
+        self._sink.learn(record)
+
+    def wake(self) -> None:
+        """Something waits."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def begin_flush(self, order: Order) -> None:
+        """There is a deadline now: try what waits once more, what matters most first."""
+        with self._changed:
+            now = self._clock()
+            self._patience.is_last = True
+            self._patience.release(now)
+            self._run.hasten(self._sink.name, now, order)
+            self._changed.notify_all()
+
+    def end_flush(self) -> None:
+        """There is none any more."""
+        with self._changed:
+            self._patience.is_last = False
+
+    def is_settled(self, deadline: float) -> bool:
+        """Whether nothing more can come to pass before the deadline."""
+        with self._changed:
+            if self._is_sending:
+                return False
+            ready = self._ready_at()
+            return self._patience.is_hopeless or ready is None or ready > deadline
+
+    def wait(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait(seconds)
+
+    def figures(self) -> Figures:
+        with self._changed:
+            # What was not sent yet waits for the same trouble to end as what was.
+            trouble = self._patience.trouble or NOT_SENT
+            account = self._run.account(self._sink.name)
+            waiting = {k: trouble if r == NOT_SENT else r for k, r in account.waiting.items()}
+            rejected = account.rejected
+            missing = (waiting.pop(RunRecord.key, None), rejected.pop(RunRecord.key, None))
+            delivered = len(account.delivered - {RunRecord.key})
+            return Figures(
+                self._sink.name,
+                delivered + len(waiting) + len(rejected),
+                delivered,
+                waiting,
+                rejected,
+                missing[0] or missing[1],
+                sum(self._seconds) / len(self._seconds) if self._seconds else None,
+            )
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            is_sending = self._is_sending
+        if not is_sending:
+            self._sink.close()
+
+    @property
+    def _is_sending(self) -> bool:
+        return self._run.is_sending(self._sink.name)
+
+    def _work(self) -> None:
+        # What is on its way when the journal closes was not acknowledged, and is sent again.
+        with contextlib.suppress(ClosedError):
+            self._send_all()
+        if self._closed:
+            # Whoever closed this did not wait for what was on its way.
+            self._sink.close()
+
+    def _send_all(self) -> None:
+        for settled in itertools.count(1):
+            leased = self._next()
+            if leased is None:
+                return
+            began_at = self._clock()
+            try:
+                verdict = self._sink.send(leased.record)
+            except Exception as error:  # a sink's own fault must not end the delivery
+                verdict = Retry(f"{type(error).__name__} in the sink")
+            with self._changed:
+                self._settle(leased, verdict, began_at)
+                self._changed.notify_all()
+            if settled % _CHECKPOINT_EVERY == 0:
+                self._run.checkpoint()
+
+    def _next(self) -> Leased | None:
+        with self._changed:
+            while not self._closed:
+                now = self._clock()
+                ready = self._ready_at()
+                if ready is not None and ready <= now:
+                    leased = self._run.lease(self._sink.name, now)
+                    if leased is not None:
+                        return leased
+                self._changed.wait(None if ready is None else min(_NAP, max(0.0, ready - now)))
+            return None
+
+    def _ready_at(self) -> float | None:
+        """When a record may be sent; None if not before something else comes to pass."""
+        if self._patience.trouble is not None and self._is_sending:
+            return None  # one probe at a time, however many workers there are
+        due = self._run.next_due(self._sink.name)
+        return None if due is None else max(due, self._patience.paused_until)
+
+    def _settle(self, leased: Leased, verdict: Verdict, began_at: float) -> None:
+        now, sink = self._clock(), self._sink.name
+        self._patience.settle(verdict, now)
+        self._has_answered = True
+        if not isinstance(verdict, (Retry, Hold)):
+            self._recant()
+        match verdict:
+            case Delivered():
+                self._seconds.append(now - began_at)
+                self._run.acknowledge(sink, leased)
+                self._let_ahead(leased)
+            case Rejected(reason):
+                self._run.bury(sink, leased, reason)
+                self._let_ahead(leased)
+            case Retry() | Hold():
+                reason = self._patience.trouble or verdict.reason
+                if self._patience.is_held and isinstance(verdict, Hold):
+                    self._concluded = verdict
+                self._run.put_back(sink, leased, self._due(), reason)
+                self._overtaken += leased.record.key == RunRecord.key
+
+    def _due(self) -> float:
+        """When what was put back is due: behind the others, as it may be what is wrong."""
+        return self._clock() if self._patience.is_held else self._patience.paused_until
+
+    def _recant(self) -> None:
+        """The sink works: what was said to be a person's turn was none."""
+        if self._concluded is not None:
+            held, self._concluded = self._concluded, None
+            self._run.reword(self._sink.name, held.reason, held.seen or NOT_SENT)
+
+    def _let_ahead(self, leased: Leased) -> None:
+        """The sink works, so that the run's own record, which had to go behind, may try again."""
+        if leased.record.key == RunRecord.key:
+            self._overtaken = 0
+        elif 0 < self._overtaken <= _AHEAD:
+            self._run.hasten_own(self._sink.name)

@@ -1,0 +1,93 @@
+"""What is shown of a stream whose lines have text before dbt's events."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from support.logs import line, log
+
+from dbt_relay.cli.output.console import Console
+from dbt_relay.cli.relay.pipeline import Relay
+from dbt_relay.parser import Secrets
+
+LOG = log("1.11.16/build_fail_debug")
+BEGIN = line("MainReportVersion", {"version": "=1.11.16"}, level="info", msg="Running with dbt")
+HIDDEN = line("NodeStart", {}, msg="not shown")
+SHOWN = line("LogStartLine", {}, level="info", msg="1 of 5 START")
+
+
+def shown(stream: bytes, *, quiet: bool = False) -> str:
+    out = io.BytesIO()
+    relay = Relay(
+        Console(out, quiet=quiet), lambda _: None, secrets=Secrets(), target_dir=Path("nowhere")
+    )
+    for at in range(0, len(stream), 5000):
+        relay.feed(stream[at : at + 5000])
+    relay.end(None)
+    return out.getvalue().decode()
+
+
+def prefixed(prefix: str, stream: bytes = LOG) -> bytes:
+    lines = stream.decode().splitlines()
+    return "".join(
+        f"{prefix.replace('#', str(n))}{text}\n" for n, text in enumerate(lines)
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "dbt-1  | ",
+        "\x1b[36mdbt-1  | \x1b[0m",
+        "[pod/dbt-x#/main] ",
+        "2026-01-01T00:00:00.00000000#Z ",
+        "2026-01-01T00:00:00.00000000#Z stdout F ",
+        "[2026-01-01, 00:00:00 UTC] {subprocess.py:93} INFO - ",
+        "[2026-01-01T00:00:0#.123+0000] {{task#.py:#}} DEBUG - ",
+        "Jan  1 00:00:00 host dbt[#]: ",
+        "00:00:00.123 | INFO    | Flow run 'x' - ",
+    ],
+)
+def test_prefixes_are_not_shown(prefix: str) -> None:
+    events = b"".join(text + b"\n" for text in LOG.splitlines() if text.startswith(b'{"data"'))
+    assert shown(prefixed(prefix, events)) == shown(events)
+    assert shown(prefixed(prefix, events), quiet=True) == shown(events, quiet=True)
+
+
+def test_other_lines_of_a_prefixed_stream_are_shown_as_they_are() -> None:
+    got = shown(prefixed("dbt-1  | ", BEGIN + b"hello\n" + HIDDEN + b"there\n" + SHOWN))
+    assert got.splitlines() == [
+        "03:04:05  Running with dbt",
+        "dbt-1  | hello",
+        "dbt-1  | there",
+        "03:04:05  1 of 5 START",
+    ]
+
+
+def test_a_print_glued_before_an_event_is_shown() -> None:
+    begun = BEGIN + HIDDEN
+    assert shown(begun + b"progress 0% " + SHOWN).endswith("\nprogress 0% 03:04:05  1 of 5 START\n")
+    assert "progress 0% " in shown(begun + b"progress 0% " + HIDDEN + SHOWN)
+    many = b"".join(b"progress %d%% " % n + HIDDEN for n in range(3))
+    assert "progress 0% progress 1% progress 2% 03" in shown(BEGIN + many + SHOWN)
+
+
+@pytest.mark.parametrize("first", [BEGIN, HIDDEN.replace(b"NodeStart", b"MainReportVersion")])
+def test_a_print_before_the_first_event_is_shown_in_its_place(first: bytes) -> None:
+    assert shown(b"starting " + first + HIDDEN + SHOWN).startswith("starting ")
+    assert shown(b"starting " + first).startswith("starting ")
+    assert shown(b"starting " + first + b"text\n" + SHOWN).startswith("starting ")
+
+
+def test_each_invocation_shows_anew_whether_it_is_prefixed() -> None:
+    second = prefixed("dbt-1  | ", BEGIN.replace(b"i-1", b"i-2") + SHOWN.replace(b"i-1", b"i-2"))
+    assert "dbt-1" not in shown(BEGIN + SHOWN + second)
+    bare = BEGIN.replace(b"i-1", b"i-3") + b"50% " + SHOWN.replace(b"i-1", b"i-3")
+    assert shown(BEGIN + SHOWN + second + bare).endswith("50% 03:04:05  1 of 5 START\n")
+
+
+def test_a_refused_event_is_shown_with_what_stands_before_it() -> None:
+    forged = SHOWN.replace(b"i-1", b"i-9")
+    assert shown(BEGIN + SHOWN + b"print: " + forged).endswith("print: " + forged.decode())

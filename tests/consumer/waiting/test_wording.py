@@ -1,0 +1,78 @@
+"""A node's result against the line that dbt itself printed of it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from dbt_relay.consumer.waiting.wording import result
+from dbt_relay.parser.events import Event, EventReader
+from dbt_relay.parser.run import Run
+from dbt_relay.parser.secrets import Secrets
+from dbt_relay.records.schema import NodeRecord
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "console"
+LOGS = [f"{v}/{n}" for v in ("1.7", "1.10", "1.11") for n in ("build", "run")] + ["1.11/kinds"]
+DOTS = re.compile(r" \.{2,} ?|  +")
+NOT_IN_A_RECORD = re.compile(r"(?<= )\w+::")  # the model that a unit test is of
+
+
+def told(log: bytes) -> tuple[dict[str, str], dict[str, NodeRecord]]:
+    """By unique_id: the line of dbt, and the record."""
+    lines: dict[str, str] = {}
+    records: dict[str, NodeRecord] = {}
+    run, reader = Run(), EventReader(Secrets(), unread_too=False)
+    for item in [*reader.feed(log), *reader.end()]:
+        if isinstance(item, Event):
+            if re.fullmatch(r"Log(Model|Seed|Snapshot|Test)Result|SkippingDetails", item.name):
+                lines[item.data["node_info"]["unique_id"]] = item.msg
+            records.update((record.unique_id, record) for record in run.feed(item) or [])
+    return lines, records
+
+
+@pytest.mark.parametrize("log", LOGS)
+def test_the_line_is_dbts(log: str) -> None:
+    lines, records = told(gzip.decompress((GOLDEN / f"{log}.jsonl.gz").read_bytes()))
+    assert len(lines) > 3
+    for unique_id, line in lines.items():
+        dbts = NOT_IN_A_RECORD.sub("", DOTS.sub(" ", line)).strip()
+        ours = result(records[unique_id]).partition("\n")[0]
+        assert re.sub(r" because \S+ did not succeed", "", ours) == dbts
+
+
+def test_the_text_of_a_failure_follows_in_full_and_only_there() -> None:
+    lines, records = told(gzip.decompress((GOLDEN / "1.11/build.jsonl.gz").read_bytes()))
+    assert lines
+    failed = records["model.jaffle.broken_on_purpose"]
+    assert result(failed).endswith(f"\n{failed.message}")
+    assert failed.message is not None
+    assert len(failed.message.splitlines()) > 1
+    assert "\n" not in result(records["model.jaffle.orders"])
+    skipped = result(records["model.jaffle.skipped_on_purpose"])
+    assert "[SKIP because model.jaffle.broken_on_purpose did not succeed]" in skipped
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        (
+            {"status": "partial success", "batches": {"total": 5, "success": 4, "error": 1}},
+            "PARTIALLY created sql microbatch model a [PARTIAL SUCCESS (4/5)]",
+        ),
+        ({"status": "reused"}, "REUSED created sql model a [REUSED]"),
+        ({"status": "interrupted", "outcome": "interrupted"}, "INTERRUPTED model a [INTERRUPTED]"),
+        ({"status": "success", "path": "models/a.py"}, "OK created python model a [OK]"),
+        ({"status": "a word of a later dbt"}, "A WORD OF A LATER DBT model a"),
+    ],
+)
+def test_what_no_small_project_shows(fields: dict[str, object], line: str) -> None:
+    from dbt_relay.records.schema import outcome_of
+
+    facts = {"outcome": outcome_of(str(fields["status"])), **fields}
+    record = NodeRecord(unique_id="model.p.a", name="a", resource_type="model", **facts)  # type: ignore[arg-type]
+    assert result(record).startswith(line)
+    json.dumps(result(record))

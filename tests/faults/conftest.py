@@ -1,0 +1,110 @@
+"""Delivery to a scripted Airflow on loopback, with time-outs short enough for tests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from support.fake_airflow import PASSWORDS
+from support.journals import deliver
+
+from dbt_relay.sinks import Figures
+from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from support.fake_airflow import FakeAirflow
+
+    from dbt_relay.records.schema import Record
+
+LOGIN = Login(username="op", password=PASSWORDS["op"])
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def client_imported() -> None:
+    """Here, so that no test's time-out has to bear it."""
+    import dbt_relay.sinks.airflow.api.client  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5
+    while set(threading.enumerate()) - before:
+        assert time.monotonic() < deadline, threading.enumerate()
+        time.sleep(0.005)
+
+
+class Relay:
+    """A delivery to one Airflow, as `dbt-relay run` sets it up but for waits that are short."""
+
+    def __init__(self, url: str, login: Login = LOGIN, **settings: Any) -> None:
+        to = AirflowSettings(
+            url=url, dag_id="shop", run_id="run+1", task_id="dbt", login=login,
+            connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
+        )  # fmt: skip
+        self.notes: list[str] = []
+        self.pauses: list[float] = []
+        self.sink = AirflowSink(replace(to, **settings), self.notes.append)
+        self.delivery = deliver([self.sink], jitter=self._jitter)
+
+    def _jitter(self, low: float, high: float) -> float:
+        self.pauses.append(high)
+        return 0.01
+
+    def send(self, records: Iterable[Record], timeout: float = 5.0) -> Figures:
+        """Put the records, wait until nothing more comes to pass, say what became of them."""
+        for record in records:
+            self.delivery.put(record)
+        self.delivery.flush(timeout)
+        return self.delivery.figures()[0]
+
+    def settle(self, server: FakeAirflow, *records: Record) -> None:
+        """Send, and hold what the server has against the truth."""
+        figures = self.send(records)
+        truth = {record.key: record.to_json() for record in records}
+        assert server.xcoms[-1] == truth
+        assert figures.is_complete
+        assert figures.delivered == len(truth)
+        self.assert_nothing_leaks(figures, server)
+
+    def wait_until_tried(self) -> None:
+        """Wait until every record has been tried at least once."""
+        deadline = time.monotonic() + 3
+        while "not sent yet" in self.delivery.figures()[0].waiting.values():
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def assert_nothing_leaks(self, figures: Figures, server: FakeAirflow) -> None:
+        """No message, token or password in what is said."""
+        secrets = ["select", "SELECT", "Bearer", *PASSWORDS.values()]
+        secrets += [*server.valid, *server.expired]
+        for reason in [*figures.waiting.values(), *figures.rejected.values(), *self.notes]:
+            assert not [secret for secret in secrets if secret in reason], reason
+
+
+@pytest.fixture
+def relay() -> Iterator[Callable[..., Relay]]:
+    relays: list[Relay] = []
+
+    def make(url: str, login: Login = LOGIN, **settings: Any) -> Relay:
+        relays.append(Relay(url, login, **settings))
+        return relays[-1]
+
+    yield make
+    for made in relays:
+        made.delivery.close()
+        made.sink.close()

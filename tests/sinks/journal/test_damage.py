@@ -1,0 +1,431 @@
+"""Damage by hand: whatever became of the journal's files, the next process goes on, keeps what can
+be read, and says in numbers what cannot."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.journal_disk import (
+    FAST,
+    PAGE,
+    copy_of_disk,
+    drain,
+    journal_of_the_dead,
+    node,
+    outputs,
+    start,
+    take_up,
+)
+from support.journals import info
+
+from dbt_relay.sinks import Journal
+from dbt_relay.sinks.journal import history
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RECORDS = 12
+WAITING = RECORDS // 2 + 1 + RECORDS
+"""Of the run that had ended half of the nodes and its own record, of the other one all."""
+COMMITTED = RECORDS + 1 + RECORDS
+KEYS = {f"{run}.{number}" for run in ("ended", "killed") for number in range(RECORDS)}
+COUNTS = re.compile(r"aside as (\S+): (\d+) records could be read from it and are kept")
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=FAST) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(scratch: Path) -> Path:
+    """All in the file."""
+    return journal_of_the_dead(scratch / "whole", RECORDS, checkpoint=True)
+
+
+@pytest.fixture(scope="module")
+def killed(scratch: Path) -> Path:
+    """All in the log but what comes first."""
+    return journal_of_the_dead(scratch / "killed", RECORDS, first_part_in_file=True)
+
+
+@pytest.fixture
+def folder(scratch: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        yield Path(folder)
+
+
+def again(pristine: Path, folder: Path) -> Path:
+    """The folder's journal as it was before the last damage."""
+    place = folder / "state"
+    shutil.rmtree(place, ignore_errors=True)
+    return copy_of_disk(pristine, place)
+
+
+def kept(notes: list[str], place: Path) -> int:
+    """How many records were taken over, as the note says; the damaged file has to be there."""
+    (found,) = [match for note in notes if (match := COUNTS.search(note))]
+    assert (place / found[1]).exists()
+    return int(found[2])
+
+
+def test_nothing_is_said_of_a_journal_that_is_whole(
+    whole: Path, killed: Path, folder: Path
+) -> None:
+    for pristine in (whole, killed):
+        place = again(pristine, folder)
+        found = take_up(place)
+        assert found.notes == []
+        assert (found.lost, found.rejected) == (0, {})
+        assert sum(map(len, found.got.values())) == WAITING
+        assert {path.name for path in place.iterdir()} == {"journal.db", "claims"}
+
+
+@pytest.mark.parametrize("part", [0.0, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.0])
+@pytest.mark.parametrize("odd", [0, -1, 17])
+def test_a_truncated_file(whole: Path, folder: Path, part: float, odd: int) -> None:
+    place = again(whole, folder)
+    size = (place / "journal.db").stat().st_size
+    length = min(size - 1, max(1, int(size * part) // PAGE * PAGE + odd))
+    os.truncate(place / "journal.db", length)
+    found = take_up(place)
+    if length > size - PAGE and not found.notes:
+        return  # nothing may have been in that part of the last page
+    count = kept(found.notes, place)
+    assert found.known == count
+    assert length < 0.9 * size or count > 0, "the last page is not all there is"
+    if count < COMMITTED:
+        assert "could not" in found.notes[0] or "were killed are lost" in found.notes[-1]
+
+
+def test_each_page_zeroed_in_turn(whole: Path, folder: Path) -> None:
+    pages = (whole / "journal.db").stat().st_size // PAGE
+    assert pages > 10
+    unnoticed, counts = 0, []
+    for page in range(pages):
+        place = again(whole, folder)
+        with (place / "journal.db").open("r+b") as file:
+            file.seek(page * PAGE)
+            file.write(bytes(PAGE))
+        found = take_up(place)
+        if not found.notes:
+            assert found.known == COMMITTED, f"page {page}: records are gone without a word"
+            assert len(found.keys) == WAITING, f"page {page}"
+            unnoticed += 1
+            continue
+        counts.append(kept(found.notes, place))
+        assert found.known == counts[-1]
+        could_not = re.search(r"up to (\d+) could not", found.notes[0])
+        missing = COMMITTED - counts[-1] - len(found.rejected)
+        assert missing <= int(could_not[1] if could_not else 0) + found.lost or page == 0
+    assert unnoticed <= 3
+    assert sorted(counts)[len(counts) // 2] == COMMITTED, "a page holds few records, or an index"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_flipped_bytes_in_the_file(whole: Path, folder: Path, seed: int) -> None:
+    """Nothing tells SQLite that a byte is another one, so all that can be asked for is to go on."""
+    chance = random.Random(seed)
+    place = again(whole, folder)
+    content = bytearray((place / "journal.db").read_bytes())
+    for _ in range(chance.choice((1, 1, 5, 50))):
+        content[chance.randrange(100, len(content))] ^= 1 << chance.randrange(8)
+    (place / "journal.db").write_bytes(content)
+    take_up(place)
+
+
+@pytest.mark.parametrize("way", ["flip", "truncate"])
+def test_a_damaged_log_loses_its_end_and_the_loss_is_counted(
+    killed: Path, folder: Path, way: str
+) -> None:
+    size = (killed / "journal.db-wal").stat().st_size
+    losses = set[int]()
+    for step in range(25):
+        place = again(killed, folder)
+        log = place / "journal.db-wal"
+        at = size * step // 25
+        if way == "truncate":
+            os.truncate(log, at)
+        else:
+            content = bytearray(log.read_bytes())
+            content[at + 20] ^= 0x10
+            log.write_bytes(content)
+        found = take_up(place)
+        said = re.search(r"(\d+) records of runs that were killed are lost", "".join(found.notes))
+        lost = found.lost + int(said[1] if said else 0)
+        there = len([key for key in found.keys if key.startswith("killed.")])
+        assert there + lost == RECORDS, f"{way} at {at}"
+        assert len([key for key in found.keys if key.startswith("ended.")]) == RECORDS // 2
+        losses.add(lost)
+        assert not list(place.glob("journal.db.damaged-*")), "the file itself is whole"
+    assert len(losses) > 5, losses
+    assert RECORDS in losses
+
+
+def test_a_file_emptied_whose_log_is_there(scratch: Path, folder: Path) -> None:
+    place = again(journal_of_the_dead(scratch / "log only", RECORDS), folder)
+    os.truncate(place / "journal.db", 0)
+    found = take_up(place)
+    assert kept(found.notes, place) == COMMITTED
+    assert len(found.keys) == WAITING
+
+
+@pytest.mark.parametrize("what", ["text", "zeros", "folder", "header"])
+def test_no_journal_any_more(folder: Path, what: str) -> None:
+    """The claims beside it say that there was one. Without them see `test_folder`."""
+    path = folder / "journal.db"
+    (folder / "claims").mkdir()
+    if what == "folder":
+        path.mkdir()
+        (path / "mine").touch()
+    else:
+        path.write_bytes(
+            {"text": b"dear diary\n" * 999, "zeros": bytes(2 * PAGE)}.get(what)
+            or b"SQLite format 3\0" + bytes(84)
+        )
+    found = take_up(folder)
+    assert kept(found.notes, folder) == 0
+    assert len(found.notes) == 1
+
+
+def test_an_empty_file_is_a_new_journal(folder: Path) -> None:
+    (folder / "journal.db").touch()
+    assert take_up(folder).notes == []
+
+
+@pytest.mark.parametrize("version", [0, -1])
+def test_another_version_is_kept_and_what_both_know_is_taken_over(
+    whole: Path, folder: Path, version: int
+) -> None:
+    place = again(whole, folder)
+    _change(place, f"pragma user_version = {version}")
+    found = take_up(place)
+    assert kept(found.notes, place) == COMMITTED
+    assert f"its version is {version}, not 2" in found.notes[0]
+    assert len(found.keys) == WAITING
+
+
+@pytest.mark.parametrize("table", ["run", "sink", "record", "delivery"])
+def test_a_missing_table(whole: Path, folder: Path, table: str) -> None:
+    place = again(whole, folder)
+    _change(place, f"drop table {table}")
+    found = take_up(place)
+    count = kept(found.notes, place)
+    assert found.known == count == (0 if table == "record" else COMMITTED)
+    if table == "run":
+        assert len(found.keys) == WAITING, "its sinks are still known"
+    if table == "delivery":
+        assert found.keys > KEYS, "what may have been delivered is delivered once more"
+
+
+def test_a_missing_index(whole: Path, folder: Path) -> None:
+    place = again(whole, folder)
+    _change(place, "drop index waiting")
+    assert len(take_up(place).keys) == WAITING
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\xff" * 32768, b"x" * 100])
+def test_a_leftover_of_shared_memory(killed: Path, folder: Path, garbage: bytes) -> None:
+    place = again(killed, folder)
+    (place / "journal.db-shm").write_bytes(garbage)
+    found = take_up(place)
+    assert found.notes == []
+    assert len(found.keys) == WAITING
+
+
+def test_a_kill_in_the_middle_of_setting_it_aside(whole: Path, folder: Path) -> None:
+    place = again(whole, folder)
+    (place / "journal.db.new").write_text("half of it")
+    _change(place, "pragma user_version = -1")
+    assert kept(take_up(place).notes, place) == COMMITTED
+    place = again(whole, folder)
+    (place / "journal.db").rename(place / "journal.db.new")
+    found = take_up(place)
+    assert found.notes == []
+    assert len(found.keys) == WAITING
+
+
+def test_a_record_that_cannot_be_read_is_buried_and_the_others_go_on(
+    whole: Path, folder: Path
+) -> None:
+    place = again(whole, folder)
+    _change(place, "update record set body = x'7b22' where key = 'killed.0'")
+    _change(place, "update record set body = 'null' where key = 'killed.3'")
+    _change(place, "delete from record where key = 'killed.5'")
+    _change(place, "update record set key = 'other' where key = 'killed.7'")
+    found = take_up(place)
+    assert found.rejected.keys() == {"killed.0", "killed.3", "killed.5", "killed.7"}
+    assert "was damaged" in found.rejected["killed.0"]
+    assert len(found.keys) == WAITING - 4
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "update run set command = '[' where id = 2",
+        "update run set command = 7 where id = 2",
+        "update sink set address = 'x' where run = 2",
+        "update sink set address = '[1]' where run = 2",
+        "update sqlite_sequence set seq = 'x'",
+        "update sqlite_sequence set seq = 1 << 60",
+    ],
+)
+def test_a_value_that_makes_no_sense(whole: Path, folder: Path, damage: str) -> None:
+    place = again(whole, folder)
+    _change(place, damage)
+    found = take_up(place)
+    assert "1" in found.got, "the other run is not touched by it"
+    place = again(whole, folder)
+    _change(place, damage)
+    _change(place, "pragma user_version = -1")
+    assert kept(take_up(place).notes, place) == COMMITTED
+
+
+def test_each_page_zeroed_in_turn_while_it_is_in_use(folder: Path) -> None:
+    """Of what waits nothing is lost: the process that put it still has it."""
+    page, pages = 0, 2
+    while page < pages:
+        notes: list[str] = []
+        place = folder / str(page)
+        with Journal(place, notes.append) as journal:
+            run = journal.begin(info(("airflow", "jsonl")))
+            for number in range(20):
+                run.put(node(f"n{number}", message="x" * 300), 0)
+            first = [leased for _ in range(5) if (leased := run.lease("airflow", 0))]
+            for leased in first:
+                run.acknowledge("airflow", leased)
+            on_the_way = run.lease("airflow", 0)
+            assert on_the_way is not None
+            run.put(node(on_the_way.record.key, 2), 0)
+            # Closed no sooner than the journal: that would end SQLite's locks on it.
+            damaged = os.open(place / "journal.db", os.O_RDWR)
+            journal.checkpoint()
+            journal.fetch("pragma shrink_memory")
+            pages = os.fstat(damaged).st_size // PAGE
+            os.pwrite(damaged, bytes(PAGE), page * PAGE)
+
+            for number in range(20, 25):
+                run.put(node(f"n{number}"), 0)
+            run.acknowledge("airflow", on_the_way)
+            got = drain(run)
+            assert {f"n{number}" for number in range(5, 25)} <= {*got}, f"page {page}"
+            assert len(got) == len({*got})
+            assert sorted(drain(run, "jsonl")) == sorted(f"n{number}" for number in range(25))
+            assert journal.trouble is None
+            assert run.account("jsonl").delivered == {f"n{number}" for number in range(25)}
+            run.put(node("last"), 0)
+            number = run.id
+        os.close(damaged)
+        with Journal(place, notes.append) as journal:
+            assert "last" in history.records(journal, number)
+            later = journal.adopt(number)
+            assert later is not None
+            assert [drain(later, sink) for sink in later.info.sinks] in ([], [["last"]] * 2)
+            assert later.info.sinks or notes, "where its sinks are is lost without a word"
+        assert len(notes) < 2
+        page += 1
+    assert pages > 10
+
+
+def test_a_journal_that_is_deleted_in_use(folder: Path) -> None:
+    """The next process finds what was put since the workers looked for it last."""
+    with Journal(folder / "state", pytest.fail) as journal:
+        run = journal.begin(info())
+        run.put(node("a"), 0)
+        shutil.rmtree(folder / "state")
+        journal.checkpoint()
+        run.put(node("b"), 0)
+        with Journal(folder / "state", pytest.fail) as other:
+            (past,) = history.runs(other)
+            assert past.has_owner
+            assert history.records(other, past.id).keys() == {"a", "b"}
+        assert sorted(drain(run)) == ["a", "b"]
+
+
+def test_a_journal_in_whose_place_none_can_be_any_more(folder: Path) -> None:
+    notes: list[str] = []
+    with Journal(folder / "state", notes.append) as journal:
+        run = journal.begin(info())
+        run.put(node("a"), 0)
+        shutil.rmtree(folder / "state")
+        (folder / "state").touch()
+        journal.checkpoint()
+        run.put(node("b"), 0)
+        assert drain(run) == ["a", "b"]
+        assert journal.unkept == 1
+    assert len(notes) == 1
+
+
+def test_a_live_relay_follows_where_another_process_has_set_its_journal_aside(
+    folder: Path,
+) -> None:
+    with Journal(folder, pytest.fail) as journal:
+        run = journal.begin(info())
+        for key in "abc":
+            run.put(node(key), 0)
+        _change(folder, "pragma user_version = -1")
+        notes: list[str] = []
+        with Journal(folder, notes.append) as other:
+            assert kept(notes, folder) == 3
+            journal.checkpoint()
+            run.put(node("d"), 0)
+            assert history.records(other, run.id).keys() == set("abcd")
+            assert other.adopt(run.id) is None
+            assert drain(run) == list("abcd")
+            assert history.past_run(other, run.id).delivery == {"airflow": {"delivered": 4}}
+
+
+FINDER = """
+import sys
+from pathlib import Path
+from support.journal_disk import node
+from support.journals import info
+from dbt_relay.sinks import Journal
+
+me, folder = sys.argv[1], Path(sys.argv[2])
+notes = []
+print("ready", flush=True)
+sys.stdin.readline()
+with Journal(folder, notes.append) as journal:
+    run = journal.begin(info())
+    for number in range(20):
+        run.put(node(f"{me}.{number}"), 0)
+    assert journal.trouble is None, journal.trouble
+print(len(notes))
+"""
+
+
+def test_of_several_processes_that_find_the_damage_one_sets_it_aside(folder: Path) -> None:
+    (folder / "journal.db").write_bytes(b"dear diary\n" * 999)
+    (folder / "claims").mkdir()
+    finders = [start(FINDER, me, folder) for me in range(4)]
+    for finder in finders:
+        assert finder.stdout is not None
+        assert finder.stdout.readline() == "ready\n"
+    for finder in finders:
+        assert finder.stdin is not None
+        finder.stdin.write("go\n")
+        finder.stdin.flush()
+    assert sorted(outputs(finders)) == ["0\n", "0\n", "0\n", "1\n"]
+    assert len(list(folder.glob("journal.db.damaged-*"))) == 1
+    with Journal(folder, pytest.fail) as journal:
+        runs = history.runs(journal)
+        found = {key for run in runs for key in history.records(journal, run.id)}
+    assert found == {f"{me}.{number}" for me in range(4) for number in range(20)}
+
+
+def _change(folder: Path, statement: str) -> None:
+    db = sqlite3.connect(folder / "journal.db", isolation_level=None)
+    try:
+        db.execute(statement)
+    finally:
+        db.close()

@@ -1,0 +1,265 @@
+"""What the journal knows of past runs, and what it forgets when."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.journal_disk import copy_of_disk, node
+from support.journals import info
+
+from dbt_relay.records.schema import NodeRecord, RunRecord
+from dbt_relay.sinks import Journal, JournalRun
+from dbt_relay.sinks.journal import history
+from dbt_relay.sinks.journal.history import Pruned, prune
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+AIRFLOW = {"dag_id": "shop", "run_id": "run+1", "task_id": "dbt", "map_index": -1}
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "state", pytest.fail) as journal:
+        yield journal
+
+
+def ago(**span: float) -> str:
+    return (NOW - timedelta(**span)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def a_run(journal: Journal, *, waiting: int = 0, delivered: int = 1, **fields: Any) -> JournalRun:
+    """A run with so many records, none of them on its way, and still claimed."""
+    run = journal.begin(info(**{"started_at": ago(hours=1), **fields}))
+    for number in range(delivered + waiting):
+        run.put(node(f"n{number}"), number)
+    while (leased := run.lease("airflow", delivered - 1)) is not None:
+        run.acknowledge("airflow", leased)
+    return run
+
+
+def numbers(journal: Journal) -> list[int]:
+    return [past.id for past in history.runs(journal)]
+
+
+class TestRuns:
+    def test_the_newest_comes_first(self, journal: Journal) -> None:
+        assert history.runs(journal) == []
+        for _ in range(3):
+            journal.begin(info())
+        assert numbers(journal) == [3, 2, 1]
+        assert [past.id for past in history.runs(journal, 2)] == [3, 2]
+
+    def test_what_is_known_of_a_run(self, journal: Journal) -> None:
+        run = journal.begin(info(("airflow", "jsonl"), cwd="/shop", target_dir="/t", **AIRFLOW))
+        failed = NodeRecord(unique_id="m", status="error", outcome="failure", message="no")
+        for record in (failed, node("a"), node("b"), RunRecord(state="running")):
+            run.put(record, 0)
+        for _ in range(2):
+            leased = run.lease("airflow", 0)
+            assert leased is not None
+            run.bury("airflow", leased, "422")
+        past = history.past_run(journal, run.id)
+        assert past.info == run.info
+        assert past.nodes == {"failure": 1, "success": 2}
+        assert past.delivery == {"airflow": {"rejected": 2, "waiting": 1}, "jsonl": {"waiting": 3}}
+        assert (past.count("waiting"), past.count("rejected"), past.count("delivered")) == (4, 2, 0)
+        assert past.bytes > 100
+        assert [*history.records(journal, run.id)] == ["m", "a", "b", RunRecord.key]
+        assert history.records(journal, run.id)["m"] == failed
+        assert ("airflow", "rejected", "m", "422") in history.reasons(journal, run.id)
+        assert ("jsonl", "waiting", "m", "not sent yet") in history.reasons(journal, run.id)
+
+    def test_a_run_of_which_only_its_own_record_waits_is_waiting(self, journal: Journal) -> None:
+        run = a_run(journal)
+        assert not history.past_run(journal, run.id).is_waiting
+        run.put(RunRecord(state="finished"), 9)
+        past = history.past_run(journal, run.id)
+        assert past.is_waiting
+        assert past.count("waiting") == 0
+
+    def test_there_is_no_such_run(self, journal: Journal) -> None:
+        with pytest.raises(LookupError):
+            history.past_run(journal, 7)
+        with pytest.raises(LookupError):
+            journal.adopt(7)
+
+
+class TestState:
+    @pytest.mark.parametrize(
+        ("record", "is_alive", "state", "died_unnoticed"),
+        [
+            (None, True, "running", False),
+            (None, False, "died", True),
+            ("running", True, "running", False),
+            ("running", False, "died", True),
+            ("finished", True, "finished", False),
+            ("finished", False, "finished", False),
+            ("died", True, "died", False),
+            ("died", False, "died", False),
+        ],
+    )
+    def test_by_its_own_record_and_its_owner(
+        self, tmp_path: Path, record: Any, is_alive: bool, state: str, died_unnoticed: bool
+    ) -> None:
+        with Journal(tmp_path / "state") as journal:
+            run = journal.begin(info())
+            if record is not None:
+                run.put(RunRecord(state=record), 0)
+            if is_alive:
+                past = history.past_run(journal, run.id)
+            else:
+                dead = copy_of_disk(tmp_path / "state", tmp_path / "dead")
+                with Journal(dead) as later:
+                    past = history.past_run(later, run.id)
+        assert (past.state, past.has_owner) == (state, is_alive)
+        assert past.died_unnoticed == died_unnoticed
+
+
+class TestPrune:
+    def test_the_latest_are_kept(self, journal: Journal) -> None:
+        for _ in range(5):
+            a_run(journal).close()
+        assert prune(journal, NOW, 3, 14) == Pruned(2, 0)
+        assert numbers(journal) == [5, 4, 3]
+        assert prune(journal, NOW, 3, 14) == Pruned(0, 0)
+
+    def test_nothing_is_left_of_a_run(self, journal: Journal) -> None:
+        a_run(journal, waiting=2, started_at=ago(days=15)).close()
+        prune(journal, NOW, 3, 14)
+        for table in ("run", "sink", "record", "delivery"):
+            assert journal.fetch(f"select * from {table}") == []
+        assert journal.state_dir is not None
+        assert [*(journal.state_dir / "claims").iterdir()] == []
+
+    def test_the_old_go_even_if_they_are_few(self, journal: Journal) -> None:
+        a_run(journal, started_at=ago(days=14, seconds=1)).close()
+        a_run(journal, started_at=ago(days=14)).close()
+        assert prune(journal, NOW, 50, 14) == Pruned(1, 0)
+        assert numbers(journal) == [2]
+
+    def test_records_that_wait_survive_the_number_but_not_the_days(self, journal: Journal) -> None:
+        a_run(journal, waiting=3, started_at=ago(days=15)).close()
+        a_run(journal, waiting=3, started_at=ago(days=13)).close()
+        for _ in range(2):
+            a_run(journal).close()
+        assert prune(journal, NOW, 1, 14) == Pruned(2, 3)
+        assert numbers(journal) == [4, 2]
+
+    def test_a_record_that_waits_for_two_sinks_is_one(self, journal: Journal) -> None:
+        run = journal.begin(info(("airflow", "jsonl"), started_at=ago(days=15)))
+        run.put(node("a"), 0)
+        run.close()
+        assert prune(journal, NOW, 50, 14) == Pruned(1, 1)
+
+    def test_what_somebody_is_at_work_on_survives_both(self, journal: Journal) -> None:
+        """Also what this process itself is at work on."""
+        a_run(journal, started_at=ago(days=99))
+        assert journal.state_dir is not None
+        with Journal(journal.state_dir) as other:
+            a_run(other, started_at=ago(days=99), waiting=1)
+            a_run(journal).close()
+            assert prune(journal, NOW, 1, 14) == Pruned(0, 0)
+            assert prune(journal, NOW, 1, 0) == Pruned(1, 0)
+            assert numbers(journal) == [2, 1]
+
+    def test_a_journal_in_memory_is_left_alone(self) -> None:
+        with Journal(None) as journal:
+            a_run(journal, started_at=ago(days=99))
+            assert prune(journal, NOW, 1, 0) == Pruned(0, 0)
+            assert numbers(journal) == [1]
+
+    def test_the_file_shrinks(self, journal: Journal) -> None:
+        assert journal.state_dir is not None
+        for _ in range(3):
+            run = journal.begin(info((), started_at=ago(days=15)))
+            for number in range(100):
+                run.put(node(str(number), message="x" * 10_000), 0)
+            run.close()
+        journal.fetch("pragma wal_checkpoint(truncate)")
+        before = history.size(journal.state_dir)
+        prune(journal, NOW, 50, 14)
+        journal.fetch("pragma wal_checkpoint(truncate)")
+        assert before > 3e6
+        assert history.size(journal.state_dir) < 1e5
+
+    def test_a_damaged_journal_goes_when_it_is_old_enough(self, tmp_path: Path) -> None:
+        (tmp_path / "journal.db").write_bytes(b"dear diary\n" * 999)
+        (tmp_path / "claims").mkdir()
+        notes: list[str] = []
+        with Journal(tmp_path, notes.append) as journal:
+            assert len(notes) == 1
+            for when in ("20260214T120000.000001-1", "20260215T120000.000001-2"):
+                (tmp_path / f"journal.db.damaged-{when}").touch()
+                (tmp_path / f"journal.db.damaged-{when}-wal").touch()
+            prune(journal, NOW, 50, 14)
+            left = sorted(path.name for path in tmp_path.glob("*.damaged-*"))
+            assert left[:2] == [
+                "journal.db.damaged-20260215T120000.000001-2",
+                "journal.db.damaged-20260215T120000.000001-2-wal",
+            ]
+            prune(journal, datetime.now(timezone.utc) + timedelta(minutes=1), 50, 0)
+            assert not list(tmp_path.glob("*.damaged-*"))
+
+
+class TestAttempts:
+    def test_all_in_the_order_in_which_they_began(self, journal: Journal) -> None:
+        runs = [a_run(journal, attempt=n, started_at=ago(hours=n), **AIRFLOW) for n in (1, 2, 1)]
+        found = history.attempts(journal, info(attempt=4, **AIRFLOW))
+        assert found == [(run.id, run.info) for run in runs]
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"dag_id": "x"},
+            {"run_id": "x"},
+            {"task_id": "x"},
+            {"map_index": 0},
+            {"attempt": None},
+            {"renews": True},
+        ],
+    )
+    def test_not_of_another_task_instance(self, journal: Journal, other: dict[str, Any]) -> None:
+        a_run(journal, **{**AIRFLOW, "attempt": 1, **other})
+        assert history.attempts(journal, info(attempt=2, **AIRFLOW)) == []
+
+    def test_outside_airflow_there_are_none(self, journal: Journal) -> None:
+        a_run(journal)
+        a_run(journal, attempt=1)
+        assert history.attempts(journal, info(attempt=2)) == []
+
+    def test_one_that_is_illegible_is_left_out(self, journal: Journal) -> None:
+        for attempt in (1, 2, 3):
+            a_run(journal, attempt=attempt, **AIRFLOW)
+        journal.fetch("update run set environment = '7' where id = 2")
+        journal.fetch("update run set command = 'x' where id = 3")
+        assert [n for n, _ in history.attempts(journal, info(attempt=4, **AIRFLOW))] == [1]
+
+
+class TestLocate:
+    def test_where_the_artifacts_are_is_known_later(self, tmp_path: Path) -> None:
+        with Journal(tmp_path / "state", pytest.fail) as journal:
+            run = a_run(journal, target_dir="/p/{{ x }}")
+            run.locate("/p/build/prod")
+            assert history.past_run(journal, run.id).info.target_dir == "/p/build/prod"
+            assert run.info.target_dir == "/p/build/prod"
+
+    def test_also_by_a_journal_that_takes_its_place(self, tmp_path: Path) -> None:
+        notes: list[str] = []
+        with Journal(tmp_path / "state", notes.append) as journal:
+            run = a_run(journal, target_dir="/p/{{ x }}")
+            run.locate("/p/build/prod")
+            journal.set_aside("it is to be tested")
+            assert history.past_run(journal, run.id).info == run.info
+        assert len(notes) == 1
+
+
+def test_the_size_is_of_all_that_the_journal_has_on_disk(tmp_path: Path) -> None:
+    for name in ("journal.db", "journal.db-wal", "journal.db.damaged-1"):
+        (tmp_path / name).write_bytes(bytes(100))
+    (tmp_path / "other").write_bytes(bytes(100))
+    assert history.size(tmp_path) == 300

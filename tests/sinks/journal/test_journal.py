@@ -1,0 +1,298 @@
+"""The journal against a model: nothing put into it is ever lost, whatever dies, and the newest of a
+key wins."""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+import threading
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from support.journal_disk import FAST, copy_of_disk
+from support.journal_disk import node as record
+from support.journals import OPEN, begin, info
+
+from dbt_relay.records.schema import NodeRecord, RunRecord
+from dbt_relay.sinks import Journal, JournalRun
+from dbt_relay.sinks.journal import history
+from dbt_relay.sinks.journal.rows import ClosedError, Leased
+
+SINKS = ("airflow", "jsonl")
+KEYS = st.sampled_from("abcd")
+NOT_SENT = "not sent yet"
+
+
+def lease(run: JournalRun, now: float = 0.0, sink: str = "airflow") -> Leased:
+    leased = run.lease(sink, now)
+    assert leased is not None
+    return leased
+
+
+class Truth:
+    """What the model knows of one sink."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, str] = {}
+        self.reason: dict[str, str] = {}
+        self.due: dict[str, float] = {}
+        self.on_the_way: dict[str, Leased] = {}
+        self.got: list[NodeRecord] = []
+
+    def keys(self, state: str) -> set[str]:
+        return {key for key, known in self.state.items() if known == state}
+
+    def free(self) -> list[str]:
+        """What may be leased, what has waited longest first."""
+        order = [*self.state]
+        free = self.keys("waiting") - self.on_the_way.keys()
+        return sorted(free, key=lambda key: (self.due[key], order.index(key)))
+
+
+class JournalMachine(RuleBasedStateMachine):
+    """One run with two sinks, in a journal on disk whose process dies now and then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr("dbt_relay.sinks.journal.run.GLANCE", 0.0)  # nobody else is there
+        self.scratch = tempfile.TemporaryDirectory(dir=FAST)
+        self.folder = Path(self.scratch.name) / "0"
+        self.journal = Journal(self.folder, pytest.fail)
+        self.run = self.journal.begin(info(SINKS))
+        self.other: Journal | None = None
+        self.now = 0.0
+        self.number = self.deaths = 0
+        self.newest: dict[str, NodeRecord] = {}
+        self.sinks = {sink: Truth() for sink in SINKS}
+
+    def teardown(self) -> None:
+        self._close()
+        self.scratch.cleanup()
+        self.patch.undo()
+
+    def _close(self) -> None:
+        self.journal.close()
+        if self.other is not None:
+            self.other.close()
+            self.other = None
+
+    @rule(key=KEYS)
+    def put(self, key: str) -> None:
+        self.number += 1
+        self.newest[key] = record(key, self.number)
+        self.run.put(self.newest[key], self.now)
+        for truth in self.sinks.values():
+            if truth.state.get(key) != "waiting":
+                truth.state[key], truth.reason[key] = "waiting", NOT_SENT
+                truth.due[key] = self.now
+
+    @rule(seconds=st.integers(1, 5))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds
+
+    @rule(sink=st.sampled_from(SINKS))
+    def lease(self, sink: str) -> None:
+        truth = self.sinks[sink]
+        first = next(iter(truth.free()), None)
+        assert self.run.next_due(sink) == (None if first is None else truth.due[first])
+        leased = self.run.lease(sink, self.now)
+        if first is None or truth.due[first] > self.now:
+            assert leased is None
+            return
+        assert leased is not None, "what is due has to go"
+        assert leased.record.key not in truth.on_the_way, "two sends of one key at once"
+        assert leased.record.key == first, "what waits longest goes first"
+        assert leased.record == self.newest[first], "an older record than the newest"
+        assert leased.record not in truth.got, "sent again, and it was acknowledged"
+        truth.on_the_way[first] = leased
+
+    @precondition(lambda self: any(truth.on_the_way for truth in self.sinks.values()))
+    @rule(data=st.data(), ending=st.sampled_from(["acknowledge", "bury", "fail", "hold"]))
+    def settle(self, data: st.DataObject, ending: str) -> None:
+        sink = data.draw(st.sampled_from([s for s in SINKS if self.sinks[s].on_the_way]))
+        truth = self.sinks[sink]
+        key = data.draw(st.sampled_from(sorted(truth.on_the_way)))
+        leased = truth.on_the_way.pop(key)
+        is_newest = leased.record == self.newest[key]
+        if ending == "acknowledge":
+            self.run.acknowledge(sink, leased)
+            truth.got.append(self.newest[key] if is_newest else record(key, -1))
+            truth.state[key] = "delivered" if is_newest else "waiting"
+        elif ending == "bury":
+            self.run.bury(sink, leased, "refused")
+            if is_newest:
+                truth.state[key], truth.reason[key] = "rejected", "refused"
+        else:
+            due = self.now + 3 if ending == "fail" else self.now
+            self.run.put_back(sink, leased, due, ending)
+            truth.due[key], truth.reason[key] = due, ending
+
+    @rule(clock=st.sampled_from([0.0, 1e6]), is_killed=st.booleans())
+    def process_ends_and_another_adopts_the_run(self, clock: float, is_killed: bool) -> None:
+        if is_killed:
+            self.deaths += 1
+            old, self.folder = self.folder, Path(self.scratch.name) / str(self.deaths)
+            copy_of_disk(old, self.folder)
+        self._close()
+        self.journal = Journal(self.folder, pytest.fail)
+        adopted = self.journal.adopt(self.run.id)
+        assert adopted is not None, "the dead hold on to nothing"
+        assert adopted.lost == 0
+        assert adopted.info == self.run.info
+        self.run, self.now = adopted, clock
+        for truth in self.sinks.values():
+            truth.on_the_way.clear()
+            truth.due = dict.fromkeys(truth.due, 0.0)
+
+    @rule()
+    def another_process_looks_at_it(self) -> None:
+        if self.other is None:
+            self.other = Journal(self.folder, pytest.fail)
+        (past,) = history.runs(self.other)
+        assert past.has_owner
+        assert self.other.adopt(self.run.id) is None
+        assert history.records(self.other, past.id) == self.newest
+        for sink, truth in self.sinks.items():
+            counted = {s: len(truth.keys(s)) for s in ("delivered", "waiting", "rejected")}
+            assert past.delivery[sink] == {s: count for s, count in counted.items() if count}
+
+    @invariant()
+    def every_key_is_in_one_place(self) -> None:
+        for sink, truth in self.sinks.items():
+            account = self.run.account(sink)
+            places = (account.delivered, set(account.rejected), set(account.waiting))
+            assert set.union(*places) == self.newest.keys()
+            assert sum(map(len, places)) == len(self.newest)
+            assert account.delivered == truth.keys("delivered")
+            assert account.waiting == {k: truth.reason[k] for k in truth.keys("waiting")}
+            assert account.rejected == {k: truth.reason[k] for k in truth.keys("rejected")}
+            assert self.run.is_sending(sink) == bool(truth.on_the_way)
+
+
+JournalMachine.TestCase.settings = settings(
+    max_examples=50, stateful_step_count=40, deadline=None, derandomize=True
+)
+TestJournal = JournalMachine.TestCase
+
+
+@pytest.fixture(params=["disk", "memory"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> JournalRun:
+    return begin(tmp_path if request.param == "disk" else None, "airflow")
+
+
+def test_what_waits_longest_goes_first_and_a_failure_goes_to_the_end(run: JournalRun) -> None:
+    for now, key in enumerate("abc"):
+        run.put(record(key), now)
+    first = lease(run, 5)
+    assert first.record == record("a")
+    run.put_back("airflow", first, 5, "reset")
+    assert [lease(run, 5).record.key for _ in range(3)] == ["b", "c", "a"]
+
+
+def test_records_of_one_key_coalesce_while_they_wait(run: JournalRun) -> None:
+    for sequence in range(1, 101):
+        run.put(record("a", sequence), 0)
+    sent = lease(run)
+    assert sent.record == record("a", 100)
+    run.put(record("a", 101), 0)
+    run.put(record("a", 102), 0)
+    assert run.lease("airflow", 0) is None
+    assert run.next_due("airflow") is None, "nobody may wait for it with a time-out of zero"
+    run.acknowledge("airflow", sent)
+    assert run.account("airflow").delivered == set(), "the newest is not delivered yet"
+    assert lease(run).record == record("a", 102)
+
+
+def test_reasons(run: JournalRun) -> None:
+    run.put(record("a"), 0)
+    assert run.account("airflow").waiting == {"a": NOT_SENT}
+    run.put_back("airflow", lease(run), 1, "connection refused")
+    assert run.account("airflow").waiting == {"a": "connection refused"}
+    run.put(record("a", 2), 0.5)
+    assert run.account("airflow").waiting == {"a": "connection refused"}
+    assert run.lease("airflow", 0.9) is None, "a newer record does not cut the wait short"
+    run.bury("airflow", lease(run, 1), "422")
+    assert run.account("airflow").rejected == {"a": "422"}
+    run.reconsider()
+    assert run.account("airflow").waiting == {"a": "422"}
+    run.acknowledge("airflow", lease(run))
+    assert run.account("airflow").delivered == {"a"}
+    run.put(record("a", 3), 0)
+    assert run.account("airflow").waiting == {"a": NOT_SENT}
+
+
+def test_two_runs_of_one_process_do_not_see_each_others_records(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    OPEN.append(journal)
+    first, second = journal.begin(info()), journal.begin(info())
+    first.put(record("a"), 0)
+    assert second.lease("airflow", 0) is None
+    assert lease(first).record.key == "a"
+
+
+def test_a_run_without_a_sink_is_kept_all_the_same(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    run.put(record("a"), 0)
+    run.put(RunRecord(state="finished"), 0)
+    with Journal(tmp_path) as other:
+        assert history.records(other, run.id).keys() == {"a", RunRecord.key}
+
+
+@pytest.mark.parametrize("disk", [True, False])
+def test_names_that_are_no_utf_8(tmp_path: Path, disk: bool) -> None:
+    """A folder's name can be any bytes, and dbt's log holds lone surrogates."""
+    sink = "jsonl:/tmp/\udcff"
+    run = begin(tmp_path if disk else None, sink, cwd="/tmp/\udcff", command=("dbt", "\udcff"))
+    run.put(record("model.\ud800"), 0)
+    run.put(record("model.b"), 0)
+    for _ in range(2):
+        run.acknowledge(sink, lease(run, sink=sink))
+    assert run.next_due(sink) is None
+    assert not run.is_sending(sink)
+    assert len(run.account(sink).delivered) == 2
+    run.put(record("model.\ud800", 2), 0)
+    leased = lease(run, sink=sink)
+    assert leased.record.key == "model.\ud800"
+    run.put_back(sink, leased, 0, "\udcff")
+    assert lease(run, sink=sink).record == leased.record
+
+
+def test_who_only_looks_whether_a_run_has_an_owner_does_not_become_it(tmp_path: Path) -> None:
+    """To look, one has the lock for a moment."""
+    run = begin(tmp_path / "live", "airflow")
+    dead = copy_of_disk(tmp_path / "live", tmp_path / "dead")
+    (claim,) = (dead / "claims").iterdir()
+    with claim.open() as looking, Journal(dead, pytest.fail) as journal:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.01, fcntl.flock, [looking, fcntl.LOCK_UN]).start()
+        assert journal.adopt(run.id) is not None
+
+
+def test_put_has_committed_when_it_returns(tmp_path: Path) -> None:
+    run = begin(tmp_path / "live", "airflow")
+    for number in range(5):
+        run.put(record(f"n{number}"), 0)
+        dead = copy_of_disk(tmp_path / "live", tmp_path / f"dead{number}")
+        with Journal(dead, pytest.fail) as journal:
+            assert len(history.records(journal, run.id)) == number + 1
+
+
+def test_a_worker_that_is_late_learns_that_the_journal_is_closed(run: JournalRun) -> None:
+    run.put(record("a"), 0)
+    leased = lease(run)
+    OPEN.pop().close()
+    with pytest.raises(ClosedError):
+        run.acknowledge("airflow", leased)
+
+
+def test_the_log_of_a_run_that_delivers_nothing_does_not_grow_for_ever(tmp_path: Path) -> None:
+    run = begin(tmp_path, "airflow")
+    long = "x" * 20_000
+    for number in range(1200):
+        node = NodeRecord(unique_id=str(number), status="error", outcome="failure", message=long)
+        run.put(node, 0)
+    assert (tmp_path / "journal.db-wal").stat().st_size < 30e6

@@ -1,0 +1,192 @@
+"""Several workers on one sink: what they do at once, and what only one of them may."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from support.journals import deliver
+
+from dbt_relay.records.schema import NodeRecord, Record
+from dbt_relay.sinks import Delivered, Hold, Retry, Verdict
+from dbt_relay.sinks.airflow import Login
+from dbt_relay.sinks.airflow.api.token import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 5.0
+"""Seconds of real time after which a test gives up."""
+WORKERS = 4
+
+
+def record(key: str) -> NodeRecord:
+    return NodeRecord(unique_id=key, status="success", outcome="success")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to pass"
+        time.sleep(0.001)
+
+
+class Clock:
+    """Stands still until a test moves it."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Gated:
+    """A sink whose requests all wait, until the test answers that many of them."""
+
+    name = "gated"
+    most_workers = WORKERS
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.waiting = 0
+        self.most = 0
+        self.sent = 0
+        self.answers: list[Verdict] = []
+
+    def learn(self, record: Record) -> None:
+        pass
+
+    def send(self, record: Record) -> Verdict:
+        with self.changed:
+            self.sent += 1
+            self.waiting += 1
+            self.most = max(self.most, self.waiting)
+            self.changed.notify_all()
+            assert self.changed.wait_for(lambda: self.answers, PATIENCE)
+            self.waiting -= 1
+            return self.answers.pop()
+
+    def answer(self, *verdicts: Verdict) -> None:
+        with self.changed:
+            self.answers += verdicts
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        pass
+
+
+def longest(_: float, most: float) -> float:
+    return most
+
+
+@pytest.mark.parametrize("trouble", [Retry("down"), Hold("forbidden")], ids=["retry", "hold"])
+def test_a_server_in_trouble_gets_one_probe_at_a_time(trouble: Verdict) -> None:
+    clock, sink = Clock(), Gated()
+    with deliver([sink], workers=WORKERS, clock=clock, jitter=longest) as delivery:
+        for number in range(20):
+            delivery.put(record(str(number)))
+        wait_until(lambda: sink.waiting == WORKERS)
+        sink.answer(*[trouble] * WORKERS)
+        wait_until(lambda: sink.waiting == 0)
+
+        sink.most = 0
+        clock.now = 1000.0
+        delivery.flush(0)
+        wait_until(lambda: sink.waiting == 1)
+        for number in range(20):
+            delivery.put(record(f"later {number}"))
+        threading.Event().wait(0.05)
+        assert sink.most == 1, "the others wait for the probe"
+
+        sink.answer(Delivered())
+        wait_until(lambda: sink.waiting == WORKERS)
+        sink.answer(*[Delivered()] * 50)
+        wait_until(lambda: delivery.figures()[0].delivered == 40)
+
+
+def test_what_was_on_the_way_together_fails_as_one() -> None:
+    ceilings: list[float] = []
+
+    def noted(_: float, most: float) -> float:
+        ceilings.append(most)
+        return most
+
+    clock, sink = Clock(), Gated()
+    with deliver([sink], workers=WORKERS, clock=clock, jitter=noted) as delivery:
+        for number in range(20):
+            delivery.put(record(str(number)))
+        wait_until(lambda: sink.waiting == WORKERS)
+        sink.answer(*[Retry("down")] * WORKERS)
+        wait_until(lambda: len(ceilings) == WORKERS)
+        clock.now = 0.6
+        delivery.flush(0)
+        wait_until(lambda: sink.sent == WORKERS + 1)
+        sink.answer(Retry("down"))
+        wait_until(lambda: len(ceilings) == WORKERS + 1)
+        assert ceilings == [0.5] * WORKERS + [1.0], "one trouble, however many met it"
+
+
+def test_workers_that_wait_for_a_probe_do_not_spin() -> None:
+    clock, sink = Clock(), Gated()
+    with deliver([sink], workers=WORKERS, clock=clock, jitter=longest) as delivery:
+        for number in range(20):
+            delivery.put(record(str(number)))
+        wait_until(lambda: sink.waiting == WORKERS)
+        sink.answer(*[Retry("down")] * WORKERS)
+        wait_until(lambda: sink.waiting == 0)
+        clock.now = 1000.0
+        delivery.flush(0)
+        wait_until(lambda: sink.waiting == 1)
+        cpu = time.process_time()
+        threading.Event().wait(0.3)
+        assert time.process_time() - cpu < 0.1
+        sink.answer(*[Delivered()] * 50)
+        wait_until(lambda: delivery.figures()[0].delivered == 20)
+
+
+def jwt(expiry: float) -> str:
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": expiry}).encode()).decode()
+    return f"e30.{claims}.x"
+
+
+def test_workers_whose_token_is_refused_at_once_log_in_once() -> None:
+    asked: list[str] = []
+    together = threading.Barrier(WORKERS)
+
+    def exchange(username: str, _: str) -> str:
+        asked.append(username)
+        return f"token-{len(asked)}"
+
+    token = Token(Login(username="u", password="p"), exchange)
+    got: list[object] = []
+
+    def worker() -> None:
+        bearer = token.get()
+        assert isinstance(bearer, str)
+        together.wait(PATIENCE)
+        got.append(token.renew(bearer))
+
+    threads = [threading.Thread(target=worker) for _ in range(WORKERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert got == ["token-2"] * WORKERS
+    assert asked == ["u", "u"]
+
+
+def test_a_token_that_lives_for_a_minute_serves_for_most_of_it() -> None:
+    clock, asked = Clock(), []
+
+    def exchange(*_: str) -> str:
+        asked.append(clock.now)
+        return jwt(clock.now + 60)
+
+    token = Token(Login(username="u", password="p"), exchange, clock)
+    for clock.now in (0.0, 10.0, 53.9, 54.0, 60.0):
+        token.get()
+    assert asked == [0.0, 54.0]
