@@ -44,7 +44,8 @@ print("done")
 DELIVER = """
 import sys
 from pathlib import Path
-from dbt_relay.sinks import Delivery, Journal, JsonlSink, history
+from dbt_relay.sinks import Delivery, Journal, JsonlSink
+from dbt_relay.sinks.journal import history
 
 print("ready", flush=True)
 sys.stdin.readline()

@@ -37,7 +37,7 @@ def live(seed: int, scratch: Path, patch: pytest.MonkeyPatch, tally: Tally) -> N
     (place / "dbt_project.yml").write_text("name: shop\n")
     (place / "profiles.yml").write_text("shop: {target: \"{{ env_var('DBT_TARGET') }}\"}\n")
     world = World(random.Random(seed), place, tally)
-    patch.setattr("dbt_relay.cli.resume.resumption.previous.listing", listing)
+    patch.setattr("dbt_relay.cli.resume.previous.listing", listing)
     patch.setattr("dbt_relay.sinks.airflow.tries.read_tries", world.read_tries)
     patch.setattr("dbt_relay.sinks.airflow.reading.read_records", world.read_records)
     try:

@@ -100,7 +100,8 @@ class TestOlder:
         script = """
 import sys
 from pathlib import Path
-from dbt_relay.sinks import Journal, history
+from dbt_relay.sinks import Journal
+from dbt_relay.sinks.journal import history
 sys.stdin.readline()
 notes = []
 with Journal(Path(sys.argv[1]), notes.append) as journal:
