@@ -70,12 +70,12 @@ def one_round(all_records: list[NodeRecord], folder: Path | None) -> tuple[float
             longest = max(longest, clock() - before)
         put = clock()
         for _ in all_records:
-            leased = run.lease("airflow", 0.0)
+            leased = run.queue("airflow").lease(0.0)
             assert leased is not None
-            run.acknowledge("airflow", leased)
+            run.queue("airflow").acknowledge(leased)
         settled = clock()
         assert journal.trouble is None
-        assert run.next_due("airflow") is None
+        assert run.queue("airflow").next_due() is None
     return put - start, settled - put, longest
 
 

@@ -80,9 +80,9 @@ def deliver(run: int | None, everything: bool, force: bool, **options: Any) -> i
 
 
 def _deliver(journal: Journal, past: PastRun, options: dict[str, Any]) -> int:
-    name = f"run {past.id}"
+    name = f"run {past.number}"
     try:
-        run = journal.adopt(past.id)
+        run = journal.adopt(past.number)
     except OSError as error:
         note(f"{name} cannot be claimed, and is not delivered: {error}")
         return exit_codes.UNDELIVERED
@@ -98,13 +98,13 @@ def _deliver(journal: Journal, past: PastRun, options: dict[str, Any]) -> int:
             verb = "is" if run.lost == 1 else "are"
             note(f"{name}: {lost} {verb} lost: the journal was damaged")
         # Not as it was before the claim: another `deliver` may have been at work meanwhile.
-        past = history.past_run(journal, past.id)
+        past = history.past_run(journal, past.number)
         if past.record is None or past.record.state == "running":
             run.put(_died(past), time.monotonic())
             if not run.info.sinks:
                 click.echo(f"relay: {name} has died, and has no sink that is to be told")
         if options["force"]:
-            run.reconsider()
+            run.retry_rejected()
         return _send(run, name, options)
     finally:
         run.close()
@@ -113,7 +113,7 @@ def _deliver(journal: Journal, past: PastRun, options: dict[str, Any]) -> int:
 def _send(run: JournalRun, name: str, options: dict[str, Any]) -> int:
     code = 0
     for sink, address in run.info.sinks.items():
-        before = run.account(sink)
+        before = run.queue(sink).account()
         if not before.waiting:
             continue
         try:
@@ -124,7 +124,7 @@ def _send(run: JournalRun, name: str, options: dict[str, Any]) -> int:
             continue
         deadline = Deadline(options["flush_timeout"])
         # The run's own record, so that it is written once and with what became of the others.
-        run.hasten(sink, time.monotonic(), "run last")
+        run.queue(sink).make_all_due(time.monotonic(), "run last")
         with Delivery(run, [opened], workers=options["workers"]) as delivery:
             delivery.flush(deadline.left, order="run last")
             _recount(delivery)

@@ -208,7 +208,7 @@ def _feed(relay: Relay, child: Child, recording: Recording, *, is_watched: bool)
         if relay.dbt_pid is not None:
             child.dbt_is(relay.dbt_pid)
         if recording.delivery is not None and relay.artifacts_dir is not None:
-            recording.delivery.run.locate(str(relay.artifacts_dir))
+            recording.delivery.run.set_target_dir(str(relay.artifacts_dir))
         if is_watched and recording.started.adapter is None and relay.run.adapter:
             recording.restart(announce(recording.started, relay.run))
 

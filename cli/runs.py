@@ -84,21 +84,21 @@ def show(run: int | None, as_json: bool, **options: Any) -> int:
             past = history.past_run(journal, run) if run else next(iter(history.runs(journal, 1)))
         except (LookupError, StopIteration):
             return no_run(run, journal)
-        records = history.records(journal, past.id)
+        records = history.records(journal, past.number)
         if as_json:
             for record in records.values():
                 click.echo(encode(record.to_json()))
             return 0
         for line in (*_heading(past), "", *_nodes(records.values())):
             click.echo(line)
-        for sink, state, key, reason in history.reasons(journal, past.id):
+        for sink, state, key, reason in history.reasons(journal, past.number):
             click.echo(in_one_line(f"{state} for {sink}: {key}: {reason}"))
         return 0
 
 
 def _row(run: PastRun) -> tuple[str, ...]:
     return (
-        str(run.id),
+        str(run.number),
         run.info.started_at[:19].replace("T", " "),
         _result(run),
         ", ".join(f"{count} {outcome}" for outcome, count in run.nodes.items()) or "none",
@@ -115,12 +115,12 @@ def _result(run: PastRun) -> str:
 
 def _heading(run: PastRun) -> Iterator[str]:
     info, record = run.info, run.record
-    yield in_one_line(f"run {run.id}: {shlex.join(info.command)}")
+    yield in_one_line(f"run {run.number}: {shlex.join(info.command)}")
     until = f" to {record.finished_at}" if record is not None and record.finished_at else ""
     yield f"{run.state}: {info.started_at}{until}, {_result(run)}"
-    if info.dag_id:
-        place = f"{info.dag_id} / {info.run_id} / {info.task_id}"
-        index = f" [{info.map_index}]" if info.map_index >= 0 else ""
+    if info.task is not None:
+        place = f"{info.task.dag_id} / {info.task.run_id} / {info.task.task_id}"
+        index = f" [{info.task.map_index}]" if info.task.map_index >= 0 else ""
         yield in_one_line(f"Airflow: {place}{index}, attempt {info.attempt or '-'}")
     if record is not None and record.invocation_id:
         yield in_one_line(f"dbt {record.dbt_version or '?'}, invocation {record.invocation_id}")
@@ -163,14 +163,14 @@ def _table(told: Sequence[Sequence[str]]) -> Iterator[str]:
 def _described(run: PastRun) -> dict[str, Any]:
     info = run.info
     return {
-        "run": run.id,
+        "run": run.number,
         "state": run.state,
         "exit_code": run.record.exit_code if run.record else None,
         "command": info.command,
-        "dag_id": info.dag_id,
-        "run_id": info.run_id,
-        "task_id": info.task_id,
-        "map_index": info.map_index,
+        "dag_id": info.task.dag_id if info.task else None,
+        "run_id": info.task.run_id if info.task else None,
+        "task_id": info.task.task_id if info.task else None,
+        "map_index": info.task.map_index if info.task else -1,
         "attempt": info.attempt,
         "invocation_id": run.record.invocation_id if run.record else None,
         "started_at": info.started_at,

@@ -1,8 +1,8 @@
 """Delivery: records in, each landed in every sink or accounted for."""
 
 from .delivery import Delivery, Figures
-from .journal.database import Journal
 from .journal.history import KEEP_DAYS, KEEP_RUNS
+from .journal.journal import Journal
 from .journal.rows import NOT_SENT, RunInfo
 from .journal.run import JournalRun
 from .jsonl import JsonlSink

@@ -6,7 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Final
 
-from .outbox import Figures, Line
+from .outbox import Figures, Outbox
 from .patience import LONGEST_DELAY, LONGEST_RETRY_AFTER, PROBE_EVERY, retry_delay
 
 if TYPE_CHECKING:
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..records.schema import Record
-    from .journal.run import JournalRun, Order
+    from .journal.queue import Order
+    from .journal.run import JournalRun
     from .sink import Sink
 
 __all__ = [
@@ -44,9 +45,9 @@ class Delivery:
         for record in run.records():
             for sink in sinks:
                 sink.learn(record)
-        self._lines = [Line(sink, run, clock, jitter) for sink in sinks]
-        for line in self._lines:
-            line.start(workers)
+        self._outboxes = [Outbox(sink, run, clock, jitter) for sink in sinks]
+        for outbox in self._outboxes:
+            outbox.start(workers)
         self._clock = clock
 
     def __enter__(self) -> Delivery:
@@ -61,11 +62,11 @@ class Delivery:
         self.close()
 
     def put(self, record: Record) -> None:
-        for line in self._lines:
-            line.learn(record)
-        self.run.put(record, self._clock(), [line.name for line in self._lines])
-        for line in self._lines:
-            line.wake()
+        for outbox in self._outboxes:
+            outbox.learn(record)
+        self.run.put(record, self._clock(), [outbox.name for outbox in self._outboxes])
+        for outbox in self._outboxes:
+            outbox.wake()
 
     def flush(
         self,
@@ -80,28 +81,28 @@ class Delivery:
         try is of use before a person has mended something.
         """
         deadline = self._clock() + timeout
-        for line in self._lines:
-            line.begin_flush(order)
+        for outbox in self._outboxes:
+            outbox.begin_flush(order)
         try:
-            for line in self._lines:
-                while not line.is_settled(deadline) and self._clock() < deadline:
+            for outbox in self._outboxes:
+                while not outbox.is_settled(deadline) and self._clock() < deadline:
                     if interrupted():
                         return
-                    line.wait(min(_GLANCE, max(0.0, deadline - self._clock())))
+                    outbox.wait(min(_GLANCE, max(0.0, deadline - self._clock())))
         finally:
-            for line in self._lines:
-                line.end_flush()
+            for outbox in self._outboxes:
+                outbox.end_flush()
 
     @property
     def is_under_way(self) -> bool:
         """Whether each sink has answered once; Airflow's client takes a second to be loaded."""
-        return all(line.has_answered for line in self._lines)
+        return all(outbox.has_answered for outbox in self._outboxes)
 
     def figures(self) -> list[Figures]:
         """For each sink what became of its records so far."""
-        return [line.figures() for line in self._lines]
+        return [outbox.figures() for outbox in self._outboxes]
 
     def close(self) -> None:
         """Send no more. A worker that hangs in a request is left to die with the process."""
-        for line in self._lines:
-            line.close()
+        for outbox in self._outboxes:
+            outbox.close()

@@ -1,4 +1,4 @@
-"""One sink with its workers, and what waits for it in the journal."""
+"""The outbox of one sink: its worker threads, which send what waits in the journal."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..records.schema import Record
+    from .journal.queue import Order
     from .journal.rows import Leased
-    from .journal.run import JournalRun, Order
+    from .journal.run import JournalRun
     from .sink import Sink, Verdict
 
 _CHECKPOINT_EVERY: Final = 50
@@ -61,7 +62,7 @@ class Figures:
         }
 
 
-class Line:
+class Outbox:
     """Sends what waits for one sink, one record after the other in each of its threads."""
 
     def __init__(
@@ -73,6 +74,7 @@ class Line:
     ) -> None:
         self._sink = sink
         self._run = run
+        self._queue = run.queue(sink.name)
         self._clock = clock
         self._changed = threading.Condition()
         self._patience = Patience(jitter)
@@ -112,7 +114,7 @@ class Line:
             now = self._clock()
             self._patience.is_last = True
             self._patience.release(now)
-            self._run.hasten(self._sink.name, now, order)
+            self._queue.make_all_due(now, order)
             self._changed.notify_all()
 
     def end_flush(self) -> None:
@@ -136,7 +138,7 @@ class Line:
         with self._changed:
             # What was not sent yet waits for the same trouble to end as what was.
             trouble = self._patience.trouble or NOT_SENT
-            account = self._run.account(self._sink.name)
+            account = self._queue.account()
             waiting = {k: trouble if r == NOT_SENT else r for k, r in account.waiting.items()}
             rejected = account.rejected
             missing = (waiting.pop(RunRecord.key, None), rejected.pop(RunRecord.key, None))
@@ -161,7 +163,7 @@ class Line:
 
     @property
     def _is_sending(self) -> bool:
-        return self._run.is_sending(self._sink.name)
+        return self._queue.is_sending
 
     def _work(self) -> None:
         # What is on its way when the journal closes was not acknowledged, and is sent again.
@@ -193,7 +195,7 @@ class Line:
                 now = self._clock()
                 ready = self._ready_at()
                 if ready is not None and ready <= now:
-                    leased = self._run.lease(self._sink.name, now)
+                    leased = self._queue.lease(now)
                     if leased is not None:
                         return leased
                 self._changed.wait(None if ready is None else min(_NAP, max(0.0, ready - now)))
@@ -203,43 +205,43 @@ class Line:
         """When a record may be sent; None if not before something else comes to pass."""
         if self._patience.trouble is not None and self._is_sending:
             return None  # one probe at a time, however many workers there are
-        due = self._run.next_due(self._sink.name)
+        due = self._queue.next_due()
         return None if due is None else max(due, self._patience.paused_until)
 
     def _settle(self, leased: Leased, verdict: Verdict, began_at: float) -> None:
-        now, sink = self._clock(), self._sink.name
+        now = self._clock()
         self._patience.settle(verdict, now)
         self._has_answered = True
         if not isinstance(verdict, (Retry, Hold)):
-            self._recant()
+            self._correct_conclusion()
         match verdict:
             case Delivered():
                 self._seconds.append(now - began_at)
-                self._run.acknowledge(sink, leased)
+                self._queue.acknowledge(leased)
                 self._let_ahead(leased)
             case Rejected(reason):
-                self._run.bury(sink, leased, reason)
+                self._queue.reject(leased, reason)
                 self._let_ahead(leased)
             case Retry() | Hold():
                 reason = self._patience.trouble or verdict.reason
                 if self._patience.is_held and isinstance(verdict, Hold):
                     self._concluded = verdict
-                self._run.put_back(sink, leased, self._due(), reason)
+                self._queue.put_back(leased, self._due(), reason)
                 self._overtaken += leased.record.key == RunRecord.key
 
     def _due(self) -> float:
         """When what was put back is due: behind the others, as it may be what is wrong."""
         return self._clock() if self._patience.is_held else self._patience.paused_until
 
-    def _recant(self) -> None:
-        """The sink works: what was said to be a person's turn was none."""
+    def _correct_conclusion(self) -> None:
+        """The sink works: no person had to change anything, whatever was said before."""
         if self._concluded is not None:
             held, self._concluded = self._concluded, None
-            self._run.reword(self._sink.name, held.reason, held.seen or NOT_SENT)
+            self._queue.correct_reason(held.reason, held.seen or NOT_SENT)
 
     def _let_ahead(self, leased: Leased) -> None:
         """The sink works, so that the run's own record, which had to go behind, may try again."""
         if leased.record.key == RunRecord.key:
             self._overtaken = 0
         elif 0 < self._overtaken <= _AHEAD:
-            self._run.hasten_own(self._sink.name)
+            self._queue.put_run_record_first()

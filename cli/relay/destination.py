@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from ...records.task import TaskInstance
 from ...sinks import Delivery, JournalRun, JsonlSink, RunInfo, Sink
 from ...sinks.airflow import (
     AirflowSettings,
@@ -50,7 +51,8 @@ class Destination:
     sinks: list[Sink] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     attempt: int | None = None
-    task_instance: dict[str, Any] = field(default_factory=dict[str, Any])
+    task: TaskInstance | None = None
+    """The task whose work this is; None outside Airflow."""
     lasting_airflow: AirflowSettings | None = None
     """Where records outlive a retry of the task that runs dbt."""
     asked_airflow: AirflowSettings | None = None
@@ -76,7 +78,7 @@ class Destination:
         """
         chosen = cls(
             attempt=options["try_number"],
-            task_instance={name: options[name] for name in (*_CONTEXT, "map_index")},
+            task=_task(options),
             in_airflow=names_task(options, environ),
             workers=options["workers"],
             flush_timeout=options["flush_timeout"],
@@ -136,7 +138,7 @@ class Destination:
             environment=environment,
             renews=self.renews,
             sinks={sink.name: sink.address for sink in self.sinks},
-            **self.task_instance,
+            task=self.task,
         )
 
     def open(self, run: JournalRun) -> Delivery:
@@ -147,6 +149,14 @@ class Destination:
         """Close the sinks, where no delivery was opened that does."""
         for sink in self.sinks:
             sink.close()
+
+
+def _task(options: Mapping[str, Any]) -> TaskInstance | None:
+    if not all(options[name] for name in _CONTEXT):
+        return None
+    return TaskInstance(
+        options["dag_id"], options["run_id"], options["task_id"], options["map_index"]
+    )
 
 
 def _asked(

@@ -84,7 +84,7 @@ def end(
         for line in report.delivery(sum(outcomes.values()), figures, deadline.describe()):
             console.say(line)
     if delivery is not None:
-        command = deliver_command(journal, delivery.run.id, os.environ)
+        command = deliver_command(journal, delivery.run.number, os.environ)
         for line in report.kept(journal, command, figures):
             console.say(line)
     # Who was told to stop has no time for what the next run can do as well.

@@ -1,4 +1,4 @@
-"""The journal: the records of every run in one SQLite file, committed before anything is sent."""
+"""The journal's SQLite file: read it, write it, and go on where it is damaged or cannot be used."""
 
 from __future__ import annotations
 
@@ -6,116 +6,83 @@ import contextlib
 import os
 import sqlite3
 import threading
-import uuid
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ...records.schema import RunRecord
-from . import folder, salvage, storage
+from . import folder, storage
 from .folder import ForeignError
-from .lock import Claim
-from .rows import ClosedError, RunInfo
-from .run import JournalRun
+from .lock import RunLock
+from .rows import ClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 T = TypeVar("T")
 
 _FAULTS: Final = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
-"""Our own, which no other file would mend."""
+"""Faults of ours, which no other file would mend."""
 
 
-class Journal:
-    """The journal of a state folder, which all relays of a machine share.
+class Database:
+    """The file of a state folder. It knows nothing of runs. Any thread may call any method.
 
-    Where it cannot be written (a full disk, a read-only folder), or a newer dbt-relay has written
-    it, it goes on in memory: `trouble` says why, `remedy` what to do, `unkept` counts the nodes
-    whose newest record no file has, and `warn` is told once. A damaged file is set aside, `warn` is
-    told, and a new one begun. Any thread may call any method.
+    Where the file cannot be written (a full disk, a read-only folder), or a newer dbt-relay has
+    written it, the database goes on in memory: `trouble` says why, `remedy` what to do, and `warn`
+    is told once. A damaged file is set aside and a new one begun. In both cases `on_replaced` gets
+    the old connection and the new one, to carry over what it needs.
     """
 
     def __init__(
-        self, state_dir: Path | None, warn: Callable[[str], object] = lambda _: None
+        self,
+        state_dir: Path | None,
+        warn: Callable[[str], object],
+        *,
+        on_replaced: Callable[[sqlite3.Connection, sqlite3.Connection], object],
     ) -> None:
         """Opens or creates it; None for one in memory. Raises nothing over the file's state."""
         self.state_dir = state_dir
         self.trouble: str | None = None
         self.remedy: str | None = None
-        self._unkept: set[str] = set()
         self._warn = warn
+        self._on_replaced = on_replaced
         self._lock = threading.RLock()
         self._inode = 0
         self._is_closed = False
-        self._runs: list[JournalRun] = []
         self._db = self._open()
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def file(self) -> Path | None:
-        """Where the records are kept; None if only in memory."""
+        """The file; None if the database is in memory."""
         return None if self.state_dir is None or self.trouble else self.state_dir / storage.FILE
 
-    @property
-    def unkept(self) -> int:
-        return len(self._unkept)
-
-    def forgo(self, key: str) -> None:
-        """The newest record of this key is in memory only."""
-        if key != RunRecord.key:
-            self._unkept.add(key)
-
-    def begin(self, info: RunInfo) -> JournalRun:
-        """A new run, claimed by this process."""
-        run = JournalRun(self, info, uuid.uuid4().hex)
-        self.transact(run.enter)
-        self._runs.append(run)
-        return run
-
-    def adopt(self, number: int) -> JournalRun | None:
-        """A run whose relay is gone, claimed by this process now; None if it has a living owner.
-
-        LookupError if there is no such run, OSError where it cannot be claimed.
-        """
-        run = JournalRun.find(self, number)
-        if not run.claim():
-            return None
-        self._runs.append(run)
-        return run
-
-    def release(self, run: JournalRun) -> None:
-        """This process has nothing more to do with the run."""
-        with contextlib.suppress(ValueError):
-            self._runs.remove(run)
-
-    def close(self) -> None:
-        """Also gives back the claim on every run that is still open."""
+    @contextlib.contextmanager
+    def closing(self) -> Generator[None]:
+        """Close the database after the block, which no other thread's work interrupts."""
         with self._lock:
-            for run in [*self._runs]:
-                run.close()
-            self._is_closed = True
-            with contextlib.suppress(sqlite3.Error):
-                self._db.close()
+            try:
+                yield
+            finally:
+                self._is_closed = True
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.close()
 
-    def claim_path(self, token: str) -> Path | None:
-        """Where the claim on a run lies; None where no other process can see the run."""
+    def lock_path(self, token: str) -> Path | None:
+        """The file that locks a run; None where no other process can see the run.
+
+        The folder is called `claims`, since relays of other versions look for the locks there.
+        """
         return None if self.file is None else self.file.with_name(folder.CLAIMS) / token
 
     def checkpoint(self) -> None:
         """Move what is committed from the write-ahead log to the file.
 
-        That waits for the disk: nothing for the thread that reads dbt's output.
+        That waits for the disk: never call it in the thread that reads dbt's output.
         """
         self._do(self._check_place)
         if self.file is None:
             return
-        # What does not work now the next one does, or the next process that opens it.
+        # What fails now works the next time, or in the next process that opens the file.
         with (
             contextlib.suppress(sqlite3.Error),
             contextlib.closing(sqlite3.connect(self.file, timeout=0, isolation_level=None)) as db,
@@ -133,12 +100,16 @@ class Journal:
             if self.file is not None:
                 self._replace(sqlite3.DatabaseError(reason))
 
-    def fetch(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a query."""
+    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """The rows that a query finds."""
         return self._do(lambda db: db.execute(query, values).fetchall())
 
+    def execute(self, statement: str, values: tuple[Any, ...] = ()) -> None:
+        """Carry out a statement that changes something, in a transaction of its own."""
+        self._do(lambda db: db.execute(statement, values).fetchall())
+
     def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` in one transaction; on another journal, and so perhaps twice, if that fails."""
+        """Do `work` in one transaction. If the file fails, `work` is done once more in another."""
 
         def whole(db: sqlite3.Connection) -> T:
             db.execute("begin immediate")
@@ -154,8 +125,8 @@ class Journal:
         return self._do(whole)
 
     def _check_place(self, _: sqlite3.Connection) -> None:
-        # Another process may have found it damaged, or somebody has deleted it: what is put from
-        # now on has to be where the next process looks.
+        # Another process may have set the file aside, or somebody has deleted it: new records have
+        # to be where the next process looks.
         if self.file is not None and storage.inode(self.file) != self._inode:
             raise sqlite3.DatabaseError("it is not there any more")
 
@@ -181,8 +152,8 @@ class Journal:
         damaged = None if error is None else (self._inode, error)
         try:
             # Error texts of a warehouse are nobody else's business.
-            note = folder.prepare(self.state_dir)
-            opened = storage.open_store(self.state_dir, _moment, damaged)
+            remark = folder.prepare(self.state_dir)
+            opened = storage.open_file(self.state_dir, _moment, damaged)
             folder.make_claims(self.state_dir)
         except (
             OSError,
@@ -192,10 +163,10 @@ class Journal:
             ForeignError,
         ) as reason:
             return self._in_memory(reason)
-        if note is not None and error is None:
-            self._warn(note)
-        if opened.note is not None:
-            self._warn(opened.note)
+        if remark is not None and error is None:
+            self._warn(remark)
+        if opened.remark is not None:
+            self._warn(opened.remark)
         if lost := _lost(opened.db, self.state_dir / folder.CLAIMS):
             self._warn(
                 f"{lost} records of runs that were killed are lost: the journal in "
@@ -228,36 +199,30 @@ class Journal:
         else:
             self._db = self._in_memory(error)
         try:
-            self._move_runs(old)
+            self._on_replaced(old, self._db)
         except (sqlite3.Error, OSError) as reason:
             if self.file is None:
                 raise
             self._db.close()
             self._db = self._in_memory(reason)
-            self._move_runs(old)
+            self._on_replaced(old, self._db)
         finally:
             with contextlib.suppress(sqlite3.Error):
                 old.close()
 
-    def _move_runs(self, old: sqlite3.Connection) -> None:
-        if self.file is None:
-            salvage.copy(old, self._db, [run.id for run in self._runs])
-        for run in self._runs:
-            run.move(self._db)
 
-
-def _lost(db: sqlite3.Connection, claims: Path) -> int:
-    """How many records were committed to runs that are in the journal no more: a write-ahead log
-    that is damaged loses its end without a word from SQLite."""
+def _lost(db: sqlite3.Connection, locks: Path) -> int:
+    """How many records were committed to runs that the journal no longer has: SQLite says nothing
+    where a damaged write-ahead log has lost its end."""
     lost = nameless = 0
     with contextlib.suppress(sqlite3.Error, OSError):
-        tokens = [path.name for path in claims.iterdir()]  # first: a run is claimed, then it shows
+        tokens = [path.name for path in locks.iterdir()]  # first: a run is locked, then it shows
         known = {token for (token,) in db.execute("select token from run")}
         for token in tokens:
-            claim = None if token in known else Claim.take(claims / token)
-            if claim is not None:
-                lost += claim.noted()
-                claim.release()
+            lock = None if token in known else RunLock.take(locks / token)
+            if lock is not None:
+                lost += lock.committed()
+                lock.release()
         (nameless,) = db.execute(
             "select coalesce(sum(version), 0) from record"
             " where run in (select id from run where token like 'nameless-%')"

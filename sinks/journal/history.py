@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from ...records.schema import RunRecord
 from .rows import NOT_SENT, RunInfo
 from .run import JournalRun
-from .salvage import legible
+from .salvage import read_body
 from .storage import SET_ASIDE, WHEN
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...records.schema import Record
-    from .database import Journal
+    from .journal import Journal
 
 KEEP_RUNS: Final = 50
 KEEP_DAYS: Final = 14.0
@@ -36,7 +36,7 @@ class PastRun:
     record too.
     """
 
-    id: int
+    number: int
     info: RunInfo
     record: RunRecord | None
     has_owner: bool
@@ -64,7 +64,7 @@ class PastRun:
 def runs(journal: Journal, limit: int = -1) -> list[PastRun]:
     """The latest runs, the newest first."""
     found: list[PastRun] = []
-    for (number,) in journal.fetch("select id from run order by id desc limit ?", (limit,)):
+    for (number,) in journal.database.rows("select id from run order by id desc limit ?", (limit,)):
         with contextlib.suppress(LookupError):  # pruned meanwhile, or damaged
             found.append(past_run(journal, number))
     return found
@@ -72,21 +72,21 @@ def runs(journal: Journal, limit: int = -1) -> list[PastRun]:
 
 def past_run(journal: Journal, number: int) -> PastRun:
     """LookupError if there is no such run."""
-    run = JournalRun.find(journal, number)
-    own = journal.fetch(
+    run = JournalRun.find(journal.database, number)
+    own = journal.database.rows(
         "select body from record where run = ? and key = ?", (number, RunRecord.key)
     )
-    record = legible(own[0][0], RunRecord.key) if own else None
+    record = read_body(own[0][0], RunRecord.key) if own else None
     delivery: dict[str, Counter[str]] = {sink: Counter() for sink in run.info.sinks}
     is_waiting = False
-    for sink, state, nodes_only, count in journal.fetch(
+    for sink, state, nodes_only, count in journal.database.rows(
         "select sink, state, key != ?, count(*) from delivery where run = ? group by 1, 2, 3",
         (RunRecord.key, number),
     ):
         is_waiting |= state == "waiting"
         if nodes_only and sink in delivery:
             delivery[sink][state] = count
-    (size,) = journal.fetch(
+    (size,) = journal.database.rows(
         "select coalesce(sum(length(body)), 0) from record where run = ?", (number,)
     )[0]
     return PastRun(
@@ -103,8 +103,10 @@ def past_run(journal: Journal, number: int) -> PastRun:
 
 def records(journal: Journal, number: int) -> dict[str, Record]:
     """The newest record of each key of a run, in the order in which the keys came."""
-    rows = journal.fetch("select key, body from record where run = ? order by id", (number,))
-    found = ((key, legible(body, key)) for key, body in rows)
+    rows = journal.database.rows(
+        "select key, body from record where run = ? order by id", (number,)
+    )
+    found = ((key, read_body(body, key)) for key, body in rows)
     return {key: record for key, record in found if record is not None}
 
 
@@ -112,7 +114,7 @@ def reasons(journal: Journal, number: int) -> list[tuple[str, str, str, str]]:
     """What a run's sinks have not: sink, state, key and reason."""
     return [
         (sink, state, key, reason or NOT_SENT)
-        for sink, state, key, reason in journal.fetch(
+        for sink, state, key, reason in journal.database.rows(
             "select sink, state, key, reason from delivery where run = ? and state != 'delivered'"
             " order by sink, state, id",
             (number,),
@@ -127,15 +129,18 @@ def attempts(journal: Journal, info: RunInfo) -> list[tuple[int, RunInfo]]:
     The ids may be those of another Airflow's task, of a DAG run that was deleted, or of another
     instance of a mapped task. Nodes that were run again for a task that had ended are no attempt.
     """
-    rows = journal.fetch(
+    task = info.task
+    if task is None:
+        return []
+    rows = journal.database.rows(
         "select id from run where dag_id = ? and run_id = ? and task_id = ? and map_index = ?"
         " and attempt is not null and not coalesce(renews, 0) order by id",
-        (info.dag_id, info.run_id, info.task_id, info.map_index),
+        (task.dag_id, task.run_id, task.task_id, task.map_index),
     )
     found: list[tuple[int, RunInfo]] = []
     for (number,) in rows:
         with contextlib.suppress(LookupError):  # pruned meanwhile, or damaged
-            found.append((number, JournalRun.find(journal, number).info))
+            found.append((number, JournalRun.find(journal.database, number).info))
     return found
 
 
@@ -160,7 +165,7 @@ def prune(journal: Journal, now: datetime, keep_runs: int, keep_days: float) -> 
         if path.name < f"{SET_ASIDE}{oldest:{WHEN}}" and path.is_file():
             with contextlib.suppress(OSError):
                 path.unlink()
-    rows = journal.fetch(
+    rows = journal.database.rows(
         "select id, started_at < ?, exists (select 1 from delivery"
         " where delivery.run = run.id and state = 'waiting') from run order by id desc",
         (oldest.isoformat(),),
@@ -175,7 +180,7 @@ def prune(journal: Journal, now: datetime, keep_runs: int, keep_days: float) -> 
             continue
         if run is None:
             continue
-        (lost,) = journal.fetch(
+        (lost,) = journal.database.rows(
             "select count(distinct key) from delivery where run = ? and state = 'waiting'",
             (number,),
         )[0]
@@ -184,7 +189,7 @@ def prune(journal: Journal, now: datetime, keep_runs: int, keep_days: float) -> 
         deleted += 1
         undelivered += lost
     if deleted:
-        journal.shrink()
+        journal.database.shrink()
     return Pruned(deleted, undelivered)
 
 

@@ -21,11 +21,11 @@ GLANCE: Final = 0.05
 """Seconds; longer than `is_taken` of another process has it."""
 
 
-class Claim:
-    """A locked file. The kernel unlocks it when its process ends, however that comes about, so
-    nobody has to guess by time-outs whether the owner still lives.
+class RunLock:
+    """A locked file. The kernel unlocks it when the process ends, in whatever way, so nobody has to
+    guess by time-outs whether the owner still lives.
 
-    The file outlives a crash and holds the number of records that were committed under it.
+    The file outlives a crash. It holds how many records were committed under it.
     """
 
     def __init__(self, path: Path, fd: int) -> None:
@@ -33,8 +33,11 @@ class Claim:
         self._fd = fd
 
     @classmethod
-    def take(cls, path: Path, within: float = 0.0) -> Claim | None:
-        """The claim, None if another has had it for `within` seconds; OSError if none can be."""
+    def take(cls, path: Path, within: float = 0.0) -> RunLock | None:
+        """The lock; None if another process holds it for `within` seconds.
+
+        Raises OSError where no file can be locked.
+        """
         give_up_at = time.monotonic() + within
         while True:
             fd = os.open(path, _OPEN | os.O_CREAT, 0o600)
@@ -58,7 +61,7 @@ class Claim:
 
     @staticmethod
     def is_taken(path: Path) -> bool:
-        """Whether a living process has it."""
+        """Whether a living process holds it."""
         try:
             fd = os.open(path, _OPEN)
         except OSError:
@@ -71,29 +74,29 @@ class Claim:
             os.close(fd)
         return False
 
-    def note(self, committed: int) -> None:
-        """Say how many records are committed by now."""
+    def set_committed(self, count: int) -> None:
+        """Write down how many records are committed by now."""
         with contextlib.suppress(OSError):  # a full disk: the count is for after a crash only
-            os.pwrite(self._fd, b"%-20d" % committed, 0)
+            os.pwrite(self._fd, b"%-20d" % count, 0)
 
-    def noted(self) -> int:
-        """What the owner before said last."""
+    def committed(self) -> int:
+        """How many records the owner before had committed; 0 if it did not say."""
         try:
             return int(os.pread(self._fd, _WIDTH, 0) or b"0")
         except (OSError, ValueError):
             return 0
 
     def release(self) -> None:
-        """Give it back for good: the run is over."""
+        """Unlock, and delete the file: this process is done with the run."""
         with contextlib.suppress(OSError):
             os.unlink(self._path)
         os.close(self._fd)
 
 
 def _check(fd: int) -> None:
-    """OSError for what is no claim; and only its owner may read one, whatever the umask."""
+    """Raise OSError for a file that is no lock of ours. Make a lock private, whatever the umask."""
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode) or found.st_size > _WIDTH:
-        raise FileExistsError(errno.EEXIST, "there is another file where a claim should be")
+        raise FileExistsError(errno.EEXIST, "there is another file where a lock should be")
     if found.st_mode & 0o777 != 0o600 and found.st_uid == os.geteuid():
         os.fchmod(fd, 0o600)

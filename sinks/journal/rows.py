@@ -1,4 +1,4 @@
-"""What the journal says of a run and of what became of its records."""
+"""What the rows of the journal say of a run and of its records."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from ...records.task import TaskInstance
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ...records.schema import Record
 
 NOT_SENT: Final = "not sent yet"
-ILLEGIBLE: Final = "its record in the journal cannot be read any more: the file was damaged"
+UNREADABLE: Final = "its record in the journal cannot be read any more: the file was damaged"
 
 COLUMNS: Final = (
     "command", "started_at", "cwd", "target_dir", "dag_id", "run_id", "task_id", "map_index",
     "attempt", "airflow_url", "project_dir", "environment", "renews",
 )  # fmt: skip
-"""The fields of a RunInfo that the table of runs has, in its order."""
+"""The columns of the table of runs that a RunInfo fills."""
+_TASK_COLUMNS: Final = ("dag_id", "run_id", "task_id", "map_index")
 
 
 class ClosedError(Exception):
@@ -27,22 +30,20 @@ class ClosedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """What a run is known by from its start on.
+    """What is known of a run when it starts.
 
-    `command` is an argv, `started_at` RFC 3339. `sinks` has for each sink by name what it takes to
-    open it again, and no secrets. `environment` has digests of what dbt ran in, by part; None of a
-    run that an older dbt-relay entered. `airflow_url` is the address that was configured, whether
-    or not records went there. `renews`: some nodes were run again for a task that had ended.
+    `command` is an argv, `started_at` RFC 3339. `task` is None outside Airflow. `sinks` has, for
+    each sink by name, the settings to open it again, without secrets. `environment` has digests of
+    the environment that dbt ran in, by part; it is None for a run of an older dbt-relay.
+    `airflow_url` is the configured address, whether or not records went there. `renews` says that
+    the run repeats nodes for a task that had ended.
     """
 
     command: tuple[str, ...]
     started_at: str
     cwd: str | None = None
     target_dir: str | None = None
-    dag_id: str | None = None
-    run_id: str | None = None
-    task_id: str | None = None
-    map_index: int = -1
+    task: TaskInstance | None = None
     attempt: int | None = None
     airflow_url: str | None = None
     project_dir: str | None = None
@@ -53,9 +54,10 @@ class RunInfo:
     @classmethod
     def of(cls, values: Sequence[Any], sinks: Iterable[tuple[Any, ...]]) -> RunInfo:
         """From a row with COLUMNS, and names with addresses; TypeError or ValueError if damaged."""
-        known = dict(zip(COLUMNS, values, strict=True))
+        known: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
         known["command"] = tuple(str(word) for word in json.loads(known["command"]))
         known["renews"] = bool(known["renews"])
+        known["task"] = _task(*(known.pop(column) for column in _TASK_COLUMNS))
         if known["environment"] is not None:
             known["environment"] = dict(json.loads(known["environment"]))
         return cls(**known, sinks={name: dict(json.loads(address)) for name, address in sinks})
@@ -63,10 +65,24 @@ class RunInfo:
     @property
     def row(self) -> tuple[Any, ...]:
         """Values for COLUMNS."""
-        written = {"command": json.dumps(self.command), "renews": int(self.renews)}
+        written: dict[str, Any] = {
+            "command": json.dumps(self.command),
+            "renews": int(self.renews),
+            **dict.fromkeys(_TASK_COLUMNS, None),
+            "map_index": -1,
+        }
+        if self.task is not None:
+            written |= {column: getattr(self.task, column) for column in _TASK_COLUMNS}
         if self.environment is not None:
             written["environment"] = json.dumps(dict(self.environment))
-        return tuple(written.get(column, getattr(self, column)) for column in COLUMNS)
+        return tuple(written[c] if c in written else getattr(self, c) for c in COLUMNS)
+
+
+def _task(dag_id: Any, run_id: Any, task_id: Any, map_index: Any) -> TaskInstance | None:
+    """The task instance of a row; None unless the row names all of it."""
+    if not (dag_id and run_id and task_id):
+        return None
+    return TaskInstance(dag_id, run_id, task_id, -1 if map_index is None else map_index)
 
 
 @dataclass(frozen=True, slots=True)

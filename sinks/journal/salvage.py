@@ -1,4 +1,4 @@
-"""Reading what is legible of a damaged journal."""
+"""Reads what can still be read of a damaged journal."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ class Connection(sqlite3.Connection):
         try:
             return super().execute(sql, parameters)
         except UnicodeEncodeError:
-            legible = [plain(v) if isinstance(v, str) else v for v in parameters]
-            return super().execute(sql, legible)
+            storable = [stored_text(v) if isinstance(v, str) else v for v in parameters]
+            return super().execute(sql, storable)
         except UnicodeDecodeError as error:  # what SQLite says quotes what it found in the file
             raise sqlite3.DatabaseError("it holds text that is none") from error
 
 
-def plain(text: str) -> str:
-    """A text as the journal has it."""
+def stored_text(text: str) -> str:
+    """The text as SQLite stores it: lone surrogates become escapes."""
     if text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode()
@@ -78,11 +78,11 @@ class Copied:
     lost: int = 0
 
 
-def rescue(path: Path, into: sqlite3.Connection) -> Copied:
+def salvage(path: Path, into: sqlite3.Connection) -> Copied:
     """Copy what can be read of a damaged file."""
     try:
         if path.stat().st_size < SMALLEST:
-            return _rescue_log(path, into)
+            return _salvage_log(path, into)
         old = sqlite3.connect(path, isolation_level=None, factory=Connection)
     except (sqlite3.Error, OSError):
         return Copied()
@@ -93,7 +93,7 @@ def rescue(path: Path, into: sqlite3.Connection) -> Copied:
         return copy(old, into)
 
 
-def _rescue_log(path: Path, into: sqlite3.Connection) -> Copied:
+def _salvage_log(path: Path, into: sqlite3.Connection) -> Copied:
     """Of a file that is cut short the log may hold every page, which SQLite would throw away.
 
     From copies: what is damaged stays as it is.
@@ -101,11 +101,11 @@ def _rescue_log(path: Path, into: sqlite3.Connection) -> Copied:
     log = path.with_name(f"{path.name}-wal")
     if not log.is_file():
         return Copied()
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.rescue-") as scratch:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.salvage-") as scratch:
         whole = Path(scratch) / path.name
         whole.write_bytes(bytes(_PAGE))
         shutil.copyfile(log, whole.with_name(log.name))
-        return rescue(whole, into)
+        return salvage(whole, into)
 
 
 def copy(
@@ -122,7 +122,7 @@ def copy(
         names = ", ".join(columns)
         places = ", ".join("?" * len(columns))
         for row in _rows(old, table, names, only):
-            if row is None or (table == "record" and legible(row[-1], row[1]) is None):
+            if row is None or (table == "record" and read_body(row[-1], row[1]) is None):
                 copied.lost += table == "record"
                 continue
             done = new.execute(
@@ -138,13 +138,13 @@ def copy(
     return copied
 
 
-def legible(body: object, key: str) -> Record | None:
-    """The record of this key that the journal has so; None if damage has made it none."""
+def read_body(body: object, key: str) -> Record | None:
+    """The record of this key in a stored body; None if damage has made it unreadable."""
     try:
         record = read_record(json.loads(body)) if isinstance(body, (bytes, str)) else None
     except (ValueError, RecursionError):
         return None
-    return record if record is not None and plain(record.key) == key else None
+    return record if record is not None and stored_text(record.key) == key else None
 
 
 def _columns(db: sqlite3.Connection, table: str) -> tuple[str, ...]:

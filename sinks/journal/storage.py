@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from . import folder
 from .folder import FILE
-from .lock import Claim
-from .salvage import ADDED, COPIED, SMALLEST, Connection, rescue
+from .lock import RunLock
+from .salvage import ADDED, COPIED, SMALLEST, Connection, salvage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,10 +175,10 @@ class Opened:
 
     db: sqlite3.Connection
     inode: int
-    note: str | None = None
+    remark: str | None = None
 
 
-def open_store(
+def open_file(
     state_dir: Path, name_aside: Callable[[], str], damaged: tuple[int, object] | None = None
 ) -> Opened:
     """The journal of a folder; a damaged one is set aside, and what is legible in it taken over.
@@ -191,7 +191,7 @@ def open_store(
     path = state_dir / FILE
     fresh = state_dir / f"{FILE}.new"
     # Of several that find it damaged only one may set it aside: the next one would take the new.
-    opening = Claim.take(state_dir / "opening", within=_OPENING)
+    opening = RunLock.take(state_dir / "opening", within=_OPENING)
     if opening is None:
         raise TimeoutError("another process has been opening it for too long")
     try:
@@ -212,19 +212,19 @@ def open_store(
         for suffix in _PARTS:
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
         with contextlib.closing(connect(fresh)) as db:
-            found = rescue(path, db)
+            found = salvage(path, db)
         aside = path.with_name(SET_ASIDE + name_aside())
         for suffix in _PARTS:
             with contextlib.suppress(FileNotFoundError):
                 path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
         fresh.rename(path)
-        note = (
+        remark = (
             f"the journal {path} was damaged ({reason}) and is set aside as {aside.name}: "
             f"{found.records} records could be read from it and are kept"
         )
         if found.lost:
-            note += f", up to {found.lost} could not"
-        return Opened(connect(path), inode(path), note)
+            remark += f", up to {found.lost} could not"
+        return Opened(connect(path), inode(path), remark)
     finally:
         opening.release()
 

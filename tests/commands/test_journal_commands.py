@@ -450,11 +450,11 @@ class TestKilled:
             run = journal.begin(RunInfo(command=("dbt",), started_at="2026-01-02T03:04:05Z"))
             run.put(RunRecord(state="running"), 0)
             run.close()
-            past = history.past_run(journal, run.id)
+            past = history.past_run(journal, run.number)
             for _ in range(2):
                 assert _deliver(journal, past, {"force": False}) == 0
                 assert history.records(journal, 1)[RunRecord.key].to_json()["state"] == "died"
-                assert journal.fetch("select version from record") == [(2,)]
+                assert journal.database.rows("select version from record") == [(2,)]
 
     def test_its_standard_output_is_gone(self, relay: Newcomer, killed: Callable[..., int]) -> None:
         killed("--sink", "jsonl:-")

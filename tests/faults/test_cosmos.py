@@ -178,14 +178,14 @@ class TestSeveralRecords:
         for test in tests:
             run.put(test, 0.0)
         for _ in range(1 + sent):
-            leased = run.lease("airflow", 0.0)
+            leased = run.queue("airflow").lease(0.0)
             assert leased is not None
-            run.acknowledge("airflow", leased)
+            run.queue("airflow").acknowledge(leased)
         run.close()
         assert server.xcoms == {-1: {}}
 
         with Journal(tmp_path) as journal:
-            adopted = journal.adopt(run.id)
+            adopted = journal.adopt(run.number)
             assert adopted is not None
             with Delivery(adopted, [sink()]) as delivery:
                 delivery.flush(5)

@@ -13,6 +13,7 @@ from support.fake_airflow import FakeAirflow
 
 from dbt_relay.cli.resume.previous import earlier
 from dbt_relay.cli.resume.remaining import CannotResumeError
+from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Hold, Journal, Retry, RunInfo
 from dbt_relay.sinks.airflow import AirflowSettings, Login
@@ -51,9 +52,9 @@ def settings(server: FakeAirflow, **more: Any) -> AirflowSettings:
 
 def info(server: FakeAirflow, attempt: int, **more: Any) -> RunInfo:
     known = RunInfo(
-        command=("dbt", "build"), started_at="2026-01-02T03:15:02Z", dag_id="shop", run_id="run+1",
-        task_id="dbt", attempt=attempt, airflow_url=server.url, project_dir="/shop",
-        environment=SURROUNDINGS,
+        command=("dbt", "build"), started_at="2026-01-02T03:15:02Z",
+        task=TaskInstance("shop", "run+1", "dbt"), attempt=attempt,
+        airflow_url=server.url, project_dir="/shop", environment=SURROUNDINGS,
     )  # fmt: skip
     return replace(known, **more)
 

@@ -52,7 +52,7 @@ sys.stdin.readline()
 with Journal(Path(sys.argv[1])) as journal:
     adopted = 0
     for past in reversed(history.runs(journal)):
-        run = journal.adopt(past.id) if past.is_waiting else None
+        run = journal.adopt(past.number) if past.is_waiting else None
         if run is None:
             continue
         adopted += 1
@@ -99,18 +99,18 @@ def test_one_of_two_is_killed(tmp_path: Path, rounds: int) -> None:
         committed = int(line_of(victim)) + 1
         with Journal(folder, pytest.fail) as journal:
             assert {past.state for past in history.runs(journal)} == {"running"}
-            assert [journal.adopt(past.id) for past in history.runs(journal)] == [None, None]
+            assert [journal.adopt(past.number) for past in history.runs(journal)] == [None, None]
         kill(victim)
 
         with Journal(folder, pytest.fail) as journal:
             dead, alive = sorted(history.runs(journal), key=lambda past: past.has_owner)
             assert (dead.info.command[1], dead.state) == ("b", "died")
             assert (alive.info.command[1], alive.state) == ("a", "running")
-            assert journal.adopt(alive.id) is None
-            run = journal.adopt(dead.id)
+            assert journal.adopt(alive.number) is None
+            run = journal.adopt(dead.number)
             assert run is not None, "the dead hold on to nothing"
             assert run.lost == 0
-            there = history.records(journal, run.id)
+            there = history.records(journal, run.number)
             assert there.keys() == {f"b.{number}" for number in range(committed)}
             (name,) = run.info.sinks
             with Delivery(run, [JsonlSink(outs[1], name)]) as delivery:
@@ -161,7 +161,7 @@ def test_two_delivers_at_once_send_each_record_once(tmp_path: Path) -> None:
         # What was on the disk when a relay lived is where the next one finds its sink.
         for name in "abcdef":
             path = str(tmp_path / f"{name}.jsonl")
-            journal.fetch(
+            journal.database.execute(
                 "update sink set address = ? where name = ?",
                 (json.dumps({"path": path}), f"jsonl:{path}"),
             )

@@ -17,6 +17,7 @@ from dbt_relay.cli.resume import previous as earlier_module
 from dbt_relay.cli.resume.environment import environment
 from dbt_relay.cli.resume.remaining import Listing
 from dbt_relay.parser.secrets import Secrets
+from dbt_relay.records import TaskInstance
 from dbt_relay.records.exits import Exit
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Hold, Journal, Retry, RunInfo
@@ -169,7 +170,7 @@ class World:
         prepared = prepare(self.command, environ, is_terminal=False, cwd=self.place)
         info = RunInfo(
             command=self.command, started_at=self.now.isoformat(), target_dir=str(call.target_dir),
-            dag_id="shop", run_id="run", task_id="dbt", attempt=attempt,
+            task=TaskInstance("shop", "run", "dbt"), attempt=attempt,
             airflow_url=None if self.answers == "no address" else URL,
             project_dir=os.path.realpath(self.place),
             environment=environment(self.command, prepared, environ, self.place),

@@ -49,18 +49,18 @@ def journal_of_the_dead(folder: Path, records: int = 12, **kept: Any) -> Path:
         ended = journal.begin(info())
         for number in range(records):
             ended.put(node(f"ended.{number}", message="x" * 300), 0)
-            leased = ended.lease("airflow", 0) if number % 2 else None
+            leased = ended.queue("airflow").lease(0) if number % 2 else None
             if leased is not None:
-                ended.acknowledge("airflow", leased)
+                ended.queue("airflow").acknowledge(leased)
         ended.put(RunRecord(state="finished", exit_code=0), 0)
         ended.close()
         if kept.get("first_part_in_file"):
-            journal.checkpoint()
+            journal.database.checkpoint()
         killed = journal.begin(info())
         for number in range(records):
             killed.put(node(f"killed.{number}", message="x" * 300), 0)
         if kept.get("checkpoint"):
-            journal.checkpoint()
+            journal.database.checkpoint()
         dead = copy_of_disk(folder / "alive", folder / "dead")
         if kept.get("checkpoint"):
             (dead / "journal.db-wal").unlink()
@@ -86,12 +86,12 @@ def drain(run: JournalRun, sink: str = "airflow", at: float = 1e9) -> list[str]:
     """Deliver what waits; the keys in the order in which they went."""
     got: list[str] = []
     for _ in range(MANY):
-        if run.next_due(sink) is None:
+        if run.queue(sink).next_due() is None:
             return got
-        leased = run.lease(sink, at)
+        leased = run.queue(sink).lease(at)
         if leased is not None:
             got.append(leased.record.key)
-            run.acknowledge(sink, leased)
+            run.queue(sink).acknowledge(leased)
     raise AssertionError(f"there is no end to it: {got[-5:]}")
 
 
@@ -100,21 +100,21 @@ def take_up(folder: Path) -> TakenUp:
     found = TakenUp()
     with Journal(folder, found.notes.append) as journal:
         for past in history.runs(journal):
-            found.known += len(history.records(journal, past.id))
-            history.reasons(journal, past.id)
-            run = journal.adopt(past.id)
+            found.known += len(history.records(journal, past.number))
+            history.reasons(journal, past.number)
+            run = journal.adopt(past.number)
             assert run is not None
             found.lost += run.lost
             for sink in run.info.sinks:
-                found.got[f"{past.id}"] = drain(run, sink)
-                found.rejected |= run.account(sink).rejected
+                found.got[f"{past.number}"] = drain(run, sink)
+                found.rejected |= run.queue(sink).account().rejected
             run.close()
         fresh = journal.begin(info())
         for number in range(5):
             fresh.put(node(f"new.{number}"), 0)
         assert drain(fresh) == [f"new.{number}" for number in range(5)]
         assert journal.trouble is None, "what is damaged is no reason to go without a file"
-        number = fresh.id
+        number = fresh.number
     with Journal(folder, found.notes.append) as journal:
         assert len(history.records(journal, number)) == 5, "the new journal has kept nothing"
         assert history.past_run(journal, number).delivery == {"airflow": {"delivered": 5}}

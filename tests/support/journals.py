@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Delivery, Journal, JournalRun, RunInfo, Sink
 
 if TYPE_CHECKING:
@@ -13,11 +14,16 @@ if TYPE_CHECKING:
 OPEN: list[Journal] = []
 """Closed at the end of the test."""
 
+IDS = ("dag_id", "run_id", "task_id", "map_index")
 STARTED = "2026-01-02T03:04:05.000006Z"
 
 
 def info(sinks: Iterable[str] = ("airflow",), **fields: Any) -> RunInfo:
+    """What is known of a run; the ids of a task instance in `fields` become its task."""
     known: dict[str, Any] = {"command": ("dbt", "build"), "started_at": STARTED, **fields}
+    ids = {name: known.pop(name) for name in IDS if name in known}
+    if ids:
+        known["task"] = TaskInstance(**ids)
     return RunInfo(sinks={name: {"path": f"/{name}"} for name in sinks}, **known)
 
 

@@ -12,6 +12,7 @@ from support.resuming import record
 from dbt_relay.cli.resume.attempts import ElsewhereError, attempt_before
 from dbt_relay.cli.resume.previous import earlier
 from dbt_relay.cli.resume.remaining import CannotResumeError
+from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Journal, RunInfo
 from dbt_relay.sinks.airflow.tries import Try
 
@@ -20,13 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+IDS: dict[str, Any] = {"dag_id": "shop", "run_id": "r", "task_id": "dbt"}
 SURROUNDINGS = {"dbt": "1", "project": "2", "files": "3", "variables": "4"}
 THIS = RunInfo(
     command=("dbt", "build"),
     started_at="",
-    dag_id="shop",
-    run_id="r",
-    task_id="dbt",
+    task=TaskInstance(**IDS),
     airflow_url="http://airflow",
     project_dir="/shop",
     environment=SURROUNDINGS,
@@ -219,5 +219,6 @@ class TestJournal:
     )
     def test_another_task_instance_is_none(self, tmp_path: Path, other: dict[str, Any]) -> None:
         with Journal(tmp_path, pytest.fail) as journal:
-            journal.begin(run(1, **other)).put(record("model.shop.a", "success"), 0)
+            elsewhere = run(1, task=TaskInstance(**{**IDS, **other}))
+            journal.begin(elsewhere).put(record("model.shop.a", "success"), 0)
             assert earlier(journal, run(2), None) is None

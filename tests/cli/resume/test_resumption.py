@@ -24,6 +24,7 @@ from dbt_relay.cli.process.signals import Signals
 from dbt_relay.cli.resume.previous import resumption_of
 from dbt_relay.cli.resume.remaining import Listing
 from dbt_relay.cli.resume.resumption import Earlier, Resumption, resume
+from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, outcome_of
 from dbt_relay.sinks import Journal, RunInfo
 
@@ -292,11 +293,14 @@ class TestEverythingAgain:
         assert "fqn:shop.[c]" in found.command
 
 
+TASK = TaskInstance("shop", "run+1", "dbt")
+
+
 class TestBeforeDbtStarts:
     """What `run --resume` makes of a try; nothing there may keep dbt from running."""
 
     def found(self, attempt: int | None, journal: Any) -> Resumption:
-        info = RunInfo(command=("dbt", "build"), started_at="", attempt=attempt)
+        info = RunInfo(command=("dbt", "build"), started_at="", task=TASK, attempt=attempt)
         with Signals() as signals:
             return resumption_of(("dbt", "build"), journal, info, airflow=None, signals=signals)
 

@@ -300,30 +300,30 @@ def test_each_page_zeroed_in_turn_while_it_is_in_use(folder: Path) -> None:
             run = journal.begin(info(("airflow", "jsonl")))
             for number in range(20):
                 run.put(node(f"n{number}", message="x" * 300), 0)
-            first = [leased for _ in range(5) if (leased := run.lease("airflow", 0))]
+            first = [leased for _ in range(5) if (leased := run.queue("airflow").lease(0))]
             for leased in first:
-                run.acknowledge("airflow", leased)
-            on_the_way = run.lease("airflow", 0)
+                run.queue("airflow").acknowledge(leased)
+            on_the_way = run.queue("airflow").lease(0)
             assert on_the_way is not None
             run.put(node(on_the_way.record.key, 2), 0)
             # Closed no sooner than the journal: that would end SQLite's locks on it.
             damaged = os.open(place / "journal.db", os.O_RDWR)
-            journal.checkpoint()
-            journal.fetch("pragma shrink_memory")
+            journal.database.checkpoint()
+            journal.database.rows("pragma shrink_memory")
             pages = os.fstat(damaged).st_size // PAGE
             os.pwrite(damaged, bytes(PAGE), page * PAGE)
 
             for number in range(20, 25):
                 run.put(node(f"n{number}"), 0)
-            run.acknowledge("airflow", on_the_way)
+            run.queue("airflow").acknowledge(on_the_way)
             got = drain(run)
             assert {f"n{number}" for number in range(5, 25)} <= {*got}, f"page {page}"
             assert len(got) == len({*got})
             assert sorted(drain(run, "jsonl")) == sorted(f"n{number}" for number in range(25))
             assert journal.trouble is None
-            assert run.account("jsonl").delivered == {f"n{number}" for number in range(25)}
+            assert run.queue("jsonl").account().delivered == {f"n{number}" for number in range(25)}
             run.put(node("last"), 0)
-            number = run.id
+            number = run.number
         os.close(damaged)
         with Journal(place, notes.append) as journal:
             assert "last" in history.records(journal, number)
@@ -342,12 +342,12 @@ def test_a_journal_that_is_deleted_in_use(folder: Path) -> None:
         run = journal.begin(info())
         run.put(node("a"), 0)
         shutil.rmtree(folder / "state")
-        journal.checkpoint()
+        journal.database.checkpoint()
         run.put(node("b"), 0)
         with Journal(folder / "state", pytest.fail) as other:
             (past,) = history.runs(other)
             assert past.has_owner
-            assert history.records(other, past.id).keys() == {"a", "b"}
+            assert history.records(other, past.number).keys() == {"a", "b"}
         assert sorted(drain(run)) == ["a", "b"]
 
 
@@ -358,7 +358,7 @@ def test_a_journal_in_whose_place_none_can_be_any_more(folder: Path) -> None:
         run.put(node("a"), 0)
         shutil.rmtree(folder / "state")
         (folder / "state").touch()
-        journal.checkpoint()
+        journal.database.checkpoint()
         run.put(node("b"), 0)
         assert drain(run) == ["a", "b"]
         assert journal.unkept == 1
@@ -376,12 +376,12 @@ def test_a_live_relay_follows_where_another_process_has_set_its_journal_aside(
         notes: list[str] = []
         with Journal(folder, notes.append) as other:
             assert kept(notes, folder) == 3
-            journal.checkpoint()
+            journal.database.checkpoint()
             run.put(node("d"), 0)
-            assert history.records(other, run.id).keys() == set("abcd")
-            assert other.adopt(run.id) is None
+            assert history.records(other, run.number).keys() == set("abcd")
+            assert other.adopt(run.number) is None
             assert drain(run) == list("abcd")
-            assert history.past_run(other, run.id).delivery == {"airflow": {"delivered": 4}}
+            assert history.past_run(other, run.number).delivery == {"airflow": {"delivered": 4}}
 
 
 FINDER = """
@@ -419,7 +419,7 @@ def test_of_several_processes_that_find_the_damage_one_sets_it_aside(folder: Pat
     assert len(list(folder.glob("journal.db.damaged-*"))) == 1
     with Journal(folder, pytest.fail) as journal:
         runs = history.runs(journal)
-        found = {key for run in runs for key in history.records(journal, run.id)}
+        found = {key for run in runs for key in history.records(journal, run.number)}
     assert found == {f"{me}.{number}" for me in range(4) for number in range(20)}
 
 

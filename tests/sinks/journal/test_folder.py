@@ -18,7 +18,7 @@ from support.journals import info
 
 from dbt_relay.sinks import Journal, JsonlSink
 from dbt_relay.sinks.journal import history
-from dbt_relay.sinks.journal.lock import Claim
+from dbt_relay.sinks.journal.lock import RunLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -348,6 +348,6 @@ def test_what_is_no_claim_is_not_taken(tmp_path: Path, kind: int) -> None:
     no_claim(tmp_path / "claim")[kind]()
     before = snapshot(tmp_path)
     with pytest.raises(OSError):  # noqa: PT011 - whichever
-        Claim.take(tmp_path / "claim")
-    assert not Claim.is_taken(tmp_path / "claim")
+        RunLock.take(tmp_path / "claim")
+    assert not RunLock.is_taken(tmp_path / "claim")
     assert snapshot(tmp_path) == before

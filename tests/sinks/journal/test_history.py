@@ -37,13 +37,13 @@ def a_run(journal: Journal, *, waiting: int = 0, delivered: int = 1, **fields: A
     run = journal.begin(info(**{"started_at": ago(hours=1), **fields}))
     for number in range(delivered + waiting):
         run.put(node(f"n{number}"), number)
-    while (leased := run.lease("airflow", delivered - 1)) is not None:
-        run.acknowledge("airflow", leased)
+    while (leased := run.queue("airflow").lease(delivered - 1)) is not None:
+        run.queue("airflow").acknowledge(leased)
     return run
 
 
 def numbers(journal: Journal) -> list[int]:
-    return [past.id for past in history.runs(journal)]
+    return [past.number for past in history.runs(journal)]
 
 
 class TestRuns:
@@ -52,7 +52,7 @@ class TestRuns:
         for _ in range(3):
             journal.begin(info())
         assert numbers(journal) == [3, 2, 1]
-        assert [past.id for past in history.runs(journal, 2)] == [3, 2]
+        assert [past.number for past in history.runs(journal, 2)] == [3, 2]
 
     def test_what_is_known_of_a_run(self, journal: Journal) -> None:
         run = journal.begin(info(("airflow", "jsonl"), cwd="/shop", target_dir="/t", **AIRFLOW))
@@ -60,25 +60,25 @@ class TestRuns:
         for record in (failed, node("a"), node("b"), RunRecord(state="running")):
             run.put(record, 0)
         for _ in range(2):
-            leased = run.lease("airflow", 0)
+            leased = run.queue("airflow").lease(0)
             assert leased is not None
-            run.bury("airflow", leased, "422")
-        past = history.past_run(journal, run.id)
+            run.queue("airflow").reject(leased, "422")
+        past = history.past_run(journal, run.number)
         assert past.info == run.info
         assert past.nodes == {"failure": 1, "success": 2}
         assert past.delivery == {"airflow": {"rejected": 2, "waiting": 1}, "jsonl": {"waiting": 3}}
         assert (past.count("waiting"), past.count("rejected"), past.count("delivered")) == (4, 2, 0)
         assert past.bytes > 100
-        assert [*history.records(journal, run.id)] == ["m", "a", "b", RunRecord.key]
-        assert history.records(journal, run.id)["m"] == failed
-        assert ("airflow", "rejected", "m", "422") in history.reasons(journal, run.id)
-        assert ("jsonl", "waiting", "m", "not sent yet") in history.reasons(journal, run.id)
+        assert [*history.records(journal, run.number)] == ["m", "a", "b", RunRecord.key]
+        assert history.records(journal, run.number)["m"] == failed
+        assert ("airflow", "rejected", "m", "422") in history.reasons(journal, run.number)
+        assert ("jsonl", "waiting", "m", "not sent yet") in history.reasons(journal, run.number)
 
     def test_a_run_of_which_only_its_own_record_waits_is_waiting(self, journal: Journal) -> None:
         run = a_run(journal)
-        assert not history.past_run(journal, run.id).is_waiting
+        assert not history.past_run(journal, run.number).is_waiting
         run.put(RunRecord(state="finished"), 9)
-        past = history.past_run(journal, run.id)
+        past = history.past_run(journal, run.number)
         assert past.is_waiting
         assert past.count("waiting") == 0
 
@@ -111,11 +111,11 @@ class TestState:
             if record is not None:
                 run.put(RunRecord(state=record), 0)
             if is_alive:
-                past = history.past_run(journal, run.id)
+                past = history.past_run(journal, run.number)
             else:
                 dead = copy_of_disk(tmp_path / "state", tmp_path / "dead")
                 with Journal(dead) as later:
-                    past = history.past_run(later, run.id)
+                    past = history.past_run(later, run.number)
         assert (past.state, past.has_owner) == (state, is_alive)
         assert past.died_unnoticed == died_unnoticed
 
@@ -132,7 +132,7 @@ class TestPrune:
         a_run(journal, waiting=2, started_at=ago(days=15)).close()
         prune(journal, NOW, 3, 14)
         for table in ("run", "sink", "record", "delivery"):
-            assert journal.fetch(f"select * from {table}") == []
+            assert journal.database.rows(f"select * from {table}") == []
         assert journal.state_dir is not None
         assert [*(journal.state_dir / "claims").iterdir()] == []
 
@@ -180,10 +180,10 @@ class TestPrune:
             for number in range(100):
                 run.put(node(str(number), message="x" * 10_000), 0)
             run.close()
-        journal.fetch("pragma wal_checkpoint(truncate)")
+        journal.database.rows("pragma wal_checkpoint(truncate)")
         before = history.size(journal.state_dir)
         prune(journal, NOW, 50, 14)
-        journal.fetch("pragma wal_checkpoint(truncate)")
+        journal.database.rows("pragma wal_checkpoint(truncate)")
         assert before > 3e6
         assert history.size(journal.state_dir) < 1e5
 
@@ -210,7 +210,7 @@ class TestAttempts:
     def test_all_in_the_order_in_which_they_began(self, journal: Journal) -> None:
         runs = [a_run(journal, attempt=n, started_at=ago(hours=n), **AIRFLOW) for n in (1, 2, 1)]
         found = history.attempts(journal, info(attempt=4, **AIRFLOW))
-        assert found == [(run.id, run.info) for run in runs]
+        assert found == [(run.number, run.info) for run in runs]
 
     @pytest.mark.parametrize(
         "other",
@@ -235,8 +235,8 @@ class TestAttempts:
     def test_one_that_is_illegible_is_left_out(self, journal: Journal) -> None:
         for attempt in (1, 2, 3):
             a_run(journal, attempt=attempt, **AIRFLOW)
-        journal.fetch("update run set environment = '7' where id = 2")
-        journal.fetch("update run set command = 'x' where id = 3")
+        journal.database.execute("update run set environment = '7' where id = 2")
+        journal.database.execute("update run set command = 'x' where id = 3")
         assert [n for n, _ in history.attempts(journal, info(attempt=4, **AIRFLOW))] == [1]
 
 
@@ -244,17 +244,17 @@ class TestLocate:
     def test_where_the_artifacts_are_is_known_later(self, tmp_path: Path) -> None:
         with Journal(tmp_path / "state", pytest.fail) as journal:
             run = a_run(journal, target_dir="/p/{{ x }}")
-            run.locate("/p/build/prod")
-            assert history.past_run(journal, run.id).info.target_dir == "/p/build/prod"
+            run.set_target_dir("/p/build/prod")
+            assert history.past_run(journal, run.number).info.target_dir == "/p/build/prod"
             assert run.info.target_dir == "/p/build/prod"
 
     def test_also_by_a_journal_that_takes_its_place(self, tmp_path: Path) -> None:
         notes: list[str] = []
         with Journal(tmp_path / "state", notes.append) as journal:
             run = a_run(journal, target_dir="/p/{{ x }}")
-            run.locate("/p/build/prod")
-            journal.set_aside("it is to be tested")
-            assert history.past_run(journal, run.id).info == run.info
+            run.set_target_dir("/p/build/prod")
+            journal.database.set_aside("it is to be tested")
+            assert history.past_run(journal, run.number).info == run.info
         assert len(notes) == 1
 
 

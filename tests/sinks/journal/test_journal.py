@@ -27,7 +27,7 @@ NOT_SENT = "not sent yet"
 
 
 def lease(run: JournalRun, now: float = 0.0, sink: str = "airflow") -> Leased:
-    leased = run.lease(sink, now)
+    leased = run.queue(sink).lease(now)
     assert leased is not None
     return leased
 
@@ -98,8 +98,8 @@ class JournalMachine(RuleBasedStateMachine):
     def lease(self, sink: str) -> None:
         truth = self.sinks[sink]
         first = next(iter(truth.free()), None)
-        assert self.run.next_due(sink) == (None if first is None else truth.due[first])
-        leased = self.run.lease(sink, self.now)
+        assert self.run.queue(sink).next_due() == (None if first is None else truth.due[first])
+        leased = self.run.queue(sink).lease(self.now)
         if first is None or truth.due[first] > self.now:
             assert leased is None
             return
@@ -119,16 +119,16 @@ class JournalMachine(RuleBasedStateMachine):
         leased = truth.on_the_way.pop(key)
         is_newest = leased.record == self.newest[key]
         if ending == "acknowledge":
-            self.run.acknowledge(sink, leased)
+            self.run.queue(sink).acknowledge(leased)
             truth.got.append(self.newest[key] if is_newest else record(key, -1))
             truth.state[key] = "delivered" if is_newest else "waiting"
         elif ending == "bury":
-            self.run.bury(sink, leased, "refused")
+            self.run.queue(sink).reject(leased, "refused")
             if is_newest:
                 truth.state[key], truth.reason[key] = "rejected", "refused"
         else:
             due = self.now + 3 if ending == "fail" else self.now
-            self.run.put_back(sink, leased, due, ending)
+            self.run.queue(sink).put_back(leased, due, ending)
             truth.due[key], truth.reason[key] = due, ending
 
     @rule(clock=st.sampled_from([0.0, 1e6]), is_killed=st.booleans())
@@ -139,7 +139,7 @@ class JournalMachine(RuleBasedStateMachine):
             copy_of_disk(old, self.folder)
         self._close()
         self.journal = Journal(self.folder, pytest.fail)
-        adopted = self.journal.adopt(self.run.id)
+        adopted = self.journal.adopt(self.run.number)
         assert adopted is not None, "the dead hold on to nothing"
         assert adopted.lost == 0
         assert adopted.info == self.run.info
@@ -154,8 +154,8 @@ class JournalMachine(RuleBasedStateMachine):
             self.other = Journal(self.folder, pytest.fail)
         (past,) = history.runs(self.other)
         assert past.has_owner
-        assert self.other.adopt(self.run.id) is None
-        assert history.records(self.other, past.id) == self.newest
+        assert self.other.adopt(self.run.number) is None
+        assert history.records(self.other, past.number) == self.newest
         for sink, truth in self.sinks.items():
             counted = {s: len(truth.keys(s)) for s in ("delivered", "waiting", "rejected")}
             assert past.delivery[sink] == {s: count for s, count in counted.items() if count}
@@ -163,14 +163,14 @@ class JournalMachine(RuleBasedStateMachine):
     @invariant()
     def every_key_is_in_one_place(self) -> None:
         for sink, truth in self.sinks.items():
-            account = self.run.account(sink)
+            account = self.run.queue(sink).account()
             places = (account.delivered, set(account.rejected), set(account.waiting))
             assert set.union(*places) == self.newest.keys()
             assert sum(map(len, places)) == len(self.newest)
             assert account.delivered == truth.keys("delivered")
             assert account.waiting == {k: truth.reason[k] for k in truth.keys("waiting")}
             assert account.rejected == {k: truth.reason[k] for k in truth.keys("rejected")}
-            assert self.run.is_sending(sink) == bool(truth.on_the_way)
+            assert self.run.queue(sink).is_sending == bool(truth.on_the_way)
 
 
 JournalMachine.TestCase.settings = settings(
@@ -189,7 +189,7 @@ def test_what_waits_longest_goes_first_and_a_failure_goes_to_the_end(run: Journa
         run.put(record(key), now)
     first = lease(run, 5)
     assert first.record == record("a")
-    run.put_back("airflow", first, 5, "reset")
+    run.queue("airflow").put_back(first, 5, "reset")
     assert [lease(run, 5).record.key for _ in range(3)] == ["b", "c", "a"]
 
 
@@ -200,29 +200,29 @@ def test_records_of_one_key_coalesce_while_they_wait(run: JournalRun) -> None:
     assert sent.record == record("a", 100)
     run.put(record("a", 101), 0)
     run.put(record("a", 102), 0)
-    assert run.lease("airflow", 0) is None
-    assert run.next_due("airflow") is None, "nobody may wait for it with a time-out of zero"
-    run.acknowledge("airflow", sent)
-    assert run.account("airflow").delivered == set(), "the newest is not delivered yet"
+    assert run.queue("airflow").lease(0) is None
+    assert run.queue("airflow").next_due() is None, "nobody may wait for it with a time-out of zero"
+    run.queue("airflow").acknowledge(sent)
+    assert run.queue("airflow").account().delivered == set(), "the newest is not delivered yet"
     assert lease(run).record == record("a", 102)
 
 
 def test_reasons(run: JournalRun) -> None:
     run.put(record("a"), 0)
-    assert run.account("airflow").waiting == {"a": NOT_SENT}
-    run.put_back("airflow", lease(run), 1, "connection refused")
-    assert run.account("airflow").waiting == {"a": "connection refused"}
+    assert run.queue("airflow").account().waiting == {"a": NOT_SENT}
+    run.queue("airflow").put_back(lease(run), 1, "connection refused")
+    assert run.queue("airflow").account().waiting == {"a": "connection refused"}
     run.put(record("a", 2), 0.5)
-    assert run.account("airflow").waiting == {"a": "connection refused"}
-    assert run.lease("airflow", 0.9) is None, "a newer record does not cut the wait short"
-    run.bury("airflow", lease(run, 1), "422")
-    assert run.account("airflow").rejected == {"a": "422"}
-    run.reconsider()
-    assert run.account("airflow").waiting == {"a": "422"}
-    run.acknowledge("airflow", lease(run))
-    assert run.account("airflow").delivered == {"a"}
+    assert run.queue("airflow").account().waiting == {"a": "connection refused"}
+    assert run.queue("airflow").lease(0.9) is None, "a newer record does not cut the wait short"
+    run.queue("airflow").reject(lease(run, 1), "422")
+    assert run.queue("airflow").account().rejected == {"a": "422"}
+    run.retry_rejected()
+    assert run.queue("airflow").account().waiting == {"a": "422"}
+    run.queue("airflow").acknowledge(lease(run))
+    assert run.queue("airflow").account().delivered == {"a"}
     run.put(record("a", 3), 0)
-    assert run.account("airflow").waiting == {"a": NOT_SENT}
+    assert run.queue("airflow").account().waiting == {"a": NOT_SENT}
 
 
 def test_two_runs_of_one_process_do_not_see_each_others_records(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_two_runs_of_one_process_do_not_see_each_others_records(tmp_path: Path) 
     OPEN.append(journal)
     first, second = journal.begin(info()), journal.begin(info())
     first.put(record("a"), 0)
-    assert second.lease("airflow", 0) is None
+    assert second.queue("airflow").lease(0) is None
     assert lease(first).record.key == "a"
 
 
@@ -239,7 +239,7 @@ def test_a_run_without_a_sink_is_kept_all_the_same(tmp_path: Path) -> None:
     run.put(record("a"), 0)
     run.put(RunRecord(state="finished"), 0)
     with Journal(tmp_path) as other:
-        assert history.records(other, run.id).keys() == {"a", RunRecord.key}
+        assert history.records(other, run.number).keys() == {"a", RunRecord.key}
 
 
 @pytest.mark.parametrize("disk", [True, False])
@@ -250,14 +250,14 @@ def test_names_that_are_no_utf_8(tmp_path: Path, disk: bool) -> None:
     run.put(record("model.\ud800"), 0)
     run.put(record("model.b"), 0)
     for _ in range(2):
-        run.acknowledge(sink, lease(run, sink=sink))
-    assert run.next_due(sink) is None
-    assert not run.is_sending(sink)
-    assert len(run.account(sink).delivered) == 2
+        run.queue(sink).acknowledge(lease(run, sink=sink))
+    assert run.queue(sink).next_due() is None
+    assert not run.queue(sink).is_sending
+    assert len(run.queue(sink).account().delivered) == 2
     run.put(record("model.\ud800", 2), 0)
     leased = lease(run, sink=sink)
     assert leased.record.key == "model.\ud800"
-    run.put_back(sink, leased, 0, "\udcff")
+    run.queue(sink).put_back(leased, 0, "\udcff")
     assert lease(run, sink=sink).record == leased.record
 
 
@@ -269,7 +269,7 @@ def test_who_only_looks_whether_a_run_has_an_owner_does_not_become_it(tmp_path: 
     with claim.open() as looking, Journal(dead, pytest.fail) as journal:
         fcntl.flock(looking, fcntl.LOCK_SH)
         threading.Timer(0.01, fcntl.flock, [looking, fcntl.LOCK_UN]).start()
-        assert journal.adopt(run.id) is not None
+        assert journal.adopt(run.number) is not None
 
 
 def test_put_has_committed_when_it_returns(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_put_has_committed_when_it_returns(tmp_path: Path) -> None:
         run.put(record(f"n{number}"), 0)
         dead = copy_of_disk(tmp_path / "live", tmp_path / f"dead{number}")
         with Journal(dead, pytest.fail) as journal:
-            assert len(history.records(journal, run.id)) == number + 1
+            assert len(history.records(journal, run.number)) == number + 1
 
 
 def test_a_worker_that_is_late_learns_that_the_journal_is_closed(run: JournalRun) -> None:
@@ -286,7 +286,7 @@ def test_a_worker_that_is_late_learns_that_the_journal_is_closed(run: JournalRun
     leased = lease(run)
     OPEN.pop().close()
     with pytest.raises(ClosedError):
-        run.acknowledge("airflow", leased)
+        run.queue("airflow").acknowledge(leased)
 
 
 def test_the_log_of_a_run_that_delivers_nothing_does_not_grow_for_ever(tmp_path: Path) -> None:

@@ -36,17 +36,17 @@ def test_with_room_everything_is_kept(folder: Path) -> None:
 
 def test_the_journal_may_not_grow(folder: Path) -> None:
     def fill(journal: Journal) -> None:
-        (pages,) = journal.fetch("pragma page_count")[0]
-        journal.fetch(f"pragma max_page_count = {pages + 5}")
+        (pages,) = journal.database.rows("pragma page_count")[0]
+        journal.database.rows(f"pragma max_page_count = {pages + 5}")
 
     unkept, note = relay(folder, fill)
     assert 0 < unkept < 3 * RECORDS // 4
     assert "database or disk is full" in note
     with Journal(folder, pytest.fail) as journal:
         (past,) = history.runs(journal)
-        kept = history.records(journal, past.id)
+        kept = history.records(journal, past.number)
         assert len(kept) == RECORDS - unkept, "what was committed before is there"
-        run = journal.adopt(past.id)
+        run = journal.adopt(past.number)
         assert run is not None
         assert {*drain(run)} <= {*kept}
 
@@ -56,17 +56,19 @@ def test_what_was_on_its_way_when_the_disk_was_full_is_settled_in_memory(folder:
         run = journal.begin(info(("airflow", "jsonl")))
         for key in "abcd":
             run.put(node(key), 0)
-        first, second = run.lease("airflow", 0), run.lease("airflow", 0)
+        first, second = run.queue("airflow").lease(0), run.queue("airflow").lease(0)
         assert first is not None
         assert second is not None
-        run.acknowledge("airflow", first)
-        journal.fetch(f"pragma max_page_count = {journal.fetch('pragma page_count')[0][0]}")
+        run.queue("airflow").acknowledge(first)
+        journal.database.rows(
+            f"pragma max_page_count = {journal.database.rows('pragma page_count')[0][0]}"
+        )
         for number in range(20):
             run.put(node(f"n{number}", message="x" * 3000), 0)
         assert journal.trouble is not None
         run.put(node("b", 2), 0)
-        run.acknowledge("airflow", second)
-        assert run.account("airflow").delivered == {"a"}
+        run.queue("airflow").acknowledge(second)
+        assert run.queue("airflow").account().delivered == {"a"}
         assert sorted(drain(run)) == sorted("bcd") + sorted(f"n{n}" for n in range(20))
         assert len(drain(run, "jsonl")) == 24
 
@@ -94,7 +96,7 @@ def test_files_may_not_grow(folder: Path) -> None:
         assert int(unkept) < RECORDS or limit < 100_000
         assert "cannot be used" in note
         with Journal(folder / str(limit), pytest.fail) as journal:  # there is room again
-            kept = sum(len(history.records(journal, past.id)) for past in history.runs(journal))
+            kept = sum(len(history.records(journal, past.number)) for past in history.runs(journal))
             assert kept == RECORDS - int(unkept)
 
 
@@ -130,7 +132,7 @@ def test_a_full_disk(folder: Path) -> None:
         assert "disk" in note
         with Journal(folder / "state", lambda _: None) as journal:  # it is still full
             (past,) = history.runs(journal)
-            assert len(history.records(journal, past.id)) == RECORDS - int(unkept)
+            assert len(history.records(journal, past.number)) == RECORDS - int(unkept)
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
@@ -230,7 +232,7 @@ def test_a_lock_that_is_soon_gone_is_waited_for(folder: Path) -> None:
 def test_a_fault_of_ours_is_no_reason_to_go_without_a_journal(folder: Path) -> None:
     with Journal(folder, pytest.fail) as journal:
         with pytest.raises(sqlite3.Error):
-            journal.fetch("select ?", ({},))
+            journal.database.rows("select ?", ({},))
         assert journal.file is not None
 
 
