@@ -6,10 +6,9 @@ import os
 import shlex
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
-from click.core import ParameterSource
 
 from ..records.schema import RunRecord
 from ..sinks import Delivery
@@ -17,15 +16,17 @@ from ..sinks.journal import history
 from . import exit_codes
 from .options import CREDENTIALS, connection_options, option
 from .output import report
-from .output.notice import note
+from .output.notice import notice
 from .relay.deadline import Deadline
-from .relay.destination import ConfigurationError, reopen
-from .relay.session import now
+from .relay.reopening import reopen
+from .relay.run_record import now
 from .relay.state_folder import journal_to_read, no_run
+from .settings import ConfigurationError
 
 if TYPE_CHECKING:
     from ..sinks import Journal, JournalRun
     from ..sinks.journal.history import PastRun
+    from .settings import Reaching
 
 HELP: Final = """Send the records that wait in the journal: those of RUN, or all with --all.
 
@@ -57,13 +58,10 @@ DIED: Final = "the relay was killed, or its host went down, before dbt had ended
 )
 @connection_options
 @click.argument("run", type=int, required=False)
-def deliver(run: int | None, everything: bool, force: bool, **options: Any) -> int:
+def deliver(run: int | None, everything: bool, force: bool, settings: Reaching) -> int:
     if (run is None) != everything:
         raise click.UsageError("name a RUN, as `dbt-relay runs` lists them, or say --all")
-    options["force"] = force
-    source = click.get_current_context().get_parameter_source("airflow_url")
-    options["is_typed"] = source is ParameterSource.COMMANDLINE
-    with journal_to_read(options, os.environ) as journal:
+    with journal_to_read(settings.keeping, os.environ) as journal:
         try:
             runs = [history.past_run(journal, run)] if run is not None else history.runs(journal)
         except LookupError:
@@ -73,21 +71,21 @@ def deliver(run: int | None, everything: bool, force: bool, **options: Any) -> i
             for past in reversed(runs)
             if past.is_waiting or past.died_unnoticed or (force and past.count("rejected"))
         ]
-        codes = [_deliver(journal, past, options) for past in waiting]
+        codes = [_deliver(journal, past, settings, force=force) for past in waiting]
         if not waiting:
             click.echo("relay: nothing is waiting")
         return max(codes, default=0)
 
 
-def _deliver(journal: Journal, past: PastRun, options: dict[str, Any]) -> int:
+def _deliver(journal: Journal, past: PastRun, settings: Reaching, *, force: bool) -> int:
     name = f"run {past.number}"
     try:
         run = journal.adopt(past.number)
     except OSError as error:
-        note(f"{name} cannot be claimed, and is not delivered: {error}")
+        notice(f"{name} cannot be claimed, and is not delivered: {error}")
         return exit_codes.UNDELIVERED
     except LookupError:
-        note(f"{name} is in the journal no more")
+        notice(f"{name} is in the journal no more")
         return exit_codes.UNDELIVERED
     if run is None:
         click.echo(f"relay: {name} is in the hands of another process, which delivers it")
@@ -96,36 +94,36 @@ def _deliver(journal: Journal, past: PastRun, options: dict[str, Any]) -> int:
         if run.lost:
             lost = f"{run.lost} record{' that was' if run.lost == 1 else 's that were'} kept"
             verb = "is" if run.lost == 1 else "are"
-            note(f"{name}: {lost} {verb} lost: the journal was damaged")
+            notice(f"{name}: {lost} {verb} lost: the journal was damaged")
         # Not as it was before the claim: another `deliver` may have been at work meanwhile.
         past = history.past_run(journal, past.number)
         if past.record is None or past.record.state == "running":
             run.put(_died(past), time.monotonic())
             if not run.info.sinks:
                 click.echo(f"relay: {name} has died, and has no sink that is to be told")
-        if options["force"]:
+        if force:
             run.retry_rejected()
-        return _send(run, name, options)
+        return _send(run, name, settings, force=force)
     finally:
         run.close()
 
 
-def _send(run: JournalRun, name: str, options: dict[str, Any]) -> int:
+def _send(run: JournalRun, name: str, settings: Reaching, *, force: bool) -> int:
     code = 0
     for sink, address in run.info.sinks.items():
         before = run.queue(sink).account()
         if not before.waiting:
             continue
         try:
-            opened = reopen(sink, address, options, os.environ)
+            opened = reopen(sink, address, settings.connection, os.environ, force=force)
         except ConfigurationError as error:
-            note(f"{name}, {len(before.waiting)} waiting for {sink}: {error.message}")
+            notice(f"{name}, {len(before.waiting)} waiting for {sink}: {error.message}")
             code = error.exit_code
             continue
-        deadline = Deadline(options["flush_timeout"])
+        deadline = Deadline(settings.sending.flush_timeout)
         # The run's own record, so that it is written once and with what became of the others.
         run.queue(sink).make_all_due(time.monotonic(), "run last")
-        with Delivery(run, [opened], workers=options["workers"]) as delivery:
+        with Delivery(run, [opened], workers=settings.sending.workers) as delivery:
             delivery.flush(deadline.left, order="run last")
             _recount(delivery)
             deadline.extend()

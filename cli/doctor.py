@@ -14,7 +14,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -26,12 +26,14 @@ from ..sinks.journal import folder
 from . import exit_codes
 from .dbt.arguments import position_of_dbt
 from .dbt.command import prepare, without_own
-from .options import CREDENTIALS, delivery_options
-from .relay.destination import ConfigurationError, airflow_of, names_task
+from .options import CREDENTIALS, relay_options
 from .relay.state_folder import state_dir
+from .settings import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from .settings import RelaySettings
 
 HELP: Final = """Check that this machine can deliver: dbt, Airflow, credentials, permission, disk.
 
@@ -56,11 +58,11 @@ _SET_STATE: Final = "set DBT_RELAY_STATE_DIR to a folder that can be written to"
     epilog=CREDENTIALS,
     short_help="Check that this machine can deliver.",
 )
-@delivery_options
+@relay_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def doctor(command: tuple[str, ...], **options: Any) -> int:
+def doctor(command: tuple[str, ...], settings: RelaySettings) -> int:
     code = 0
-    for check in _checks(command or ("dbt",), options, os.environ):
+    for check in _checks(command or ("dbt",), settings, os.environ):
         click.echo(in_one_line(f"{check.state:<4}  {check.what}"))
         if check.remedy:
             click.echo(in_one_line(f"      {check.remedy}"))
@@ -70,30 +72,31 @@ def doctor(command: tuple[str, ...], **options: Any) -> int:
 
 
 def _checks(
-    command: Sequence[str], options: Mapping[str, Any], environ: Mapping[str, str]
+    command: Sequence[str], settings: RelaySettings, environ: Mapping[str, str]
 ) -> Iterator[Check]:
     # Together, as dbt and Airflow's client take a second or two each to start.
     with ThreadPoolExecutor() as threads:
         dbt_check = threads.submit(_dbt, command, environ)
         own_check = threads.submit(_on_path, environ)
-        airflow_checks = threads.submit(lambda: list(_airflow(options, environ)))
+        airflow_checks = threads.submit(lambda: list(_airflow(settings, environ)))
         yield dbt_check.result()
         yield own_check.result()
         yield from airflow_checks.result()
-    path = state_dir(options, environ)
+    path = state_dir(settings.keeping, environ)
     if path is None:
         yield Check("FAIL", "this user has no home folder to keep records in", _SET_STATE)
     else:
         yield _state_folder(path)
 
 
-def _airflow(options: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Check]:
+def _airflow(settings: RelaySettings, environ: Mapping[str, str]) -> Iterator[Check]:
     try:
-        to, missing = airflow_of(options, environ)
+        missing = settings.airflow.missing(environ)
+        to = settings.airflow.settings(environ) if settings.airflow.connection.url else None
     except ConfigurationError as error:
         yield Check("FAIL", "the settings for Airflow cannot work", error.message)
         return
-    is_wanted = names_task(options, environ) or "airflow" in options["sinks"]
+    is_wanted = settings.names_task(environ) or "airflow" in settings.sinks
     if missing:
         remedy = f"set {' and '.join(missing)}"
         if is_wanted:

@@ -20,7 +20,7 @@ from .doctor import doctor
 from .hints import hint
 from .output import streams
 from .output.masking import print_fault, secrets_in
-from .output.notice import note
+from .output.notice import notice
 from .replay import replay
 from .run import run
 from .runs import runs, show
@@ -70,7 +70,7 @@ def main() -> None:
         _show(error)
         meant = hint(sys.argv[1:], cli.commands)
         if meant is not None:
-            note(meant)
+            notice(meant)
         code = exit_codes.USAGE
     except click.ClickException as error:
         _show(error)

@@ -1,16 +1,28 @@
-"""Options that commands share: where the records go, and where they are kept."""
+"""Options that commands share, and the settings that they become."""
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from ..sinks import KEEP_DAYS, KEEP_RUNS
-from ..sinks.airflow import WIRES
+from .settings import (
+    AirflowAccess,
+    Connection,
+    Keeping,
+    Place,
+    Reaching,
+    RelaySettings,
+    Sending,
+    XComForm,
+)
 
-P = ParamSpec("P")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
 R = TypeVar("R")
 
 
@@ -94,8 +106,8 @@ _PLACE: Final = (
     ),
     option(
         "--wire",
-        type=click.Choice(WIRES),
-        default=WIRES[0],
+        type=click.Choice(("relay", "cosmos")),
+        default="relay",
         show_default=True,
         help="Form of the XComs: the relay's own records, or what the sensors of Astronomer Cosmos "
         "1.15 read of their producer.",
@@ -128,7 +140,7 @@ _KEEPING: Final = (
     option(
         "--keep-runs",
         type=click.IntRange(min=1),
-        default=KEEP_RUNS,
+        default=Keeping().runs,
         show_default=True,
         metavar="N",
         help="How many runs the journal keeps, besides those with records that still wait.",
@@ -136,7 +148,7 @@ _KEEPING: Final = (
     option(
         "--keep-days",
         type=click.FloatRange(min=0),
-        default=KEEP_DAYS,
+        default=Keeping().days,
         show_default=True,
         metavar="DAYS",
         help="How long the journal keeps a run, even one with records that still wait.",
@@ -144,31 +156,99 @@ _KEEPING: Final = (
 )
 
 
-def delivery_options(command: Any) -> Any:
-    """Add the options on where the records go, and what is kept of them."""
+def relay_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add the options on where records go and what is kept of them: `settings`, RelaySettings."""
+
+    def settings(given: dict[str, Any]) -> RelaySettings:
+        return RelaySettings(
+            sinks=given["sinks"],
+            airflow=AirflowAccess(_place(given), _connection(given), _xcoms(given)),
+            sending=_sending(given),
+            keeping=_keeping(given),
+            is_strict=given["strict_delivery"],
+        )
+
     where = (*_SINK, *_ADDRESS, *_SENDING, *_DAG_RUN, *_PLACE)
-    return _decorate(command, *where, *_STATE, *_KEEPING)
+    return _with(command, settings, (*where, *_STATE, *_KEEPING))
 
 
-def state_option(command: Any) -> Any:
-    """Add the option on where the journal is."""
-    return _decorate(command, *_STATE)
+def journal_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add the option on where the journal is: `settings`, Keeping."""
+    return _with(command, _keeping, _STATE)
 
 
-def connection_options(command: Any) -> Any:
-    """Add the options on how to reach an Airflow that is named elsewhere."""
-    return _decorate(command, *_ADDRESS, *_SENDING, *_STATE)
+def connection_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add the options on how to reach an Airflow that the journal names: `settings`, Reaching."""
+
+    def settings(given: dict[str, Any]) -> Reaching:
+        return Reaching(_connection(given), _sending(given), _keeping(given))
+
+    return _with(command, settings, (*_ADDRESS, *_SENDING, *_STATE))
 
 
-def reading_options(command: Any) -> Any:
-    """Add the options on which DAG run of which Airflow to read."""
-    return _decorate(command, *_ADDRESS, *_DAG_RUN)
+def reading_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add the options on which DAG run of which Airflow to read: `connection` and `dag_run`, which
+    is a Place without a task."""
+
+    def settings(given: dict[str, Any]) -> tuple[Connection, Place]:
+        return _connection(given), Place(given["dag_id"], given["run_id"])
+
+    return _with(command, settings, (*_ADDRESS, *_DAG_RUN))
 
 
-def _decorate(command: Any, *decorators: Any) -> Any:
-    for decorate in reversed(decorators):
-        command = decorate(command)
-    return command
+def _place(given: Mapping[str, Any]) -> Place:
+    return Place(
+        given["dag_id"], given["run_id"], given["task_id"], given["map_index"], given["try_number"]
+    )
+
+
+def _connection(given: Mapping[str, Any]) -> Connection:
+    source = click.get_current_context().get_parameter_source("airflow_url")
+    return Connection(
+        given["airflow_url"],
+        source is ParameterSource.COMMANDLINE,
+        given["ca_file"],
+        given["proxy"],
+    )
+
+
+def _xcoms(given: Mapping[str, Any]) -> XComForm:
+    return XComForm(
+        given["xcom_task_id"], given["wire"], given["key_prefix"], given["max_message_bytes"]
+    )
+
+
+def _sending(given: Mapping[str, Any]) -> Sending:
+    return Sending(given["workers"], given["flush_timeout"])
+
+
+def _keeping(given: Mapping[str, Any]) -> Keeping:
+    defaults = Keeping()
+    return Keeping(
+        given["state_dir"],
+        given.get("keep_runs", defaults.runs),
+        given.get("keep_days", defaults.days),
+    )
+
+
+def _with(
+    command: Callable[..., R],
+    build: Callable[[dict[str, Any]], object],
+    options: Sequence[Callable[[Any], Any]],
+) -> Callable[..., R]:
+    """Add options to a command, which gets what `build` makes of them as `settings`."""
+
+    @functools.wraps(command)
+    def call(**given: Any) -> R:
+        taken = {name: given.pop(name) for name in names}
+        return command(settings=build(taken), **given)
+
+    before = {id(p) for p in getattr(call, "__click_params__", ())}
+    for add in reversed(options):
+        add(call)
+    parameters: list[click.Parameter] = getattr(call, "__click_params__")  # noqa: B009 - click's own
+    names = [str(p.name) for p in parameters if id(p) not in before]
+    return call
 
 
 CREDENTIALS = """\b

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,16 +13,18 @@ from ..records.schema import RunRecord
 from . import exit_codes
 from .dbt.no_events import JSON_LOG, is_hopeless, reason
 from .dbt.saved_log import SavedLog
-from .options import CREDENTIALS, delivery_options, option
+from .options import CREDENTIALS, option, relay_options
 from .output.console import Console
 from .output.masking import secrets_in
-from .output.notice import note
+from .output.notice import notice
 from .relay.deadline import Deadline
 from .relay.destination import Destination
-from .relay.pipeline import Relay
-from .relay.recording import Recording
-from .relay.session import end, now
+from .relay.run_record import now
+from .relay.session import RelayedRun
 from .relay.state_folder import open_journal
+
+if TYPE_CHECKING:
+    from .settings import RelaySettings
 
 HELP: Final = """Publish the records of a saved JSON log of dbt: LOG, or - for standard input.
 
@@ -45,7 +47,7 @@ _PATIENCE: Final = 1 << 16
     epilog=CREDENTIALS,
     short_help="Relay the results in a saved log.",
 )
-@delivery_options
+@relay_options
 @option(
     "--target-path",
     type=click.Path(file_okay=False, path_type=Path),
@@ -54,68 +56,54 @@ _PATIENCE: Final = 1 << 16
     help="Where run_results.json and manifest.json of the same run may lie; others are ignored.",
 )
 @click.argument("log", default="-", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-def replay(log: str, target_path: Path, **options: Any) -> int:
-    destination = Destination.choose(options, os.environ)
-    for line in destination.notes:
-        note(line)
+def replay(log: str, target_path: Path, settings: RelaySettings) -> int:
+    destination = Destination.choose(settings, os.environ)
+    for line in destination.remarks:
+        notice(line)
     saved = SavedLog(log)
     hopeless = is_hopeless(saved)
     if hopeless is not None:
         destination.close()
         return _refuse(saved, hopeless)
-    secrets = secrets_in(os.environ, options)
-    console = Console(
-        (sys.stderr if destination.owns_stdout else sys.stdout).buffer, secrets=secrets
-    )
+    secrets = secrets_in(os.environ, settings.airflow.connection.proxy)
+    out = (sys.stderr if destination.owns_stdout else sys.stdout).buffer
     command = secrets.mask_command(("replay", log))
-    started = RunRecord(
-        state="running", command=" ".join(command), started_at=now(), attempt=destination.attempt
-    )
-    info = destination.run_info(command, started.started_at or "", target_path.absolute())
+    started_at = now()
     with (
-        open_journal(options, os.environ) as journal,
-        Recording(
-            lambda: destination.open(journal.begin(info)), started, close=destination.close
-        ) as recording,
-    ):
-        relay = Relay(
-            console,
-            recording.put,
-            begin=recording.begin,
+        open_journal(settings.keeping, os.environ) as journal,
+        RelayedRun(
+            destination,
+            journal,
+            Console(out, secrets=secrets),
+            RunRecord(
+                state="running",
+                command=" ".join(command),
+                started_at=started_at,
+                attempt=settings.place.attempt,
+            ),
+            destination.run_info(command, started_at, target_path.absolute()),
             secrets=secrets,
             target_dir=target_path,
-            attempt=destination.attempt,
-            with_tests=destination.is_watched,
             awaits_event=True,
-        )
-        _feed(relay, saved)
-        relay.end(None)
-        if not relay.run.invocations:
-            return _refuse(saved, reason(saved))
-        return end(
-            relay=relay,
-            console=console,
-            destination=destination,
-            journal=journal,
-            recording=recording,
-            ended=None,
-            deadline=Deadline(destination.flush_timeout),
-            options=options,
-        )
+        ) as run,
+    ):
+        _feed(run, saved)
+        code = run.end(None, Deadline(settings.sending.flush_timeout))
+        return code if run.has_events else _refuse(saved, reason(saved))
 
 
-def _feed(relay: Relay, saved: SavedLog) -> None:
+def _feed(run: RelayedRun, saved: SavedLog) -> None:
     is_said = not saved.is_stream
     for chunk in saved.chunks():
-        relay.feed(chunk)
+        run.feed(chunk)
         if not is_said and saved.size > _PATIENCE:
             is_said = True
-            if not relay.run.invocations:
-                note(f"no event of dbt's log yet in {saved.name}, which is read on: {JSON_LOG}")
+            if not run.has_events:
+                notice(f"no event of dbt's log yet in {saved.name}, which is read on: {JSON_LOG}")
     if saved.trouble is not None:
-        note(f"{saved.name} cannot be read to its end: {saved.trouble}")
+        notice(f"{saved.name} cannot be read to its end: {saved.trouble}")
 
 
 def _refuse(saved: SavedLog, why: str) -> int:
-    note(f"there is no event of dbt's log in {saved.name}: {why}")
+    notice(f"there is no event of dbt's log in {saved.name}: {why}")
     return exit_codes.NO_EVENTS

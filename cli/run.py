@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,18 +16,17 @@ from ..records.schema import RunRecord
 from .dbt.arguments import asks_about_dbt
 from .dbt.command import DbtCommand, prepare
 from .hints import hint_behind, hint_of_start
-from .options import CREDENTIALS, delivery_options, option
+from .options import CREDENTIALS, option, relay_options
 from .output.console import Console
 from .output.masking import MaskedErrors, secrets_in
-from .output.notice import note
+from .output.notice import notice
 from .process.child import CannotStartError, Child
 from .process.signals import Signals
 from .relay.deadline import Deadline
 from .relay.destination import Destination
-from .relay.pipeline import Relay
-from .relay.recording import Recording
 from .relay.renewal import renewing
-from .relay.session import announce, end, now
+from .relay.run_record import now
+from .relay.session import RelayedRun
 from .relay.state_folder import open_journal
 from .resume.environment import environment
 from .resume.previous import StoppedError, resumption_of
@@ -35,7 +34,11 @@ from .resume.previous import StoppedError, resumption_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..records.schema import NodeRecord
+    from ..parser.secrets import Secrets
+    from ..sinks import Journal
+    from .resume.resumption import Resumption
+    from .settings import RelaySettings
+
 
 HELP: Final = """Run COMMAND, which is dbt or ends in dbt, and publish one record per node.
 
@@ -67,7 +70,7 @@ DBT_USAGE: Final = 2
     epilog=CREDENTIALS,
     short_help="Run dbt and relay its results.",
 )
-@delivery_options
+@relay_options
 @option(
     "--grace",
     type=click.FloatRange(min=0),
@@ -95,62 +98,50 @@ DBT_USAGE: Final = 2
     "replace those of its newest try, its run record stays. For one node that failed.",
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
-    options = renewing(options, os.environ)
-    destination = Destination.choose(options, os.environ)
-    for line in destination.notes:
-        note(line)
+def run(
+    *,
+    command: tuple[str, ...],
+    settings: RelaySettings,
+    grace: float,
+    resume: bool,
+    note: bool,
+    renew: str | None,
+) -> int:
+    settings = replace(settings, writes_note=note)
+    if renew:
+        return run_again(command, settings, renew, grace=grace)
+    return relay(command, settings, grace=grace, resumes=resume)
+
+
+def run_again(
+    command: Sequence[str], settings: RelaySettings, task_id: str, *, grace: float
+) -> int:
+    """Run the command and renew the records of a task that has ended; returns the exit code."""
+    return relay(command, renewing(settings, task_id, os.environ), grace=grace, resumes=False)
+
+
+def relay(command: Sequence[str], settings: RelaySettings, *, grace: float, resumes: bool) -> int:
+    """Run the command and relay its results; returns the exit code."""
+    destination = Destination.choose(settings, os.environ)
+    for line in destination.remarks:
+        notice(line)
     _let_go_of_stdin()
-    secrets = secrets_in(os.environ, options)
+    secrets = secrets_in(os.environ, settings.airflow.connection.proxy)
     with (
         Signals() as signals,
         MaskedErrors(secrets) as errors,
-        open_journal(options, os.environ) as journal,
+        open_journal(settings.keeping, os.environ) as journal,
     ):
-        prepared = _prepare(command)
-        shown = secrets.mask_command(command)
-        surroundings = _environment(command, prepared, destination)
-        started = RunRecord(
-            state="running",
-            command=shlex.join(shown),
-            started_at=now(),
-            attempt=destination.attempt,
-            environment=surroundings,
-        )
-        info = destination.run_info(
-            shown,
-            started.started_at or "",
-            prepared.target_dir,
-            prepared.project_dir,
-            surroundings,
-        )
-        carried: tuple[NodeRecord, ...] = ()
-        if options["resume"]:
+        start = _Start(tuple(command), destination, journal, secrets, signals)
+        if resumes:
             try:
-                resumption = resumption_of(
-                    command,
-                    journal,
-                    info,
-                    airflow=destination.lasting_airflow,
-                    asked=destination.asked_airflow,
-                    signals=signals,
-                )
+                start.resume()
             except StoppedError as error:
-                note("told to stop before dbt was started")
+                notice("told to stop before dbt was started")
                 return error.exit_code
-            if resumption.note is not None:
-                note(resumption.note)
-            carried, prepared = resumption.carried, _prepare(resumption.command)
+        prepared = start.prepared
         if prepared.removed:
-            note(f"{', '.join(prepared.removed)} {REMOVED}")
-        console = Console(
-            (sys.stderr if destination.owns_stdout else sys.stdout).buffer,
-            level=prepared.level,
-            quiet=prepared.quiet,
-            style=prepared.style,
-            colours=prepared.colours,
-            secrets=secrets,
-        )
+            notice(f"{', '.join(prepared.removed)} {REMOVED}")
         try:
             child = Child(
                 prepared.argv,
@@ -160,77 +151,117 @@ def run(command: tuple[str, ...], grace: float, **options: Any) -> int:
                 on_stderr=errors.write,
             )
         except CannotStartError as error:
-            note(f"{error}{hint_of_start(command)}")
+            notice(f"{error}{hint_of_start(command)}")
+            destination.close()
             return error.exit_code
-        if carried:
-            started = replace(started, resumed_from=max(r.resumed_from or 0 for r in carried))
-        recording = Recording(
-            lambda: destination.open(journal.begin(info)), started, close=destination.close
-        )
-        with child, recording:
-            relay = Relay(
-                console,
-                recording.put,
-                begin=recording.begin,
-                secrets=secrets,
-                target_dir=prepared.target_dir,
-                attempt=destination.attempt,
-                since=max((r.invocation_started_at or "" for r in carried), default=None),
-                with_tests=destination.is_watched,
-                renews=destination.renews,
-            )
-            for record in carried:
-                recording.put(record)
-            _feed(relay, child, recording, is_watched=destination.is_watched)
+        with child, start.relayed() as run_:
+            for chunk in child.output():
+                run_.feed(chunk)
+                if run_.dbt_pid is not None:
+                    child.dbt_is(run_.dbt_pid)
             errors.end()
             ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
-            relay.end(ended)
-            if ended.status != 0:
-                # Who waits for a node has to learn that dbt failed before it said a word.
-                recording.begin()
-            _say_if_no_log(relay, ended, prepared, command)
-            return end(
-                relay=relay,
-                console=console,
-                destination=destination,
-                journal=journal,
-                recording=recording,
-                ended=ended,
-                deadline=Deadline.after(child, signals, destination.flush_timeout),
-                options=options,
-            )
+            deadline = Deadline.after(child, signals, settings.sending.flush_timeout)
+            code = run_.end(ended, deadline)
+            if not run_.has_events:
+                _say_why_no_log(ended, prepared, command)
+            return code
 
 
-def _feed(relay: Relay, child: Child, recording: Recording, *, is_watched: bool) -> None:
-    """Feed the relay what dbt prints, to its end."""
-    for chunk in child.output():
-        relay.feed(chunk)
-        if relay.dbt_pid is not None:
-            child.dbt_is(relay.dbt_pid)
-        if recording.delivery is not None and relay.artifacts_dir is not None:
-            recording.delivery.run.set_target_dir(str(relay.artifacts_dir))
-        if is_watched and recording.started.adapter is None and relay.run.adapter:
-            recording.restart(announce(recording.started, relay.run))
+class _Start:
+    """What is known before dbt starts: its command line, and what an earlier attempt leaves to do.
+
+    `prepared` is the command line, `carried` are the records to publish again.
+    """
+
+    def __init__(
+        self,
+        command: tuple[str, ...],
+        destination: Destination,
+        journal: Journal,
+        secrets: Secrets,
+        signals: Signals,
+    ) -> None:
+        self._command = command
+        self._destination = destination
+        self._journal = journal
+        self._secrets = secrets
+        self._signals = signals
+        self.prepared = _prepare(command)
+        self._resumption: Resumption | None = None
+        shown = secrets.mask_command(command)
+        self._record = RunRecord(
+            state="running",
+            command=shlex.join(shown),
+            started_at=now(),
+            attempt=destination.settings.place.attempt,
+            environment=_environment(command, self.prepared, destination),
+        )
+        self._info = destination.run_info(
+            shown,
+            self._record.started_at or "",
+            self.prepared.target_dir,
+            self.prepared.project_dir,
+            self._record.environment,
+        )
+
+    def resume(self) -> None:
+        """Leave out what an earlier attempt has done. Raises StoppedError on a stop signal."""
+        found = self._resumption = resumption_of(
+            self._command,
+            self._journal,
+            self._info,
+            airflow=self._destination.lasting_airflow,
+            asked=self._destination.asked_airflow,
+            signals=self._signals,
+        )
+        if found.remark is not None:
+            notice(found.remark)
+        self.prepared = _prepare(found.command)
+
+    def relayed(self) -> RelayedRun:
+        """The run, to be fed with what dbt prints."""
+        carried = self._resumption.carried if self._resumption is not None else ()
+        record = self._record
+        if carried:
+            record = replace(record, resumed_from=max(r.resumed_from or 0 for r in carried))
+        console = Console(
+            (sys.stderr if self._destination.owns_stdout else sys.stdout).buffer,
+            level=self.prepared.level,
+            quiet=self.prepared.quiet,
+            style=self.prepared.style,
+            colours=self.prepared.colours,
+            secrets=self._secrets,
+        )
+        return RelayedRun(
+            self._destination,
+            self._journal,
+            console,
+            record,
+            self._info,
+            secrets=self._secrets,
+            target_dir=self.prepared.target_dir,
+            carried=carried,
+        )
 
 
 def _environment(
     command: Sequence[str], prepared: DbtCommand, destination: Destination
 ) -> dict[str, str] | None:
     """What a later attempt of this task compares its own with; None where there can be none."""
-    if destination.attempt is None or not destination.in_airflow:
+    if destination.settings.place.attempt is None or not destination.in_airflow:
         return None
     return environment(command, prepared, os.environ, Path.cwd())
 
 
-def _say_if_no_log(relay: Relay, ended: Exit, prepared: DbtCommand, command: Sequence[str]) -> None:
+def _say_why_no_log(ended: Exit, prepared: DbtCommand, command: Sequence[str]) -> None:
     # A dbt that failed before its log began has said itself what is wrong.
-    is_silent = not relay.run.invocations and (prepared.is_wrapped or ended.code == 0)
-    if is_silent and not asks_about_dbt(command):
-        note(NO_LOG)
-    if ended.code == DBT_USAGE and not relay.run.invocations:
+    if (prepared.is_wrapped or ended.code == 0) and not asks_about_dbt(command):
+        notice(NO_LOG)
+    if ended.code == DBT_USAGE:
         meant = hint_behind(command, run)
         if meant is not None:
-            note(meant)
+            notice(meant)
 
 
 def _prepare(command: Sequence[str]) -> DbtCommand:

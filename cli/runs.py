@@ -12,14 +12,16 @@ from ..records.display import displayed, in_one_line
 from ..records.schema import NodeRecord
 from ..records.values import encode
 from ..sinks.journal import history
-from .options import option, state_option
+from .options import journal_options, option
 from .relay.state_folder import journal_to_read, no_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ..records.schema import Record
+    from ..sinks import Journal
     from ..sinks.journal.history import PastRun
+    from .settings import Keeping
 
 _RUNS_HELP: Final = """List the latest runs: when, what, with which result, and what was delivered.
 
@@ -53,9 +55,9 @@ _as_json = option(
     help="How many at most.",
 )
 @_as_json
-@state_option
-def runs(limit: int, as_json: bool, **options: Any) -> int:
-    with journal_to_read(options, os.environ) as journal:
+@journal_options
+def runs(limit: int, as_json: bool, settings: Keeping) -> int:
+    with journal_to_read(settings, os.environ) as journal:
         found = history.runs(journal, limit)
         if as_json:
             for run in found:
@@ -76,13 +78,13 @@ def runs(limit: int, as_json: bool, **options: Any) -> int:
 
 @click.command(help=_SHOW_HELP, short_help="Show the nodes of a run.")
 @_as_json
-@state_option
+@journal_options
 @click.argument("run", type=int, required=False)
-def show(run: int | None, as_json: bool, **options: Any) -> int:
-    with journal_to_read(options, os.environ) as journal:
+def show(run: int | None, as_json: bool, settings: Keeping) -> int:
+    with journal_to_read(settings, os.environ) as journal:
         try:
-            past = history.past_run(journal, run) if run else next(iter(history.runs(journal, 1)))
-        except (LookupError, StopIteration):
+            past = _run(journal, run)
+        except LookupError:
             return no_run(run, journal)
         records = history.records(journal, past.number)
         if as_json:
@@ -150,6 +152,16 @@ def _nodes(records: Iterable[Record]) -> Iterator[str]:
             yield in_one_line(f"{node.unique_id} [{node.status}]")
             for line in displayed(node.message or "no error text").splitlines():
                 yield f"  {line}"
+
+
+def _run(journal: Journal, number: int | None) -> PastRun:
+    """The run of this number, or the latest; LookupError if there is none."""
+    if number is not None:
+        return history.past_run(journal, number)
+    latest = history.runs(journal, 1)
+    if not latest:
+        raise LookupError("no run yet")
+    return latest[0]
 
 
 def _table(told: Sequence[Sequence[str]]) -> Iterator[str]:

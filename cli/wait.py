@@ -8,26 +8,34 @@ import re
 import signal
 import sys
 import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from ..consumer.waiting.decision import Decision, OnMissing, OnUpstreamFailed, Policy, combine
+from ..consumer.waiting.decision import Decision, Policy, combine
 from ..consumer.waiting.look import Waiting, look
 from ..consumer.waiting.prefixes import look_at_prefixes
 from ..sinks.airflow import UnreadError, Watch, read_records
 from ..sinks.sink import Hold, Retry
 from . import exit_codes
 from .options import CREDENTIALS, option, reading_options
-from .output.notice import note
-from .relay.destination import ConfigurationError, airflow_of
-from .run import run
+from .output.notice import notice
+from .settings import (
+    AirflowAccess,
+    ConfigurationError,
+    Keeping,
+    RelaySettings,
+    Sending,
+    XComForm,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from ..records.schema import Record
     from ..sinks.airflow import AirflowSettings
+    from .settings import Connection, Place
 
 HELP: Final = """Wait for dbt nodes that another task builds with `dbt-relay run`; end as they did.
 
@@ -57,7 +65,7 @@ class _WithCommand(click.Command):
         ctx.meta["command"] = tuple(command)
         renamed = [_FORMER.sub("--prefix", word) for word in own]
         if renamed != own:
-            note("--select is called --prefix now, as it takes no selection of dbt's")
+            notice("--select is called --prefix now, as it takes no selection of dbt's")
         return super().parse_args(ctx, renamed)
 
 
@@ -133,66 +141,108 @@ class _WithCommand(click.Command):
 )
 @click.argument("unique_ids", nargs=-1, metavar="[UNIQUE_ID]...")
 @click.pass_context
-def wait(ctx: click.Context, unique_ids: tuple[str, ...], **options: Any) -> int:
-    command: tuple[str, ...] = ctx.meta["command"]
-    options["prefixes"] = tuple(map(_as_utf8, options["prefixes"]))
-    unique_ids = tuple(map(_as_utf8, unique_ids))
-    _check(unique_ids, options, command)
-    settings, missing = airflow_of({**options, "max_message_bytes": 0}, os.environ)
-    if settings is None or missing:
+def wait(
+    ctx: click.Context,
+    unique_ids: tuple[str, ...],
+    settings: tuple[Connection, Place],
+    **given: Any,
+) -> int:
+    connection, dag_run = settings
+    waits = _Settings(
+        command=ctx.meta["command"],
+        unique_ids=tuple(map(_as_utf8, unique_ids)),
+        prefixes=tuple(map(_as_utf8, given["prefixes"])),
+        airflow=AirflowAccess(
+            replace(dag_run, task_id=given["task_id"], map_index=given["map_index"]),
+            connection,
+            XComForm(given["xcom_task_id"], key_prefix=given["key_prefix"]),
+        ),
+        attempt=given["try_number"],
+        policy=Policy(given["on_missing"], given["on_upstream_failed"], given["or_run"]),
+        poll=given["poll"],
+        timeout=given["timeout"],
+    )
+    waits.check()
+    if missing := waits.airflow.missing(os.environ):
         raise ConfigurationError(f"to read from Airflow, set {' and '.join(missing)}")
+    airflow = waits.airflow.settings(os.environ)
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _end)
-    watch = Watch(settings)
+    watch = Watch(airflow)
     try:
-        decision = _Wait(watch, settings, unique_ids, options).decision()
+        decision = _Wait(watch, airflow, waits).decision()
     finally:
         watch.close()
     if decision is None:
-        note(f"gave up after --timeout, {options['timeout']:g} s")
+        notice(f"gave up after --timeout, {waits.timeout:g} s")
         return exit_codes.TIMED_OUT
     if decision.action == "run":
-        note(f"running it here: {' '.join(command)}")
-        return _run(settings, command)
+        notice(f"running it here: {' '.join(waits.command)}")
+        return _run(waits)
     return _EXIT[decision.action]
 
 
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """For which nodes to wait, where, and how. `poll` and `timeout` are in seconds."""
+
+    unique_ids: tuple[str, ...]
+    airflow: AirflowAccess
+    command: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    attempt: int = 1
+    policy: Policy = field(default_factory=Policy)
+    poll: float = 10.0
+    timeout: float = 86_400.0
+
+    def check(self) -> None:
+        """Raises UsageError for a command line that says too little, or contradicts itself."""
+        if not self.unique_ids and not self.prefixes:
+            raise click.UsageError(
+                "name the nodes to wait for: model.jaffle.orders, or --prefix PREFIX"
+            )
+        for unique_id in self.unique_ids:
+            if unique_id.count(".") < 2:
+                raise click.UsageError(
+                    f"{unique_id!r} is no unique_id, such as model.jaffle.orders: `dbt-relay show` "
+                    "lists those of a run, `dbt ls --output json --output-keys unique_id` all"
+                )
+        if self.policy.can_run != bool(self.command):
+            raise click.UsageError(
+                "--or-run goes with a command: --or-run -- dbt build --select orders"
+            )
+
+
 class _Wait:
-    """Looks until there is a decision, and prints what it is of each node."""
+    """Looks until there is a decision, and prints the decision on each node."""
 
     def __init__(
         self,
         watch: Watch,
-        settings: AirflowSettings,
-        unique_ids: Sequence[str],
-        options: dict[str, Any],
+        airflow: AirflowSettings,
+        settings: _Settings,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        on_missing: OnMissing = options["on_missing"]
-        on_upstream_failed: OnUpstreamFailed = options["on_upstream_failed"]
         self._waiting = Waiting(
-            unique_ids=tuple(unique_ids),
-            dag_id=settings.dag_id,
-            run_id=settings.run_id,
-            task_id=settings.task_id,
-            map_index=settings.map_index,
-            xcom_task_id=settings.xcom_task_id,
-            key_prefix=settings.key_prefix,
-            attempt=options["try_number"],
-            policy=Policy(on_missing, on_upstream_failed, options["or_run"]),
+            unique_ids=settings.unique_ids,
+            producer=airflow.task,
+            xcom_task_id=airflow.xcom_task_id,
+            key_prefix=airflow.key_prefix,
+            attempt=settings.attempt,
+            policy=settings.policy,
         )
         self._watch = watch
-        self._settings = settings
-        self._prefixes: tuple[str, ...] = options["prefixes"]
-        self._poll: float = options["poll"]
-        self._timeout: float = options["timeout"]
+        self._airflow = airflow
+        self._prefixes = settings.prefixes
+        self._poll = settings.poll
+        self._timeout = settings.timeout
         self._clock = clock
         self._sleep = sleep
         self._known: dict[str, Decision] = {}
         self._printed: set[str] = set()
-        self._noted: str | None = None
+        self._said: str | None = None
 
     def decision(self) -> Decision | None:
         """None if the time is up. Raises ConfigurationError for what no waiting mends."""
@@ -204,13 +254,13 @@ class _Wait:
             except UnreadError as error:
                 if isinstance(error.verdict, Hold):
                     raise ConfigurationError(str(error)) from error
-                self._note(f"{error}; trying again")
+                self._say(f"{error}; trying again")
                 pause = max(pause, error.verdict.after or 0)
             else:
                 self._print()
                 if decision.action != "wait":
                     return decision
-                self._note(decision.reason)
+                self._say(decision.reason)
             left = until - self._clock()
             if left <= 0:
                 return None
@@ -225,7 +275,7 @@ class _Wait:
         return combine(list(self._known.values()))
 
     def _records(self) -> dict[str, Record]:
-        found = read_records(self._settings)
+        found = read_records(self._airflow)
         if isinstance(found, (Retry, Hold)):
             raise UnreadError(found)
         return found
@@ -237,11 +287,11 @@ class _Wait:
                 click.echo(decision.reason)
         sys.stdout.flush()
 
-    def _note(self, reason: str) -> None:
+    def _say(self, reason: str) -> None:
         """A line only where something is new: a task may look for hours."""
-        if reason != self._noted:
-            self._noted = reason
-            note(reason)
+        if reason != self._said:
+            self._said = reason
+            notice(reason)
 
 
 def _as_utf8(word: str) -> str:
@@ -253,38 +303,13 @@ def _as_utf8(word: str) -> str:
         return word
 
 
-def _check(unique_ids: Sequence[str], options: dict[str, Any], command: Sequence[str]) -> None:
-    if not unique_ids and not options["prefixes"]:
-        raise click.UsageError(
-            "name the nodes to wait for: model.jaffle.orders, or --prefix PREFIX"
-        )
-    for unique_id in unique_ids:
-        if unique_id.count(".") < 2:
-            raise click.UsageError(
-                f"{unique_id!r} is no unique_id, such as model.jaffle.orders: `dbt-relay show` "
-                "lists those of a run, `dbt ls --output json --output-keys unique_id` all"
-            )
-    if options["or_run"] != bool(command):
-        raise click.UsageError(
-            "--or-run goes with a command: --or-run -- dbt build --select orders"
-        )
+def _run(waits: _Settings) -> int:
+    """Run the command in place of the node's own run, and renew its record."""
+    from .run import run_again  # noqa: PLC0415 - only for --or-run
 
-
-def _run(settings: AirflowSettings, command: Sequence[str]) -> int:
-    to = settings
-    given = {
-        "--airflow-url": to.url,
-        "--dag-id": to.dag_id,
-        "--run-id": to.run_id,
-        "--renew": to.task_id,
-        "--map-index": str(to.map_index),
-        "--xcom-task-id": to.xcom_task_id,
-        "--key-prefix": to.key_prefix,
-        "--ca-file": to.ca_file and str(to.ca_file),
-        "--proxy": to.proxy,
-    }
-    words = [word for name, value in given.items() if value for word in (name, value)]
-    return run.main([*words, "--", *command], prog_name="dbt-relay run", standalone_mode=False)
+    access = waits.airflow
+    settings = RelaySettings((), access, Sending(), Keeping())
+    return run_again(waits.command, settings, access.place.named.task_id, grace=10.0)
 
 
 def _end(signum: int, _: object) -> NoReturn:

@@ -18,22 +18,22 @@ class TaskReader:
 
     def state(self, waiting: Waiting) -> str | None:
         states = RuntimeTaskInstance.get_task_states(
-            dag_id=waiting.dag_id,
-            task_ids=[waiting.task_id],
-            run_ids=[waiting.run_id],
-            map_index=waiting.map_index,
+            dag_id=waiting.producer.dag_id,
+            task_ids=[waiting.producer.task_id],
+            run_ids=[waiting.producer.run_id],
+            map_index=waiting.producer.map_index,
         )
-        index = f"_{waiting.map_index}" if waiting.map_index >= 0 else ""
-        state = states.get(waiting.run_id, {}).get(waiting.task_id + index)
+        index = f"_{waiting.producer.map_index}" if waiting.producer.map_index >= 0 else ""
+        state = states.get(waiting.producer.run_id, {}).get(waiting.producer.task_id + index)
         return None if state is None else str(state)
 
     def xcom(self, waiting: Waiting, key: str) -> Any:
         return XCom.get_one(
             key=key,
-            dag_id=waiting.dag_id,
-            run_id=waiting.run_id,
-            task_id=waiting.xcom_task_id or waiting.task_id,
-            map_index=waiting.map_index,
+            dag_id=waiting.producer.dag_id,
+            run_id=waiting.producer.run_id,
+            task_id=waiting.xcom_task_id or waiting.producer.task_id,
+            map_index=waiting.producer.map_index,
         )
 
     def try_number(self, waiting: Waiting) -> int | None:
@@ -47,13 +47,13 @@ class TaskReader:
             return None
         after = datetime.fromisoformat(waiting.logical_date) + timedelta(microseconds=1)
         question = GetPreviousTI(
-            dag_id=waiting.dag_id,
-            task_id=waiting.task_id,
+            dag_id=waiting.producer.dag_id,
+            task_id=waiting.producer.task_id,
             logical_date=after,
-            map_index=waiting.map_index,
+            map_index=waiting.producer.map_index,
         )
         answer: Any = task_runner.SUPERVISOR_COMMS.send(question)
         latest: Any = getattr(answer, "task_instance", None)
-        if latest is None or latest.run_id != waiting.run_id:
+        if latest is None or latest.run_id != waiting.producer.run_id:
             return None
         return latest.try_number

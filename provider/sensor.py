@@ -18,6 +18,7 @@ from airflow.providers.standard.hooks.subprocess import SubprocessHook
 
 from ..consumer.waiting.decision import Decision, OnMissing, OnUpstreamFailed, Policy
 from ..consumer.waiting.look import Waiting, look
+from ..records.task import TaskInstance
 from .reader import TaskReader
 from .trigger import SETTLED, DbtNodeTrigger
 
@@ -156,10 +157,9 @@ class DbtNodeSensor(BaseSensorOperator):
             unique_ids=(self.unique_id,)
             if isinstance(self.unique_id, str)
             else tuple(self.unique_id),
-            dag_id=own.dag_id,
-            run_id=own.run_id,
-            task_id=self.producer_task_id,
-            map_index=self._map_index(own.map_index),
+            producer=TaskInstance(
+                own.dag_id, own.run_id, self.producer_task_id, self._map_index(own.map_index)
+            ),
             xcom_task_id=self.xcom_task_id,
             key_prefix=self.key_prefix,
             logical_date=logical_date.isoformat() if logical_date else None,
@@ -216,8 +216,8 @@ class DbtNodeSensor(BaseSensorOperator):
 def _renewing(waiting: Waiting) -> dict[str, str]:
     """What tells a `dbt-relay run` in the fallback whose records it renews."""
     given = {
-        "DBT_RELAY_RENEW": waiting.task_id,
-        "DBT_RELAY_MAP_INDEX": str(waiting.map_index),
+        "DBT_RELAY_RENEW": waiting.producer.task_id,
+        "DBT_RELAY_MAP_INDEX": str(waiting.producer.map_index),
         "DBT_RELAY_XCOM_TASK_ID": waiting.xcom_task_id,
         "DBT_RELAY_KEY_PREFIX": waiting.key_prefix,
     }

@@ -19,6 +19,8 @@ from .reader import TaskReader
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from ..records.task import TaskInstance
+
 SETTLED: Final = 5.0 + conf.getint("workers", "min_heartbeat_interval", fallback=5)
 """Seconds after which a task that has left its worker may be back in one.
 
@@ -65,7 +67,7 @@ class _SharingReader(TaskReader):
     """Asks for the state of a task that runs dbt once for all the nodes that wait for it."""
 
     _asking: Final = threading.Lock()
-    _known: Final[dict[tuple[str, str, str, int], tuple[float, str | None]]] = {}
+    _known: Final[dict[TaskInstance, tuple[float, str | None]]] = {}
 
     def __init__(self, younger_than: float) -> None:
         self._younger_than = younger_than

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import traceback
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -25,11 +25,11 @@ _LOGIN: Final = (
 )
 
 
-def secrets_in(environ: Mapping[str, str], options: Mapping[str, Any] | None = None) -> Secrets:
-    """Everything that is to be masked: in the environment, and in a proxy that an option names."""
+def secrets_in(environ: Mapping[str, str], proxy: str | None = None) -> Secrets:
+    """Everything to mask: secrets of the environment, and of the address of a `proxy`."""
     own = [environ.get(name, "") for name in _LOGIN]
     addresses = [environ.get(name) for name in (_PROXY, *PROXIES)]
-    for address in ((options or {}).get("proxy"), *addresses):
+    for address in (proxy, *addresses):
         own += passwords(address or "")
     return Secrets(secrets_of(environ), own=own)
 

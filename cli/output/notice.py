@@ -10,6 +10,6 @@ from ...records.display import displayed
 from .masking import secrets_in
 
 
-def note(line: str) -> None:
+def notice(line: str) -> None:
     """Say something that is no result."""
     click.echo(f"relay: {displayed(secrets_in(os.environ).mask_text(line))}", err=True)

@@ -11,7 +11,7 @@ from ...parser.run import Run
 from ...records.values import number
 from ..dbt import target
 from ..output.masking import print_fault
-from ..output.notice import note
+from ..output.notice import notice
 from ..output.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
 """Versions of dbt whose log lacks `node_info.node_checksum`."""
 
 
-class Relay:
+class Pipeline:
     """Feeds one run. `begin` is called at each event of dbt, before a line of it is printed;
     `publish` takes each record. Neither may block. `target_dir` is where dbt writes its artifacts
     if its log does not say; `since` is the latest start of the invocations before it whose records
@@ -191,7 +191,7 @@ class Relay:
         if invocation.id not in self._tested:
             lineage = target.lineage(invocation, self._target_dir)
             if lineage is None:
-                note(NO_MANIFEST)
+                notice(NO_MANIFEST)
             self._tested[invocation.id] = lineage.tested() if lineage is not None else {}
         return replace(record, tests=self._tested[invocation.id].get(record.unique_id))
 

@@ -1,43 +1,50 @@
-"""Nodes run again for a task whose own run of dbt has ended: as which try their records count."""
+"""Nodes that run again for a task whose own run of dbt has ended: as which try they count."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from ...sinks.airflow import UnreadError, Watch
-from .destination import ConfigurationError, airflow_of
+from ..settings import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..settings import RelaySettings
+
 _WRITES: Final = frozenset({"running", "deferred", "restarting"})
+"""States of a task that may still write records of its own."""
 
 
-def renewing(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """The options with the place and the try of the task that `--renew` names, if it names one.
+def renewing(settings: RelaySettings, task_id: str, environ: Mapping[str, str]) -> RelaySettings:
+    """The settings for work on behalf of the task `task_id`, whose try Airflow is asked for.
 
-    Airflow is asked for the try. Raises ConfigurationError where it does not tell, or where that
-    task still writes records of its own.
+    Raises ConfigurationError where Airflow does not tell, or where that task may still write
+    records itself.
     """
-    task = options["renew"]
-    if not task:
-        return dict(options)
-    of_task = {**options, "task_id": task}
-    settings, missing = airflow_of(of_task, environ)
-    if settings is None or missing:
+    from ...sinks.airflow import UnreadError, Watch  # noqa: PLC0415 - only for --renew
+
+    place = replace(settings.place, task_id=task_id)
+    access = replace(settings.airflow, place=place)
+    if missing := access.missing(environ):
         raise ConfigurationError(f"--renew needs {' and '.join(missing)}")
-    watch = Watch(settings)
+    watch = Watch(access.settings(environ))
     try:
         state = watch.state()
     except UnreadError as error:
-        raise ConfigurationError(f"--renew {task}: {error}") from error
+        raise ConfigurationError(f"--renew {task_id}: {error}") from error
     finally:
         watch.close()
     if state in _WRITES:
         raise ConfigurationError(
-            f"--renew {task}: that task is {state}, and may still run these nodes itself: wait for "
-            "its end (`dbt-relay wait --or-run` does)"
+            f"--renew {task_id}: that task is {state}, and may still run these nodes itself: wait "
+            "for its end (`dbt-relay wait --or-run` does)"
         )
-    sinks = options["sinks"] if "airflow" in options["sinks"] else (*options["sinks"], "airflow")
-    of_task |= {"try_number": watch.try_number(), "sinks": sinks}
-    return {**of_task, "resume": False, "note": False}  # both are about a whole run
+    place = replace(place, attempt=watch.try_number())
+    return replace(
+        settings,
+        airflow=replace(access, place=place),
+        sinks=settings.sinks if "airflow" in settings.sinks else (*settings.sinks, "airflow"),
+        renews=True,
+        writes_note=False,  # the note is about a whole run
+    )

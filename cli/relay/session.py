@@ -1,192 +1,205 @@
-"""The end of a run: what failed, the last deliveries, the run's own record, the exit code."""
+"""One relayed run: dbt's bytes go in; text, records and the exit code come out."""
 
 from __future__ import annotations
 
 import os
-import time
-from dataclasses import replace
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from .. import exit_codes
 from ..output import report
 from ..output.note_text import task_note
+from .last_flush import deliver_the_rest
+from .pipeline import Pipeline
+from .run_record import at_the_end, now, with_versions
 from .state_folder import deliver_command, make_room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
 
-    from ...parser.run import Run
+    from ...parser.secrets import Secrets
     from ...records.exits import Exit
     from ...records.schema import NodeRecord, RunRecord
-    from ...sinks import Delivery, Figures, Journal
+    from ...sinks import Delivery, Figures, Journal, RunInfo
     from ..output.console import Console
     from .deadline import Deadline
     from .destination import Destination
-    from .pipeline import Relay
-    from .recording import Recording
-
-_MOST_FAILED: Final = 100
-"""Names of failed nodes in the run's own record."""
-_SOON: Final = 0.5
-"""Seconds in which a server that keeps up has taken what was left, so that the run's own record
-can say so, and is written once."""
-_START: Final = 5.0
-"""Seconds at most that a short run may still need to load Airflow's client."""
 
 
-def now() -> str:
-    """The time as records have it."""
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+class RelayedRun:
+    """Use as a context manager: `feed` all that dbt prints, then `end` once.
 
-
-def announce(started: RunRecord, run: Run) -> RunRecord:
-    """The record of a run that goes on, with the versions at work."""
-    last = run.invocations[-1]
-    return replace(
-        started,
-        adapter=last.adapter,
-        dbt_version=last.version,
-        invocation_id=last.id,
-        sequence=started.sequence + 1,
-    )
-
-
-def end(
-    *,
-    relay: Relay,
-    console: Console,
-    destination: Destination,
-    journal: Journal,
-    recording: Recording,
-    ended: Exit | None,
-    deadline: Deadline,
-    options: Mapping[str, Any],
-) -> int:
-    """Say how the run went and deliver what is left; returns the relay's exit code."""
-    failed = relay.run.failed()
-    for line in report.failures(failed, relay.dbt_summary):
-        console.say(line)
-    console.flush()
-
-    delivery = recording.delivery
-    figures: list[Figures] = []
-    outcomes: dict[str, int] = {}
-    if delivery is not None:
-        outcomes = delivery.run.outcomes()
-        record = _last_record(recording.started, relay.run, ended, failed, outcomes)
-        figures = _deliver(delivery, record, deadline)
-        _write_note(console, destination, record, failed, deadline)
-    for line in report.unread(relay.malformed, relay.faults):
-        console.say(line)
-    is_complete = all(f.is_complete for f in figures)
-    if console.shows_info or not is_complete:
-        for line in report.delivery(sum(outcomes.values()), figures, deadline.describe()):
-            console.say(line)
-    if delivery is not None:
-        command = deliver_command(journal, delivery.run.number, os.environ)
-        for line in report.kept(journal, command, figures):
-            console.say(line)
-    # Who was told to stop has no time for what the next run can do as well.
-    if not deadline.is_stopped:
-        for line in make_room(journal, options):
-            console.say(line)
-    if destination.in_airflow:
-        console.say(report.summary(outcomes, failed, figures))
-    console.flush()
-
-    code = ended.status if ended is not None else 0
-    if code == 0 and destination.is_strict and not is_complete:
-        return exit_codes.UNDELIVERED
-    return code
-
-
-def _last_record(
-    started: RunRecord,
-    run: Run,
-    ended: Exit | None,
-    failed: Sequence[NodeRecord],
-    outcomes: dict[str, int],
-) -> RunRecord:
-    """The run's own record but for the deliveries."""
-    last = run.invocations[-1] if run.invocations else None
-    error = last.error if last is not None else None
-    state = "died" if ended is not None and ended.signal is not None else "finished"
-    return replace(
-        started,
-        state=state,
-        exit_code=ended.status if ended is not None else None,
-        signal=ended.signal_name if ended is not None else None,
-        message=error or (f"dbt {ended.describe()}" if state == "died" and ended else None),
-        nodes=outcomes,
-        failed=[record.unique_id for record in failed[:_MOST_FAILED]],
-        failed_omitted=max(0, len(failed) - _MOST_FAILED) or None,
-        announced=run.announced,
-        missing=run.missing,
-        finished_at=now(),
-        invocation_id=last.id if last is not None else None,
-        dbt_version=last.version if last is not None else None,
-        adapter=last.adapter if last is not None else None,
-    )
-
-
-def _deliver(delivery: Delivery, record: RunRecord, deadline: Deadline) -> list[Figures]:
-    """Deliver what is left, the run's own record before all: whoever waits for a node needs it.
-
-    It is in the journal at once, where it is true whatever becomes of the relay, and counts what
-    waits. Where that has changed in the end, it is put once more.
+    The run begins in the journal with dbt's first event, or with the first record: a log without
+    an event, and a command that runs no dbt, leave nothing there that could pass for a run.
+    `started` is the run's first record, `carried` are records of an earlier attempt to publish
+    again. `target_dir` is where dbt writes its artifacts if its log does not say. A saved log
+    `awaits_event`: nothing of it is printed before its first event.
     """
-    told = _put(delivery, record, 1)
-    if not deadline.is_stopped:
-        enough = _keeps_up(delivery, deadline)
-        delivery.flush(min(_START, deadline.left), enough, order="run last")
-        if _counts(delivery) != told:
-            told = _put(delivery, record, 2)
-    delivery.flush(deadline.left, deadline.is_over, order="worst first")
-    if _counts(delivery) != told:
-        deadline.extend()
-        _put(delivery, record, 3)
-        delivery.flush(deadline.left, deadline.is_over, order="worst first")
-    return delivery.figures()
 
+    def __init__(
+        self,
+        destination: Destination,
+        journal: Journal,
+        console: Console,
+        started: RunRecord,
+        info: RunInfo,
+        *,
+        secrets: Secrets,
+        target_dir: Path,
+        carried: Sequence[NodeRecord] = (),
+        awaits_event: bool = False,
+    ) -> None:
+        self._destination = destination
+        self._journal = journal
+        self._console = console
+        self._record = started
+        self._info = info
+        self._carried = carried
+        self._delivery: Delivery | None = None
+        self._pipeline = Pipeline(
+            console,
+            self._put,
+            begin=self.begin,
+            secrets=secrets,
+            target_dir=target_dir,
+            attempt=info.attempt,
+            since=max((r.invocation_started_at or "" for r in carried), default=None),
+            with_tests=destination.is_watched,
+            renews=info.renews,
+            awaits_event=awaits_event,
+        )
 
-def _keeps_up(delivery: Delivery, deadline: Deadline) -> Callable[[], bool]:
-    """Tells when to wait no longer for a server that may keep up."""
-    until: list[float] = []
+    def __enter__(self) -> RelayedRun:
+        for record in self._carried:
+            self._put(record)
+        return self
 
-    def is_enough() -> bool:
-        if delivery.is_under_way and not until:
-            until.append(time.monotonic() + _SOON)
-        return deadline.is_stopped or bool(until and time.monotonic() > until[0])
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._delivery is not None:
+            self._delivery.close()
+        else:
+            self._destination.close()
 
-    return is_enough
+    @property
+    def has_events(self) -> bool:
+        """Whether an event of dbt has come."""
+        return bool(self._pipeline.run.invocations)
 
+    @property
+    def dbt_pid(self) -> int | None:
+        """The process id of dbt, once an event has named it."""
+        return self._pipeline.dbt_pid
 
-def _put(delivery: Delivery, record: RunRecord, amendment: int) -> dict[str, dict[str, int]]:
-    counts = _counts(delivery)
-    delivery.put(replace(record, delivery=counts or None, sequence=record.sequence + amendment))
-    return counts
+    def begin(self) -> Delivery:
+        """The delivery, with the run's own record in it."""
+        if self._delivery is None:
+            self._delivery = self._destination.open(self._journal.begin(self._info))
+            self._delivery.put(self._record)
+        return self._delivery
 
+    def feed(self, chunk: bytes) -> None:
+        """Take bytes that dbt has printed. Never waits for a sink."""
+        pipeline = self._pipeline
+        pipeline.feed(chunk)
+        if self._delivery is None:
+            return
+        if pipeline.artifacts_dir is not None:
+            self._delivery.run.set_target_dir(str(pipeline.artifacts_dir))
+        # The sensors of Cosmos ask for the versions before anything else.
+        if self._destination.is_watched and not self._record.adapter and pipeline.run.adapter:
+            self._record = with_versions(self._record, pipeline.run)
+            self._delivery.put(self._record)
 
-def _counts(delivery: Delivery) -> dict[str, dict[str, int]]:
-    return {figures.sink: figures.to_json() for figures in delivery.figures()}
+    def end(self, ended: Exit | None, deadline: Deadline) -> int:
+        """Say how the run went and deliver what is left; returns the relay's exit code.
 
+        `ended` is how dbt ended, None for a saved log. A run without an event that ended well has
+        nothing to report.
+        """
+        self._pipeline.end(ended)
+        if ended is None and not self.has_events:
+            return 0
+        if ended is not None and ended.status != 0:
+            # Whoever waits for a node has to learn that dbt failed before its first event.
+            self.begin()
+        failed = self._pipeline.run.failed()
+        for line in report.failures(failed, self._pipeline.dbt_summary):
+            self._console.say(line)
+        self._console.flush()
 
-def _write_note(
-    console: Console,
-    destination: Destination,
-    record: RunRecord,
-    failed: Sequence[NodeRecord],
-    deadline: Deadline,
-) -> None:
-    if destination.noted is None:
-        return
-    last = deadline.for_note()
-    trouble = destination.noted.write_note(
-        task_note(record, failed),
-        attempt=destination.attempt,
-        timeout=last.left,
-        interrupted=last.is_over,
-    )
-    if trouble is not None:
-        console.say(f"relay: the task's note is not written: {trouble}")
+        outcomes = self._delivery.run.outcomes() if self._delivery is not None else {}
+        figures = self._deliver(ended, failed, outcomes, deadline)
+        self._report(failed, outcomes, figures, deadline)
+        code = ended.status if ended is not None else 0
+        is_complete = all(f.is_complete for f in figures)
+        if code == 0 and self._destination.settings.is_strict and not is_complete:
+            return exit_codes.UNDELIVERED
+        return code
+
+    def _put(self, record: NodeRecord) -> None:
+        self.begin().put(record)
+
+    def _deliver(
+        self,
+        ended: Exit | None,
+        failed: Sequence[NodeRecord],
+        outcomes: dict[str, int],
+        deadline: Deadline,
+    ) -> list[Figures]:
+        """Deliver what is left and write the task's note; what has become of all records."""
+        if self._delivery is None:
+            return []
+        record = at_the_end(
+            self._record,
+            self._pipeline.run,
+            ended,
+            failed,
+            outcomes=outcomes,
+            finished_at=now(),
+        )
+        figures = deliver_the_rest(self._delivery, record, deadline)
+        sink = self._destination.note_sink
+        if sink is not None:
+            last = deadline.for_note()
+            trouble = sink.write_note(
+                task_note(record, failed),
+                attempt=self._info.attempt,
+                timeout=last.left,
+                interrupted=last.is_over,
+            )
+            if trouble is not None:
+                self._console.say(f"relay: the task's note is not written: {trouble}")
+        return figures
+
+    def _report(
+        self,
+        failed: Sequence[NodeRecord],
+        outcomes: dict[str, int],
+        figures: Sequence[Figures],
+        deadline: Deadline,
+    ) -> None:
+        """Say what has become of the records, and make room in the journal."""
+        say = self._console.say
+        for line in report.unread(self._pipeline.malformed, self._pipeline.faults):
+            say(line)
+        if self._console.shows_info or not all(f.is_complete for f in figures):
+            for line in report.delivery(sum(outcomes.values()), figures, deadline.describe()):
+                say(line)
+        if self._delivery is not None:
+            number = self._delivery.run.number
+            command = deliver_command(self._journal, number, os.environ)
+            for line in report.kept(self._journal, command, figures):
+                say(line)
+        # A relay that was told to stop has no time for what the next run can do as well.
+        if not deadline.is_stopped:
+            for line in make_room(self._journal, self._destination.settings.keeping):
+                say(line)
+        if self._destination.in_airflow:
+            say(report.summary(outcomes, failed, figures))
+        self._console.flush()

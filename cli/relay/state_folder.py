@@ -12,17 +12,17 @@ import click
 from ...sinks import Journal
 from ...sinks.journal import history
 from .. import exit_codes
-from ..output.notice import note
+from ..output.notice import notice
+from ..settings import Keeping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def state_dir(options: Mapping[str, Any], environ: Mapping[str, str]) -> Path | None:
+def state_dir(keeping: Keeping, environ: Mapping[str, str]) -> Path | None:
     """The state folder that was asked for, or the user's own; None where there is no home."""
-    given: Path | None = options["state_dir"]
-    if given is not None:
-        return given.absolute()
+    if keeping.state_dir is not None:
+        return keeping.state_dir.absolute()
     # A relative path in XDG_STATE_HOME is to be ignored, says its specification.
     home = environ.get("XDG_STATE_HOME", "")
     if os.path.isabs(home):
@@ -33,13 +33,13 @@ def state_dir(options: Mapping[str, Any], environ: Mapping[str, str]) -> Path | 
         return None
 
 
-def open_journal(options: Mapping[str, Any], environ: Mapping[str, str]) -> Journal:
+def open_journal(keeping: Keeping, environ: Mapping[str, str]) -> Journal:
     """The journal of the state folder. Never fails: what is wrong with it is said."""
-    folder = state_dir(options, environ)
+    folder = state_dir(keeping, environ)
     if folder is None:
-        note("there is no home folder for a journal, so records are kept in memory only: set "
+        notice("there is no home folder for a journal, so records are kept in memory only: set "
              "DBT_RELAY_STATE_DIR")  # fmt: skip
-    return Journal(folder, note)
+    return Journal(folder, notice)
 
 
 class NoJournalError(click.ClickException):
@@ -51,37 +51,37 @@ class NoJournalError(click.ClickException):
         click.echo(f"relay: {self.message}", err=True, file=file)
 
 
-def journal_to_read(options: Mapping[str, Any], environ: Mapping[str, str]) -> Journal:
+def journal_to_read(keeping: Keeping, environ: Mapping[str, str]) -> Journal:
     """The journal of the state folder, for who wants to know what is in it.
 
     Raises NoJournalError where it cannot be read: an empty one in its place would say that there
     are no runs.
     """
-    folder = state_dir(options, environ)
+    folder = state_dir(keeping, environ)
     if folder is None:
-        return open_journal(options, environ)
+        return open_journal(keeping, environ)
     said: list[str] = []
     journal = Journal(folder, said.append)
     if journal.trouble is not None:
         journal.close()
         raise NoJournalError(f"{journal.trouble}. {journal.remedy}")
     for line in said:
-        note(line)
+        notice(line)
     return journal
 
 
-def deliver_command(journal: Journal, run_id: int, environ: Mapping[str, str]) -> list[str]:
+def deliver_command(journal: Journal, number: int, environ: Mapping[str, str]) -> list[str]:
     """What to type to deliver what waits, in any shell of the same user."""
-    command = ["dbt-relay", "deliver", str(run_id)]
-    if journal.state_dir != state_dir({"state_dir": None}, environ):
+    command = ["dbt-relay", "deliver", str(number)]
+    if journal.state_dir != state_dir(Keeping(), environ):
         command += ["--state-dir", str(journal.state_dir)]
     return command
 
 
-def make_room(journal: Journal, options: Mapping[str, Any]) -> Iterator[str]:
+def make_room(journal: Journal, keeping: Keeping) -> Iterator[str]:
     """Delete what the journal is not to keep; a line if records were lost to that."""
-    days = options["keep_days"]
-    pruned = history.prune(journal, datetime.now(timezone.utc), options["keep_runs"], days)
+    days = keeping.days
+    pruned = history.prune(journal, datetime.now(timezone.utc), keeping.runs, days)
     if pruned.undelivered:
         what = f"{pruned.undelivered} record{'' if pruned.undelivered == 1 else 's'}"
         yield (
@@ -93,6 +93,6 @@ def make_room(journal: Journal, options: Mapping[str, Any]) -> Iterator[str]:
 def no_run(number: int | None, journal: Journal) -> int:
     """Say that there is no such run; the exit code for that."""
     what = "no run yet" if number is None else f"no run {number}"
-    note(f"there is {what} in {journal.file or 'a journal that cannot be read'}: see `dbt-relay "
+    notice(f"there is {what} in {journal.file or 'a journal that cannot be read'}: see `dbt-relay "
          "runs`, and --state-dir for another journal")  # fmt: skip
     return exit_codes.USAGE

@@ -15,7 +15,7 @@ from ...sinks import Hold, Retry
 from ...sinks.journal import history
 from ..dbt.command import PREFIXES, without_own
 from ..output.masking import print_fault
-from ..output.notice import note
+from ..output.notice import notice
 from ..process.child import CannotStartError, Child
 from .attempts import ElsewhereError, attempt_before, check_try, environment_differs
 from .remaining import CannotResumeError, Listing
@@ -145,7 +145,7 @@ def _from_xcom(info: RunInfo, airflow: AirflowSettings, tries: _Tries) -> Earlie
 
     found = read_records(airflow)
     if not isinstance(found, dict):
-        note(f"the records of an earlier attempt cannot be read: {found.reason}")
+        notice(f"the records of an earlier attempt cannot be read: {found.reason}")
         return None
     attempt = (info.attempt or 0) - 1
     older = [r for r in found.values() if (number(r.attempt) or attempt + 1) <= attempt]

@@ -55,7 +55,7 @@ class Resumption:
 
     command: tuple[str, ...]
     carried: tuple[NodeRecord, ...]
-    note: str | None
+    remark: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from ...records.schema import NodeRecord, RunRecord, read_record
+from ...records.task import TaskInstance
 from ...records.xcom import as_sent, xcom_key
 from .decision import Decision, Policy, Producer, combine, decide, is_record_of
 
@@ -17,15 +18,12 @@ R = TypeVar("R", NodeRecord, RunRecord)
 class Waiting:
     """A task that waits for nodes: for which, of what run, and in which try of its own.
 
-    `task_id` runs dbt, and holds the XComs unless `xcom_task_id` names another. `logical_date` is
-    the DAG run's, in ISO 8601, None if it has none.
+    `producer` runs dbt. It holds the XComs, unless `xcom_task_id` names another task.
+    `logical_date` is the DAG run's, in ISO 8601; None if it has none.
     """
 
     unique_ids: tuple[str, ...]
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int = -1
+    producer: TaskInstance
     xcom_task_id: str | None = None
     key_prefix: str = ""
     logical_date: str | None = None
@@ -40,18 +38,14 @@ class Waiting:
         """Of `to_json`, also after JSON has made a list of the tuple."""
         facts = dict(value)
         facts["unique_ids"] = tuple(value["unique_ids"])
+        facts["producer"] = TaskInstance(**value["producer"])
         facts["policy"] = Policy(**value["policy"])
         return cls(**facts)
 
     @property
-    def producer(self) -> tuple[str, str, str, int]:
-        """The task instance that runs dbt."""
-        return self.dag_id, self.run_id, self.task_id, self.map_index
-
-    @property
     def outlives_a_try(self) -> bool:
         """Whether the records lie where Airflow leaves them when it tries the producer again."""
-        return self.xcom_task_id not in (None, self.task_id)
+        return self.xcom_task_id not in (None, self.producer.task_id)
 
 
 class Reader(Protocol):

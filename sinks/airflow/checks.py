@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from ...records.task import TaskInstance
 from ..sink import Hold, Retry
 from .api.answers import Answer, Content, read_answer, read_content
 from .api.session import Session
@@ -142,14 +143,17 @@ def _credentials(
 
 def _work(session: Session, to: AirflowSettings) -> Iterator[Check]:
     """What a task needs: its DAG, the permission, its run and itself, as far as they are named."""
-    dag = _dag(session, to) if to.dag_id else None
+    dag = _dag(session, to) if to.task.dag_id else None
     is_there = dag is None or dag.state != "FAIL"
     if dag is not None and dag.state != "ok":
         yield dag
-    yield _permission(session, to if to.dag_id and is_there else replace(to, dag_id=""))
-    if to.dag_id and to.run_id and is_there:
+    yield _permission(
+        session,
+        to if to.task.dag_id and is_there else replace(to, task=replace(to.task, dag_id="")),
+    )
+    if to.task.dag_id and to.task.run_id and is_there:
         yield from _place(session, to)
-    ids = {"DAG": to.dag_id, "run": to.run_id, "task": to.task_id}
+    ids = {"DAG": to.task.dag_id, "run": to.task.run_id, "task": to.task.task_id}
     missing = [what for what, given in ids.items() if not given]
     if missing:
         what = f"no {' and no '.join(missing)} is named, so that was not looked at"
@@ -158,9 +162,9 @@ def _work(session: Session, to: AirflowSettings) -> Iterator[Check]:
 
 
 def _dag(session: Session, to: AirflowSettings) -> Check:
-    absent = f"DAG {to.dag_id!r}: see --dag-id and --airflow-url"
+    absent = f"DAG {to.task.dag_id!r}: see --dag-id and --airflow-url"
     found = _get(session, to, lambda client, token: client.dag(token), absent)
-    return found if isinstance(found, Check) else Check("ok", f"DAG {to.dag_id!r} is there")
+    return found if isinstance(found, Check) else Check("ok", f"DAG {to.task.dag_id!r} is there")
 
 
 def _permission(session: Session, to: AirflowSettings) -> Check:
@@ -168,13 +172,16 @@ def _permission(session: Session, to: AirflowSettings) -> Check:
 
     Without a DAG one that Airflow has stands for it, whose role may be of that DAG alone.
     """
-    dag_id = to.dag_id or _any_dag(session)
+    dag_id = to.task.dag_id or _any_dag(session)
     token = session.token
     nowhere = replace(
         to,
-        dag_id=dag_id or _NOWHERE,
-        run_id=to.run_id or _NOWHERE,
-        task_id=to.task_id or _NOWHERE,
+        task=TaskInstance(
+            dag_id or _NOWHERE,
+            to.task.run_id or _NOWHERE,
+            to.task.task_id or _NOWHERE,
+            to.task.map_index,
+        ),
         login=Login(token=token) if isinstance(token, str) else to.login,
     )
     trial_session = Session(nowhere)
@@ -184,8 +191,8 @@ def _permission(session: Session, to: AirflowSettings) -> Check:
         trial_session.close()
     if trouble is not None:
         return trouble
-    if to.dag_id:
-        return Check("ok", f"XComs of DAG {to.dag_id!r} may be read, created and edited")
+    if to.task.dag_id:
+        return Check("ok", f"XComs of DAG {to.task.dag_id!r} may be read, created and edited")
     tried = f"DAG {dag_id!r}" if dag_id else "a DAG that is not there, as Airflow shows none"
     return Check("ok", f"XComs may be read, created and edited (tried with {tried})")
 
@@ -225,17 +232,19 @@ def _any_dag(session: Session) -> str:
 
 
 def _place(session: Session, to: AirflowSettings) -> Iterator[Check]:
-    run = f"run {to.run_id!r} of DAG {to.dag_id!r}"
+    run = f"run {to.task.run_id!r} of DAG {to.task.dag_id!r}"
     absent = f"{run}: see --run-id"
     found = _get(session, to, lambda client, token: client.dag_run(token), absent)
     if isinstance(found, Check):
         yield found
         return
     yield Check("ok", f"{run} is {found.data.get('state')}")
-    for task, option in {to.xcom_task: "--xcom-task-id", to.task_id: "--task-id"}.items():
+    for task, option in {to.xcom_task: "--xcom-task-id", to.task.task_id: "--task-id"}.items():
         if not task:
             continue
-        name = f"task {task!r}" + (f" with map index {to.map_index}" if to.map_index >= 0 else "")
+        name = f"task {task!r}" + (
+            f" with map index {to.task.map_index}" if to.task.map_index >= 0 else ""
+        )
         absent = f"{name} in that run: see {option} and --map-index"
         found = _get(session, to, lambda c, token, t=task: c.task_instance(t, token), absent)
         if isinstance(found, Content):

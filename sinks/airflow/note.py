@@ -75,7 +75,7 @@ def _write(
     compose: Callable[[str], str | None],
     attempt: int | None,
 ) -> Verdict:
-    answer = session.ask(lambda client, token: client.task_instance(to.task_id, token))
+    answer = session.ask(lambda client, token: client.task_instance(to.task.task_id, token))
     if not isinstance(answer, Answer):
         return answer
     refused = _refusal(answer, to)
@@ -107,8 +107,9 @@ def _refusal(answer: Answer, to: AirflowSettings) -> Retry | Hold | None:
         return as_seen(forbidden, answer, to)
     if answer.status == 404 and detail not in ("", "Not Found") and "is mapped" not in detail:
         absent = Hold(
-            f"{where} has no task {to.task_id!r} of map index {to.map_index} in run "
-            f"{to.run_id!r} of DAG {to.dag_id!r}: see --task-id, --map-index, --run-id and --dag-id"
+            f"{where} has no task {to.task.task_id!r} of map index {to.task.map_index} in run "
+            f"{to.task.run_id!r} of DAG {to.task.dag_id!r}: see --task-id, --map-index, "
+            "--run-id and --dag-id"
         )
         return as_seen(absent, answer, to)
     if answer.status >= 500:

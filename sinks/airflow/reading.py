@@ -78,7 +78,7 @@ class Reader:
                 if key is None or not key.startswith(self._to.key_prefix):
                     continue
                 # An Airflow that does not know the filter passes over it and lists them all.
-                if entry.get("map_index", -1) == self._to.map_index:
+                if entry.get("map_index", -1) == self._to.task.map_index:
                     yield key
             offset += len(entries)
             if offset >= (number(page.get("total_entries")) or 0):

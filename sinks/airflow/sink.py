@@ -51,7 +51,7 @@ class AirflowSink:
         self._attempts = Attempts(self._session, settings)
         self._noting = threading.Lock()
         self._has_noted = False
-        lies_elsewhere = settings.xcom_task != settings.task_id
+        lies_elsewhere = settings.xcom_task != settings.task.task_id
         own = replace(settings, xcom_task_id=None, wire="relay") if lies_elsewhere else None
         self._at_home = AirflowSink(own, warn) if own is not None else None
         """Writes the run's record at the task that runs dbt, too, when the others lie elsewhere.

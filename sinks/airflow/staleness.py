@@ -59,7 +59,7 @@ class Attempts:
         if newest is not None and newest > record.attempt:
             return Rejected(
                 f"attempt {record.attempt} is over: Airflow is at try {newest} of task "
-                f"{self._to.task_id!r}; `dbt-relay deliver --force` writes it all the same"
+                f"{self._to.task.task_id!r}; `dbt-relay deliver --force` writes it all the same"
             )
         return None
 
@@ -74,7 +74,7 @@ class Attempts:
             now = self._clock()
             if self._asked_at is not None and now - self._asked_at < TRY_IS_KEPT_FOR:
                 return self._newest
-            task = self._to.task_id
+            task = self._to.task.task_id
             answer = self._session.ask(lambda client, token: client.task_instance(task, token))
             if isinstance(answer, (Retry, Hold)):
                 return answer

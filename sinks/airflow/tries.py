@@ -75,7 +75,7 @@ def read_tries(
 
 def _why(reader: Reader, to: AirflowSettings, verdict: Retry | Hold) -> Untold | Retry | Hold:
     """Why there is no list: by Airflow's answer on the task, which says if that is mapped."""
-    answer = reader.session.ask(lambda client, token: client.task_instance(to.task_id, token))
+    answer = reader.session.ask(lambda client, token: client.task_instance(to.task.task_id, token))
     meaning = read_content(answer, to) if isinstance(answer, Answer) else answer
     match meaning:
         case Retry() | Hold():

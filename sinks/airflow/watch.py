@@ -39,7 +39,7 @@ class Watch:
 
     def state(self, _: object = None) -> str | None:
         """Airflow's word on the task, None if it is not scheduled yet."""
-        task = self._to.task_id
+        task = self._to.task.task_id
         found = self._ask(lambda client, token: client.task_instance(task, token), task) or {}
         self._try_number = number(found.get("try_number"))
         return text(found.get("state"))

@@ -32,22 +32,26 @@ def locate(session: Session, to: AirflowSettings, task_id: str) -> Content | Ret
 
     Of a mapped task that Airflow has not expanded yet, the one instance that there is until then.
     """
-    where, dag = f"Airflow at {to.url}", quote(to.dag_id, safe="")
+    where, dag = f"Airflow at {to.url}", quote(to.task.dag_id, safe="")
     answer = session.ask(lambda client, token: client.look(f"dags/{dag}", token))
     if not isinstance(answer, Answer):
         return answer
     if answer.names_what_is_absent:
         known = _names(session, "dags?limit=100", "dags", "dag_id")
-        return Hold(f"{where} has no DAG {to.dag_id!r}{_meant(to.dag_id, known)}: see --dag-id")
+        return Hold(
+            f"{where} has no DAG {to.task.dag_id!r}{_meant(to.task.dag_id, known)}: see --dag-id"
+        )
     answer = session.ask(lambda client, token: client.dag_run(token))
     if not isinstance(answer, Answer):
         return answer
     if answer.names_what_is_absent:
-        return Hold(f"{where} has no run {to.run_id!r} of DAG {to.dag_id!r}: see --run-id")
+        return Hold(
+            f"{where} has no run {to.task.run_id!r} of DAG {to.task.dag_id!r}: see --run-id"
+        )
     known = _names(session, f"dags/{dag}/tasks", "tasks", "task_id")
-    if to.map_index >= 0 and task_id in known:
+    if to.task.map_index >= 0 and task_id in known:
         return _instance(session, to, task_id)
-    run = f"run {to.run_id!r} of DAG {to.dag_id!r}"
+    run = f"run {to.task.run_id!r} of DAG {to.task.dag_id!r}"
     if task_id in known:
         return Hold(f"{where} has task {task_id!r} in its DAG, but not in {run}: see --run-id")
     return Hold(
@@ -64,8 +68,8 @@ def _instance(session: Session, to: AirflowSettings, task_id: str) -> Content | 
     where = f"Airflow at {to.url}"
     if answer.names_what_is_absent:
         return Hold(
-            f"{where} has no instance {to.map_index} of task {task_id!r}: see --map-index, which "
-            "begins at 0"
+            f"{where} has no instance {to.task.map_index} of task {task_id!r}: see --map-index, "
+            "which begins at 0"
         )
     found = read_content(answer, to)
     if not isinstance(found, Content):

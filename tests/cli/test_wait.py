@@ -6,25 +6,18 @@ from typing import Any
 
 import pytest
 
-from dbt_relay.cli.relay.destination import ConfigurationError
-from dbt_relay.cli.wait import _Wait
+from dbt_relay.cli.settings import AirflowAccess, ConfigurationError, Connection, Place
+from dbt_relay.cli.wait import _Settings, _Wait
+from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Hold, Retry
 from dbt_relay.sinks.airflow import AirflowSettings, Login, UnreadError
 
 UID = "model.jaffle.orders"
 SETTINGS = AirflowSettings(
-    url="http://127.0.0.1:1", dag_id="shop", run_id="r", task_id="dbt", login=Login(token="t")
+    url="http://127.0.0.1:1", task=TaskInstance("shop", "r", "dbt"), login=Login(token="t")
 )
-OPTIONS: dict[str, Any] = {
-    "on_missing": "fail",
-    "on_upstream_failed": "fail",
-    "try_number": 1,
-    "or_run": False,
-    "prefixes": (),
-    "poll": 10.0,
-    "timeout": 3600.0,
-}
+ACCESS = AirflowAccess(Place("shop", "r", "dbt"), Connection())
 
 
 class Watch:
@@ -58,14 +51,12 @@ class Watch:
 
 
 def waiting(watch: Watch, **options: Any) -> _Wait:
-    every = OPTIONS | options
     return _Wait(
-        watch,
+        watch,  # type: ignore[arg-type]
         SETTINGS,
-        (UID,),
-        every,
+        _Settings((UID,), ACCESS, **options),
         clock=lambda: watch.now,
-        sleep=watch.sleep,  # type: ignore[arg-type]
+        sleep=watch.sleep,
     )
 
 

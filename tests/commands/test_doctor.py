@@ -24,6 +24,8 @@ from dbt_relay import __version__
 from dbt_relay.cli import doctor as doctor_module
 from dbt_relay.cli.main import cli
 from dbt_relay.cli.relay.state_folder import state_dir
+from dbt_relay.cli.settings import Keeping
+from dbt_relay.records import TaskInstance
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.checks import Check, check_airflow
 
@@ -338,7 +340,7 @@ class TestAirflow:
 
 def checks(server: FakeAirflow, token: str, now: float | None = None) -> list[tuple[str, str]]:
     to = AirflowSettings(
-        url=server.url, dag_id="shop", run_id="run+1", task_id="dbt", login=Login(token=token)
+        url=server.url, task=TaskInstance("shop", "run+1", "dbt"), login=Login(token=token)
     )
     clock = time.time if now is None else lambda: now
     return [(check.state, check.what) for check in check_airflow(to, clock)]
@@ -523,7 +525,7 @@ class TestStateFolder:
         assert "set DBT_RELAY_STATE_DIR" in said.text
 
     def test_that_is_given(self, tmp_path: Path) -> None:
-        assert state_dir({"state_dir": Path("/x")}, {}) == Path("/x")
-        assert state_dir({"state_dir": None}, {"XDG_STATE_HOME": "/y"}) == Path("/y/dbt-relay")
+        assert state_dir(Keeping(Path("/x")), {}) == Path("/x")
+        assert state_dir(Keeping(), {"XDG_STATE_HOME": "/y"}) == Path("/y/dbt-relay")
         kept_at_home = Path.home() / ".local/state/dbt-relay"
-        assert state_dir({"state_dir": None}, {"XDG_STATE_HOME": "not/absolute"}) == kept_at_home
+        assert state_dir(Keeping(), {"XDG_STATE_HOME": "not/absolute"}) == kept_at_home

@@ -25,6 +25,7 @@ from support.fake_airflow import FakeAirflow
 from support.logs import fold, log
 
 from dbt_relay.cli.deliver import _deliver
+from dbt_relay.cli.settings import Connection, Keeping, Reaching, Sending
 from dbt_relay.records.schema import RunRecord
 from dbt_relay.sinks import Journal, RunInfo
 from dbt_relay.sinks.journal import history
@@ -451,8 +452,9 @@ class TestKilled:
             run.put(RunRecord(state="running"), 0)
             run.close()
             past = history.past_run(journal, run.number)
+            settings = Reaching(Connection(), Sending(), Keeping())
             for _ in range(2):
-                assert _deliver(journal, past, {"force": False}) == 0
+                assert _deliver(journal, past, settings, force=False) == 0
                 assert history.records(journal, 1)[RunRecord.key].to_json()["state"] == "died"
                 assert journal.database.rows("select version from record") == [(2,)]
 

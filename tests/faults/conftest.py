@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from support.fake_airflow import PASSWORDS
 from support.journals import deliver
+from support.settings import changed
 
+from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Figures
 from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login
 
@@ -53,12 +54,12 @@ class Relay:
 
     def __init__(self, url: str, login: Login = LOGIN, **settings: Any) -> None:
         to = AirflowSettings(
-            url=url, dag_id="shop", run_id="run+1", task_id="dbt", login=login,
+            url=url, task=TaskInstance("shop", "run+1", "dbt"), login=login,
             connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
         )  # fmt: skip
         self.notes: list[str] = []
         self.pauses: list[float] = []
-        self.sink = AirflowSink(replace(to, **settings), self.notes.append)
+        self.sink = AirflowSink(changed(to, **settings), self.notes.append)
         self.delivery = deliver([self.sink], jitter=self._jitter)
 
     def _jitter(self, low: float, high: float) -> float:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import FakeAirflow
+from support.settings import changed
 
+from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Delivered, Hold, Rejected, Retry
 from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, read_records
@@ -34,10 +36,10 @@ SECOND = replace(FIRST, attempt=2)
 
 def settings(server: FakeAirflow, **more: Any) -> AirflowSettings:
     to = AirflowSettings(
-        url=server.url, dag_id="shop", run_id="run+1", task_id="dbt", login=Login(token="op-0"),
+        url=server.url, task=TaskInstance("shop", "run+1", "dbt"), login=Login(token="op-0"),
         connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
     )  # fmt: skip
-    return replace(to, **more)
+    return changed(to, **more)
 
 
 @pytest.fixture

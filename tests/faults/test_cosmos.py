@@ -10,6 +10,7 @@ from support import airflow_faults as fake
 from support.fake_airflow import FakeAirflow
 from support.journals import begin
 
+from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Delivered, Delivery, Journal, Rejected, Retry
 from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login
@@ -50,7 +51,7 @@ def sink(server: FakeAirflow) -> Iterator[MakeSink]:
 
     def make(**more: Any) -> AirflowSink:
         to = AirflowSettings(
-            url=server.url, dag_id="shop", run_id="run+1", task_id="dbt", login=Login(token="op-0"),
+            url=server.url, task=TaskInstance("shop", "run+1", "dbt"), login=Login(token="op-0"),
             wire="cosmos", connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
         )  # fmt: skip
         sinks.append(AirflowSink(replace(to, **more), lambda _: None))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import FakeAirflow
+from support.settings import changed
 
 from dbt_relay.cli.resume.previous import earlier
 from dbt_relay.cli.resume.remaining import CannotResumeError
@@ -44,10 +45,10 @@ def server() -> Iterator[FakeAirflow]:
 
 def settings(server: FakeAirflow, **more: Any) -> AirflowSettings:
     to = AirflowSettings(
-        url=server.url, dag_id="shop", run_id="run+1", task_id="dbt", xcom_task_id="results",
+        url=server.url, task=TaskInstance("shop", "run+1", "dbt"), xcom_task_id="results",
         login=Login(token="op-0"), connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
     )  # fmt: skip
-    return replace(to, **more)
+    return changed(to, **more)
 
 
 def info(server: FakeAirflow, attempt: int, **more: Any) -> RunInfo:

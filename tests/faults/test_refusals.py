@@ -12,6 +12,7 @@ from support import airflow_faults as fake
 from support.fake_airflow import PASSWORDS, FakeAirflow
 from support.journals import deliver
 
+from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login
 
@@ -70,7 +71,7 @@ def now_and_then(share: float, kinds: tuple[Fault, ...], seed: int) -> list[Faul
 
 
 def sink_to(server: FakeAirflow, login: Login) -> AirflowSink:
-    to = AirflowSettings(url=server.url, dag_id="shop", run_id="run+1", task_id="dbt", login=login)
+    to = AirflowSettings(url=server.url, task=TaskInstance("shop", "run+1", "dbt"), login=login)
     return AirflowSink(to, lambda _: None)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbt_relay.cli.dbt.command import prepare
 from dbt_relay.cli.output.console import Console
-from dbt_relay.cli.relay.pipeline import Relay
+from dbt_relay.cli.relay.pipeline import Pipeline
 from dbt_relay.cli.resume import previous as earlier_module
 from dbt_relay.cli.resume.environment import environment
 from dbt_relay.cli.resume.remaining import Listing
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 URL = "http://airflow"
 UNASKED = ("no address", "no credentials")
-SETTINGS = AirflowSettings(URL, "shop", "run", "dbt", Login(token="x"), xcom_task_id="results")
+TASK = TaskInstance("shop", "run", "dbt")
+SETTINGS = AirflowSettings(URL, TASK, Login(token="x"), xcom_task_id="results")
 
 
 @dataclass
@@ -170,7 +171,7 @@ class World:
         prepared = prepare(self.command, environ, is_terminal=False, cwd=self.place)
         info = RunInfo(
             command=self.command, started_at=self.now.isoformat(), target_dir=str(call.target_dir),
-            task=TaskInstance("shop", "run", "dbt"), attempt=attempt,
+            task=TASK, attempt=attempt,
             airflow_url=None if self.answers == "no address" else URL,
             project_dir=os.path.realpath(self.place),
             environment=environment(self.command, prepared, environ, self.place),
@@ -206,7 +207,7 @@ class World:
         publish(started)
         for record in resumption.carried:
             publish(record)
-        relay = Relay(
+        relay = Pipeline(
             Console(io.BytesIO()), publish, secrets=Secrets([]), target_dir=call.target_dir,
             attempt=info.attempt,
         )  # fmt: skip
@@ -282,7 +283,7 @@ class World:
         ]  # fmt: skip
 
     def _count(self, info: RunInfo, resumption: Any) -> None:
-        note = resumption.note or ""
+        note = resumption.remark or ""
         self.story.append(f"attempt {info.attempt}: {shlex.join(resumption.command)}: {note}")
         tally = self.tally
         tally.attempts += 1

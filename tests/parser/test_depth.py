@@ -11,7 +11,7 @@ from fuzz.case import check_types
 from support.logs import Folded, fold, line
 
 from dbt_relay.cli.output.console import Console
-from dbt_relay.cli.relay.pipeline import Relay
+from dbt_relay.cli.relay.pipeline import Pipeline
 from dbt_relay.parser import RecordCallback, Secrets, read_lineage, read_run_results
 from dbt_relay.records import NodeRecord, RunRecord, read_record
 from dbt_relay.records.values import encode
@@ -140,8 +140,8 @@ class TestAFaultOfOurs:
     """Whatever of the relay's own fails: the rest of the log goes on."""
 
     @staticmethod
-    def relay(tmp_path: Path, published: list[str], out: io.BytesIO) -> Relay:
-        return Relay(
+    def relay(tmp_path: Path, published: list[str], out: io.BytesIO) -> Pipeline:
+        return Pipeline(
             Console(out, level="debug"),
             lambda record: published.append(record.unique_id),
             secrets=Secrets(),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, Record
 from dbt_relay.sinks import Delivered, Rejected, Retry
 from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, read_records
@@ -26,9 +27,7 @@ def settings(airflow: Airflow) -> AirflowSettings:
     assert state == "failed"
     return AirflowSettings(
         url=airflow.server.url,
-        dag_id="command_twice",
-        run_id=run_id,
-        task_id="dbt",
+        task=TaskInstance("command_twice", run_id, "dbt"),
         login=Login(username="user", password=airflow.server.passwords["user"]),
     )
 
@@ -83,7 +82,7 @@ def test_records_are_read_back_from_several_pages(
             pass
     sink.close()
     assert read_records(to) == records
-    assert read_records(replace(to, run_id="norun")) == {}
+    assert read_records(replace(to, task=replace(to.task, run_id="norun"))) == {}
     text = json.dumps(json.dumps(FIRST.to_json()))
     assert (
         airflow.api.call(

@@ -188,16 +188,18 @@ def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Hold | Mi
         return Hold(f"{where}: {detail}. Pass --map-index '{{{{ ti.map_index }}}}'")
     if detail.startswith("Task"):
         return Hold(
-            f"{where} has no task {to.xcom_task!r} in DAG {to.dag_id!r}: see --xcom-task-id"
+            f"{where} has no task {to.xcom_task!r} in DAG {to.task.dag_id!r}: see --xcom-task-id"
         )
     if _NO_RUN.match(detail):
-        return Hold(f"{where} has no run {to.run_id!r} of DAG {to.dag_id!r}: see --run-id")
+        return Hold(
+            f"{where} has no run {to.task.run_id!r} of DAG {to.task.dag_id!r}: see --run-id"
+        )
     if _NO_DAG.match(detail):
-        return Hold(f"{where} has no DAG {to.dag_id!r}: see --dag-id and --airflow-url")
+        return Hold(f"{where} has no DAG {to.task.dag_id!r}: see --dag-id and --airflow-url")
     if _NO_INSTANCE.match(detail):
         return Hold(
-            f"{where} has no such task in run {to.run_id!r} of DAG {to.dag_id!r} ({detail}): see "
-            "--dag-id, --run-id and --task-id"
+            f"{where} has no such task in run {to.task.run_id!r} of DAG {to.task.dag_id!r} "
+            f"({detail}): see --dag-id, --run-id and --task-id"
         )
     if method == "PATCH" and "not found" not in detail.lower():
         return Hold(f"{where} does not know this address: {_WRONG_PATH}")
@@ -209,7 +211,8 @@ def _trouble(answer: Answer, to: AirflowSettings) -> str:
         # Airflow 3 runs into its own foreign key where the task instance does not exist.
         return (
             f"Airflow at {to.url} answered 500: it does so too where task {to.xcom_task!r} has no "
-            f"map index {to.map_index}; a mapped task needs --map-index '{{{{ ti.map_index }}}}'"
+            f"map index {to.task.map_index}; a mapped task needs --map-index "
+            "'{{ ti.map_index }}'"
         )
     return f"Airflow at {to.url} answered {answer.status} {answer.detail}".rstrip()
 

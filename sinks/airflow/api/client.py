@@ -53,20 +53,20 @@ class Client:
         to = self._to
         self._configuration.access_token = token
         place: dict[str, Any] = {
-            "dag_id": to.dag_id,
-            "dag_run_id": to.run_id,
+            "dag_id": to.task.dag_id,
+            "dag_run_id": to.task.run_id,
             "task_id": to.xcom_task,
         }
         try:
             if method == "POST":
                 # The variants that do not read the answer also work with Airflow 3.0, whose
                 # answers lack fields that the client's models require.
-                create = XComCreateBody(key=key, value=value, map_index=to.map_index)
+                create = XComCreateBody(key=key, value=value, map_index=to.task.map_index)
                 response = self._xcoms.create_xcom_entry_without_preload_content(
                     **place, x_com_create_body=create, _request_timeout=self._timeout
                 )
             else:
-                update = XComUpdateBody(value=value, map_index=to.map_index)
+                update = XComUpdateBody(value=value, map_index=to.task.map_index)
                 response = self._xcoms.update_xcom_entry_without_preload_content(
                     **place, xcom_key=key, x_com_update_body=update, _request_timeout=self._timeout
                 )
@@ -78,22 +78,27 @@ class Client:
 
     def xcom(self, key: str, token: str) -> Answer | Retry | Hold:
         """One XCom with its value."""
-        return self._get(token, *self._entries(), key, map_index=self._to.map_index)
+        return self._get(token, *self._entries(), key, map_index=self._to.task.map_index)
 
     def xcoms(self, offset: int, token: str) -> Answer | Retry | Hold:
         """A page of XComs; no list of Airflow has their values."""
-        query = {"limit": PAGE, "offset": offset, "map_index_filter": self._to.map_index}
+        query = {"limit": PAGE, "offset": offset, "map_index_filter": self._to.task.map_index}
         return self._get(token, *self._entries(), **query)
 
     def task_instance(self, task_id: str, token: str) -> Answer | Retry | Hold:
         """The state of a task in this DAG run, at its newest try."""
-        index = self._to.map_index
+        index = self._to.task.map_index
         return self._get(token, "taskInstances", task_id, *([str(index)] if index >= 0 else []))
 
     def tries(self, token: str) -> Answer | Retry | Hold:
         """When each try of the task that runs dbt began and ended (Airflow 2.10 and newer)."""
-        index = self._to.map_index
-        parts = ("taskInstances", self._to.task_id, *([str(index)] if index >= 0 else []), "tries")
+        index = self._to.task.map_index
+        parts = (
+            "taskInstances",
+            self._to.task.task_id,
+            *([str(index)] if index >= 0 else []),
+            "tries",
+        )
         return self._get(token, *parts)
 
     def write_note(self, note: str, token: str) -> Answer | Retry | Hold:
@@ -101,7 +106,7 @@ class Client:
 
         Without a map index Airflow 3.3 would write that of every instance of a mapped task.
         """
-        path = self._path("taskInstances", self._to.task_id, str(self._to.map_index))
+        path = self._path("taskInstances", self._to.task.task_id, str(self._to.task.map_index))
         body = json.dumps({"note": note})
         return self.ask("PATCH", path + "?update_mask=note", token=token, body=body)
 
@@ -117,7 +122,7 @@ class Client:
         return self._get(token)
 
     def dag(self, token: str) -> Answer | Retry | Hold:
-        path = f"/api/v2/dags/{quote(self._to.dag_id, safe='')}"
+        path = f"/api/v2/dags/{quote(self._to.task.dag_id, safe='')}"
         return self.ask("GET", path, token=token)
 
     def dags(self, token: str) -> Answer | Retry | Hold:
@@ -191,7 +196,7 @@ class Client:
 
     def _path(self, *parts: str) -> str:
         """The address of what belongs to the DAG run. Run ids hold `+` and `:`."""
-        below = ("dags", self._to.dag_id, "dagRuns", self._to.run_id, *parts)
+        below = ("dags", self._to.task.dag_id, "dagRuns", self._to.task.run_id, *parts)
         return "/api/v2/" + "/".join(quote(part, safe="") for part in below)
 
     def _entries(self) -> tuple[str, ...]:

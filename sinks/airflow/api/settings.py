@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ....records.task import TaskInstance
+
 
 WireName = Literal["relay", "cosmos"]
 WIRES: Final[tuple[WireName, ...]] = ("relay", "cosmos")
-_PLACE = (
-    "url", "dag_id", "run_id", "task_id", "xcom_task_id", "map_index", "key_prefix",
-    "max_message_bytes", "wire", "renews",
-)  # fmt: skip
+_KEPT: Final = ("url", "xcom_task_id", "key_prefix", "max_message_bytes", "wire", "renews")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +38,9 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class AirflowSettings:
-    """`url` is Airflow's root, see `base_url`; `map_index` is -1 for a task that is not mapped.
+    """`url` is Airflow's root, see `base_url`.
 
-    `task_id` is the task that runs dbt, and holds the XComs unless `xcom_task_id` names another.
+    `task` is the task that runs dbt. It holds the XComs, unless `xcom_task_id` names another task.
     `wire` is the form of the XComs; those of Cosmos go by names that cannot be chosen.
     `renews`: nodes are run again for a run that has ended, whose own record stays. `force` lets a
     record replace a newer one. Timeouts are in seconds: for the connection, for
@@ -49,12 +48,9 @@ class AirflowSettings:
     """
 
     url: str
-    dag_id: str
-    run_id: str
-    task_id: str
+    task: TaskInstance
     login: Login
     xcom_task_id: str | None = None
-    map_index: int = -1
     key_prefix: str = ""
     max_message_bytes: int = 16_384
     wire: WireName = "relay"
@@ -68,12 +64,12 @@ class AirflowSettings:
 
     @property
     def address(self) -> dict[str, Any]:
-        """What the journal keeps of it: the place, and neither credentials nor a proxy, whose
-        address may hold some."""
-        place = {name: getattr(self, name) for name in _PLACE}
-        return {**place, "ca_file": str(self.ca_file) if self.ca_file else None}
+        """The part that the journal keeps. It has no credentials, and no proxy, since the address
+        of a proxy may hold some."""
+        kept = {name: getattr(self, name) for name in _KEPT}
+        return {**asdict(self.task), **kept, "ca_file": str(self.ca_file) if self.ca_file else None}
 
     @property
     def xcom_task(self) -> str:
         """The task whose XComs the records are."""
-        return self.xcom_task_id or self.task_id
+        return self.xcom_task_id or self.task.task_id

@@ -11,7 +11,7 @@ import pytest
 from support.logs import fold, log
 
 from dbt_relay.cli.output.console import Console
-from dbt_relay.cli.relay.pipeline import Relay
+from dbt_relay.cli.relay.pipeline import Pipeline
 from dbt_relay.parser import Secrets
 from dbt_relay.parser.lineage import read_checksums
 from dbt_relay.records.schema import NodeRecord
@@ -45,7 +45,7 @@ def test_cut_out_of_a_manifest() -> None:
 
 def relayed(text: bytes, folder: Path) -> dict[str, NodeRecord]:
     records: list[NodeRecord] = []
-    relay = Relay(Console(io.BytesIO()), records.append, secrets=Secrets(), target_dir=folder)
+    relay = Pipeline(Console(io.BytesIO()), records.append, secrets=Secrets(), target_dir=folder)
     relay.feed(text)
     relay.end(None)
     return {r.unique_id: r for r in records}

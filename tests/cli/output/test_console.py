@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dbt_relay.cli.output.console import Console
-from dbt_relay.cli.relay.pipeline import Relay
+from dbt_relay.cli.relay.pipeline import Pipeline
 from dbt_relay.parser import Secrets
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "console"
@@ -26,7 +26,7 @@ DURATIONS = (
 def rendered(log: bytes, **console_options: object) -> str:
     out = io.BytesIO()
     console = Console(out, **console_options)  # type: ignore[arg-type]
-    relay = Relay(console, lambda _: None, secrets=Secrets(), target_dir=Path("nowhere"))
+    relay = Pipeline(console, lambda _: None, secrets=Secrets(), target_dir=Path("nowhere"))
     relay.feed(log)
     relay.end(None)
     return out.getvalue().decode("utf-8", "replace")

@@ -9,7 +9,7 @@ import pytest
 from support.logs import line, log
 
 from dbt_relay.cli.output.console import Console
-from dbt_relay.cli.relay.pipeline import Relay
+from dbt_relay.cli.relay.pipeline import Pipeline
 from dbt_relay.parser import Secrets
 
 LOG = log("1.11.16/build_fail_debug")
@@ -20,7 +20,7 @@ SHOWN = line("LogStartLine", {}, level="info", msg="1 of 5 START")
 
 def shown(stream: bytes, *, quiet: bool = False) -> str:
     out = io.BytesIO()
-    relay = Relay(
+    relay = Pipeline(
         Console(out, quiet=quiet), lambda _: None, secrets=Secrets(), target_dir=Path("nowhere")
     )
     for at in range(0, len(stream), 5000):

@@ -9,7 +9,7 @@ import pytest
 from support.logs import log
 
 from dbt_relay.cli.output.console import Console
-from dbt_relay.cli.relay.pipeline import Relay
+from dbt_relay.cli.relay.pipeline import Pipeline
 from dbt_relay.parser import Secrets
 from dbt_relay.records import NodeRecord
 
@@ -17,7 +17,7 @@ from dbt_relay.records import NodeRecord
 @pytest.mark.parametrize("renews", [True, False])
 def test_each_of_them_and_no_other(renews: bool) -> None:
     records: list[NodeRecord] = []
-    relay = Relay(
+    relay = Pipeline(
         Console(io.BytesIO()),
         records.append,
         secrets=Secrets(),

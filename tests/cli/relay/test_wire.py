@@ -10,9 +10,19 @@ import pytest
 from support.logs import line, log
 
 from dbt_relay.cli.output.console import Console
-from dbt_relay.cli.relay.destination import ConfigurationError, Destination, reopen
-from dbt_relay.cli.relay.pipeline import Relay
-from dbt_relay.cli.run import run
+from dbt_relay.cli.relay.destination import Destination
+from dbt_relay.cli.relay.pipeline import Pipeline
+from dbt_relay.cli.relay.reopening import reopen
+from dbt_relay.cli.settings import (
+    AirflowAccess,
+    ConfigurationError,
+    Connection,
+    Keeping,
+    Place,
+    RelaySettings,
+    Sending,
+    XComForm,
+)
 from dbt_relay.parser import Secrets
 
 if TYPE_CHECKING:
@@ -20,41 +30,41 @@ if TYPE_CHECKING:
 
     from dbt_relay.records.schema import NodeRecord
 
-PLACE = ("--airflow-url=http://a", "--dag-id=d", "--run-id=r", "--task-id=t")
 ENVIRON = {"DBT_RELAY_AIRFLOW_TOKEN": "t"}
 TESTED = "1.11.16/build_fail_debug"
 
 
-def chosen(*arguments: str) -> Destination:
-    argv = ["--sink=airflow", *PLACE, *arguments, "--", "dbt", "build"]
-    options = {k: v for k, v in run.make_context("run", argv).params.items() if k != "command"}
-    return Destination.choose(options, ENVIRON)
+def chosen(**form: Any) -> Destination:
+    access = AirflowAccess(Place("d", "r", "t"), Connection("http://a"), XComForm(**form))
+    return Destination.choose(RelaySettings(("airflow",), access, Sending(), Keeping()), ENVIRON)
 
 
-@pytest.mark.parametrize("other", ["--key-prefix=p.", "--xcom-task-id=results"])
-def test_cosmos_reads_fixed_keys_of_one_task(other: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "other"),
+    [("--key-prefix", {"key_prefix": "p."}), ("--xcom-task-id", {"task_id": "results"})],
+)
+def test_cosmos_reads_fixed_keys_of_one_task(option: str, other: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError) as error:
-        chosen("--wire=cosmos", other)
+        chosen(wire="cosmos", **other)
     assert error.value.exit_code == 78
-    assert f"--wire cosmos and {other.partition('=')[0]} exclude each other" in error.value.message
-    chosen(other)
+    assert f"--wire cosmos and {option} exclude each other" in error.value.message
+    chosen(**other)
 
 
 def test_deliver_writes_the_form_that_was_chosen() -> None:
-    options: dict[str, Any] = dict.fromkeys(("airflow_url", "ca_file", "proxy"), None)
-    options["force"] = False
-    for arguments, wire in (((), "relay"), (("--wire=cosmos",), "cosmos")):
-        (sink,) = chosen(*arguments).sinks
+    today = Connection()
+    for wire in ("relay", "cosmos"):
+        (sink,) = chosen(wire=wire).sinks
         assert sink.address["wire"] == wire
         kept = json.loads(json.dumps(sink.address))
-        assert reopen("airflow", kept, options, ENVIRON).address == sink.address
+        assert reopen("airflow", kept, today, ENVIRON).address == sink.address
     del kept["wire"]  # of a journal from before there was a choice
-    assert reopen("airflow", kept, options, ENVIRON).address["wire"] == "relay"
+    assert reopen("airflow", kept, today, ENVIRON).address["wire"] == "relay"
 
 
 def records(target: Path, text: bytes, *, with_tests: bool) -> list[NodeRecord]:
     found: list[NodeRecord] = []
-    relay = Relay(
+    relay = Pipeline(
         Console(io.BytesIO()),
         found.append,
         secrets=Secrets(),
@@ -117,7 +127,7 @@ def test_a_manifest_that_is_not_there_is_said_once(
 
 
 def test_the_adapter_of_a_run() -> None:
-    relay = Relay(
+    relay = Pipeline(
         Console(io.BytesIO()),
         lambda _: None,
         secrets=Secrets(),

@@ -48,7 +48,7 @@ class TestSelection:
         found = retried(tmp_path, Ls(*listed))
         assert names(found) == chosen
         assert [r.unique_id for r in found.carried] == [A]
-        assert "dbt retry would" in found.note
+        assert "dbt retry would" in found.remark
 
     @pytest.mark.parametrize("listed", [(A, B), (A, C)], ids=["skipped", "failed"])
     def test_what_is_gone_holds_nothing_up(self, tmp_path: Path, listed: tuple[str, ...]) -> None:
@@ -71,7 +71,7 @@ class TestSelection:
         """Its tag may be gone, or dbt may list other nodes than it runs."""
         found = retried(tmp_path, Ls(A, C, others=(B,)))
         assert found.command == ("dbt", "build")
-        assert "does not list model.shop.b" in found.note
+        assert "does not list model.shop.b" in found.remark
 
     def test_the_project_is_asked_where_it_is(self, tmp_path: Path) -> None:
         command = "dbt build --project-dir p -t prod --vars '{x: 1}' -s tag:x --state s"
@@ -85,7 +85,7 @@ class TestSelection:
         found = retried(tmp_path, Ls(error="boom"))
         assert found.command == ("dbt", "build")
         assert found.carried == ()
-        assert "boom" in found.note
+        assert "boom" in found.remark
 
     def test_of_dbts_announcement_what_is_gone_is_taken_off(self, tmp_path: Path) -> None:
         records = {u: record(u, s, total=4) for u, s in STATUSES.items()}
@@ -93,7 +93,7 @@ class TestSelection:
         assert names(found) == {"b", "d"}
         found = resumed(earlier(exit_code=None, records=records), Ls(A, B))
         assert found.command == ("dbt", "build")
-        assert "had announced 4" in str(found.note)
+        assert "had announced 4" in str(found.remark)
 
     @pytest.mark.parametrize(("version", "way"), [("1.9.11", "retry"), ("1.11.16", "--select")])
     def test_what_a_build_counts_is_a_matter_of_its_version(
@@ -155,7 +155,7 @@ class TestBelow:
         found = resumed(earlier(exit_code=None, records=records), ls)
         assert names(found) == {new, *again, "d"}
         assert {r.unique_id[-1] for r in found.carried} == {*"abce"} - {new} - again
-        assert ("what they depend on runs now" in str(found.note)) == bool(again)
+        assert ("what they depend on runs now" in str(found.remark)) == bool(again)
 
     def test_dbt_retry_would_not_run_it(self, tmp_path: Path) -> None:
         records = had(b="success", c="error", e="success")
@@ -201,7 +201,7 @@ class TestCode:
         found = resumed(earlier(exit_code=None, records=records), ls)
         assert names(found) == {*again, "d"}
         assert {r.unique_id[-1] for r in found.carried} == {*"abce"} - again
-        assert ("run again" in str(found.note)) == bool(again)
+        assert ("run again" in str(found.remark)) == bool(again)
 
     def test_dbt_retry_would_not_see_it(self, tmp_path: Path) -> None:
         records = had(a="success", b="error", c="success")
@@ -209,7 +209,7 @@ class TestCode:
         statuses = {u: r.status for u, r in records.items()}
         found = retried(tmp_path, ls, statuses, records=records)
         assert names(found) == {"a", "b"}
-        assert "dbt retry would not run model.shop.a" in found.note
+        assert "dbt retry would not run model.shop.a" in found.remark
 
     def test_dbt_retry_would_run_the_batches_that_failed_with_it(self, tmp_path: Path) -> None:
         records = had(a="success", b="partial success")
@@ -230,7 +230,7 @@ class TestCode:
         records = {A: record(A, "success"), B: record(B, "error")}
         found = resumed(earlier(exit_code=None, records=records), Ls(A, B, like=code("a")))
         assert names(found) == {"b"}
-        assert "whether their code has changed since is not known" in str(found.note)
+        assert "whether their code has changed since is not known" in str(found.remark)
 
     def test_a_generic_test_has_none_and_goes_by_its_name(self) -> None:
         test = "test.shop.not_null.0123456789"

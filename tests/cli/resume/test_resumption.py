@@ -34,7 +34,7 @@ class TestRetry:
         write_results(tmp_path, STATUSES)
         found = resumed(earlier(target_dir=tmp_path), target=str(tmp_path))
         assert found.command == ("dbt", "retry")
-        assert found.note == "resuming attempt 1 with dbt retry: 3 nodes had succeeded"
+        assert found.remark == "resuming attempt 1 with dbt retry: 3 nodes had succeeded"
 
     def test_publishes_again_what_dbt_will_not_run(self, tmp_path: Path) -> None:
         write_results(tmp_path, STATUSES)
@@ -111,7 +111,7 @@ class TestRetry:
         if statuses is not None:
             write_results(tmp_path, statuses)
         found = resumed(earlier(target_dir=tmp_path, **known), Ls(), target=str(tmp_path))
-        assert why in str(found.note)
+        assert why in str(found.remark)
         assert "--select" in found.command
 
     def test_does_not_mind_what_the_file_never_has(self, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ class TestSelection:
             " --indirect-selection empty"
         )
         assert ls.calls == [f"dbt ls {AS_JSON}"]
-        assert found.note == (
+        assert found.remark == (
             "resuming attempt 1: 3 nodes had succeeded, and the other 4 are selected by name, "
             "because dbt was killed and left no whole run_results.json"
         )
@@ -284,9 +284,9 @@ class TestEverythingAgain:
         found = resumed(known, ls, command)
         assert found.command == tuple(shlex.split(command))
         assert found.carried == ()
-        assert found.note is not None
-        assert "everything runs" in found.note
-        assert why in found.note
+        assert found.remark is not None
+        assert "everything runs" in found.remark
+        assert why in found.remark
 
     def test_but_not_where_more_is_listed_than_was_announced(self) -> None:
         found = resumed(earlier(exit_code=None, records=announced(2)), Ls(*MODELS, "model.shop.c"))
@@ -308,17 +308,17 @@ class TestBeforeDbtStarts:
         assert self.found(1, None) == Resumption(("dbt", "build"), (), None)
 
     def test_without_a_number_it_is_no_retry(self) -> None:
-        assert "--try-number" in str(self.found(None, None).note)
+        assert "--try-number" in str(self.found(None, None).remark)
 
     def test_a_fault_of_ours(self, capsys: pytest.CaptureFixture[str]) -> None:
         found = self.found(2, "no journal")
         assert found.command == ("dbt", "build")
-        assert "everything runs" in str(found.note)
+        assert "everything runs" in str(found.remark)
         assert "AttributeError" in capsys.readouterr().err
 
     def test_nothing_known(self) -> None:
         with Journal(None) as journal:
-            assert "nothing is known" in str(self.found(2, journal).note)
+            assert "nothing is known" in str(self.found(2, journal).remark)
 
 
 @pytest.mark.parametrize(

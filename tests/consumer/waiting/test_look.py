@@ -11,10 +11,11 @@ import pytest
 from dbt_relay.consumer.waiting.decision import Decision, Policy
 from dbt_relay.consumer.waiting.look import Waiting, look
 from dbt_relay.consumer.waiting.prefixes import look_at_prefixes
+from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord, read_record
 
 ORDERS, PAYMENTS = "model.jaffle.orders", "model.jaffle.payments"
-WAITING = Waiting((ORDERS,), "jaffle", "run 1", "dbt")
+WAITING = Waiting((ORDERS,), TaskInstance("jaffle", "run 1", "dbt"))
 RUN = RunRecord.key
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, Outcome, Record, RunRecord, outcome_of
 from dbt_relay.sinks import Rejected
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.cosmos import CosmosWire
 from dbt_relay.sinks.airflow.wire import Entry
 
-TO = AirflowSettings("http://a", "d", "r", "t", Login(token="t"), wire="cosmos")
+TO = AirflowSettings("http://a", TaskInstance("d", "r", "t"), Login(token="t"), wire="cosmos")
 RUN = RunRecord(state="running", started_at="2026-01-02T03:04:05Z", attempt=1)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Delivered, Hold, Rejected, Retry, Verdict
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.api.answers import (
@@ -26,9 +27,7 @@ TOKEN = "eyJ.secret"
 VALUE = "the value that was sent"
 TO = AirflowSettings(
     url="https://airflow.example.com",
-    dag_id="mapped_shop",
-    run_id="run+1",
-    task_id="dbt",
+    task=TaskInstance("mapped_shop", "run+1", "dbt"),
     login=Login(token=TOKEN),
 )
 PAGE = b"<html>Sign in</html>"

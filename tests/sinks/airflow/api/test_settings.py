@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import RunRecord
 from dbt_relay.sinks import Hold
 from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, base_url, is_same_address
@@ -107,7 +108,8 @@ def test_the_heavy_client_is_not_imported_with_the_sink() -> None:
 def test_a_client_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where dbt and its dependencies share the environment."""
     monkeypatch.setitem(sys.modules, "dbt_relay.sinks.airflow.api.client", None)
-    sink = AirflowSink(AirflowSettings("http://localhost", "d", "r", "t", Login(token="t")))
+    to = AirflowSettings("http://localhost", TaskInstance("d", "r", "t"), Login(token="t"))
+    sink = AirflowSink(to)
     verdict = sink.send(RunRecord(state="running"))
     assert isinstance(verdict, Hold)
     assert verdict.reason.startswith("apache-airflow-client cannot be imported (")

@@ -1,0 +1,86 @@
+"""The sinks of a run that the journal has, opened again with the credentials of today."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...sinks.airflow import AirflowSink, base_url, is_same_address
+from ..output.notice import notice
+from ..settings import (
+    CREDENTIALS,
+    URL_VARIABLES,
+    AirflowAccess,
+    ConfigurationError,
+    Place,
+    XComForm,
+    login_of,
+)
+from .destination import open_jsonl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...sinks import Sink
+    from ..settings import Connection
+
+
+def reopen(
+    name: str,
+    address: Mapping[str, Any],
+    connection: Connection,
+    environ: Mapping[str, str],
+    *,
+    force: bool = False,
+) -> Sink:
+    """A sink of the journal. `force` lets its records replace newer ones.
+
+    Credentials go to the address that the journal has, or to one that was typed. Raises
+    ConfigurationError where another address is configured, since the credentials may be for that
+    one, and where the sink cannot be opened here and now.
+    """
+    if name != "airflow":
+        if not address:
+            raise ConfigurationError(
+                f"{name} was the standard output of a process that has ended: "
+                "`dbt-relay show --json` prints the records"
+            )
+        return open_jsonl(address["path"], name)
+    if not login_of(environ).is_given:
+        raise ConfigurationError(f"to deliver to Airflow, set {CREDENTIALS}")
+    kept_ca = address["ca_file"]
+    reached = replace(
+        connection,
+        url=_url(connection, address["url"], environ),
+        ca_file=connection.ca_file or (Path(kept_ca) if kept_ca else None),
+    )
+    place = Place(address["dag_id"], address["run_id"], address["task_id"], address["map_index"])
+    form = XComForm(
+        address["xcom_task_id"],
+        address.get("wire", "relay"),
+        address["key_prefix"],
+        address["max_message_bytes"],
+    )
+    access = AirflowAccess(place, reached, form)
+    renews = bool(address.get("renews"))
+    return AirflowSink(access.settings(environ, renews=renews, force=force), notice)
+
+
+def _url(connection: Connection, kept: str, environ: Mapping[str, str]) -> str:
+    """The address to use. Whoever can write the journal must not choose where credentials go."""
+    configured = connection.url
+    if configured is None or connection.is_url_typed:
+        return configured or kept
+    try:
+        is_same = is_same_address(configured, kept)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    if not is_same:
+        variable = next((v for v in URL_VARIABLES if environ.get(v)), URL_VARIABLES[0])
+        raise ConfigurationError(
+            f"the run was for the Airflow at {kept}, and {variable} says {base_url(configured)}, "
+            "so the credentials that are set may be for the latter: type --airflow-url with the "
+            "address that the records are to go to"
+        )
+    return kept
