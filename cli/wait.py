@@ -19,6 +19,7 @@ from ..sinks.airflow import UnreadError, Watch, read_records
 from ..sinks.sink import Hold, Retry
 from . import exit_codes
 from .options import CREDENTIALS, option, reading_options
+from .output import streams
 from .output.notice import note
 from .relay.destination import ConfigurationError, airflow_of
 from .run import run
@@ -234,8 +235,7 @@ class _Wait:
         for unique_id, decision in self._known.items():
             if unique_id not in self._printed:
                 self._printed.add(unique_id)
-                click.echo(decision.reason)
-        sys.stdout.flush()
+                streams.say(decision.reason)
 
     def _note(self, reason: str) -> None:
         """A line only where something is new: a task may look for hours."""
