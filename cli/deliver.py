@@ -115,7 +115,14 @@ def _send(run: JournalRun, name: str, settings: Reaching, *, force: bool) -> int
         if not before.waiting:
             continue
         try:
-            opened = reopen(sink, address, settings.connection, os.environ, force=force)
+            opened = reopen(
+                sink,
+                address,
+                settings.connection,
+                os.environ,
+                records=run.records,
+                force=force,
+            )
         except ConfigurationError as error:
             notice(f"{name}, {len(before.waiting)} waiting for {sink}: {error.message}")
             code = error.exit_code

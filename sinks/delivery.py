@@ -42,9 +42,6 @@ class Delivery:
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.run = run
-        for record in run.records():
-            for sink in sinks:
-                sink.learn(record)
         self._outboxes = [Outbox(sink, run, clock, jitter) for sink in sinks]
         for outbox in self._outboxes:
             outbox.start(workers)
@@ -62,8 +59,6 @@ class Delivery:
         self.close()
 
     def put(self, record: Record) -> None:
-        for outbox in self._outboxes:
-            outbox.learn(record)
         self.run.put(record, self._clock(), [outbox.name for outbox in self._outboxes])
         for outbox in self._outboxes:
             outbox.wake()

@@ -45,9 +45,6 @@ class JsonlSink:
         elif not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    def learn(self, record: Record) -> None:
-        """Each line speaks for itself."""
-
     def send(self, record: Record) -> Verdict:
         line = encode(record.to_json()) + b"\n"
         try:

@@ -17,7 +17,6 @@ from .sink import Delivered, Hold, Rejected, Retry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..records.schema import Record
     from .journal.queue import Order
     from .journal.rows import Leased
     from .journal.run import JournalRun
@@ -99,9 +98,6 @@ class Outbox:
     def has_answered(self) -> bool:
         """Whether the sink has taken or refused anything yet."""
         return self._has_answered
-
-    def learn(self, record: Record) -> None:
-        self._sink.learn(record)
 
     def wake(self) -> None:
         """Something waits."""

@@ -54,11 +54,6 @@ class Sink(Protocol):
     address: dict[str, Any]
     most_workers: int
 
-    def learn(self, record: Record) -> None:
-        """Told of each record of the run before it may be sent, and of those that another process
-        has put or sent. Does not block."""
-        ...
-
     def send(self, record: Record) -> Verdict:
         """Deliver one record. Returns only once the destination has it, or will not take it."""
         ...

@@ -100,7 +100,7 @@ def _reason(reason: str, figures: Figures, until: str) -> str:
     """Of a sink that works, and of which nothing else is to be said, how fast it is."""
     if reason != NOT_SENT or figures.pace is None:
         return reason
-    sink = "Airflow" if figures.sink == "airflow" else figures.sink
+    sink = "Airflow" if figures.sink in ("airflow", "cosmos") else figures.sink
     return f"not sent {until}: {sink} took {figures.pace:.1f} s a record"
 
 

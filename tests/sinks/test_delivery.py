@@ -60,9 +60,6 @@ class Scripted:
         self.held: dict[str, Record] = {}
         self.is_closed = False
 
-    def learn(self, record: Record) -> None:
-        pass
-
     def send(self, record: Record) -> Verdict:
         self.sent.append((self.clock.now, record.key, record.sequence))
         step = self.script.popleft() if self.script else Delivered()
@@ -92,9 +89,6 @@ class Hanging:
         self.let_go = threading.Event()
         self.sent: list[tuple[str, int]] = []
         self.is_closed = False
-
-    def learn(self, record: Record) -> None:
-        pass
 
     def send(self, record: Record) -> Verdict:
         self.sent.append((record.key, record.sequence))

@@ -57,9 +57,6 @@ class Gated:
         self.sent = 0
         self.answers: list[Verdict] = []
 
-    def learn(self, record: Record) -> None:
-        pass
-
     def send(self, record: Record) -> Verdict:
         with self.changed:
             self.sent += 1

@@ -132,9 +132,6 @@ class Taking:
         self.is_open = threading.Event()
         self.got: list[str] = []
 
-    def learn(self, record: Record) -> None:
-        pass
-
     def send(self, record: Record) -> Verdict:
         assert self.is_open.wait(20)
         self.got.append(record.key)
