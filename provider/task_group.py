@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.operators.empty import EmptyOperator
 
 from ..consumer.graph.manifest import IndirectSelection, Manifest
-from ..consumer.graph.plan import LONGEST_ID, Tests, plan
+from ..consumer.graph.plan import LONGEST_ID, NodeTask, Tests, plan
 from .sensor import DbtNodeSensor
 
 if TYPE_CHECKING:
@@ -70,37 +70,44 @@ def dbt_task_group(
             runs_dbt = BashOperator(task_id=_PRODUCER, bash_command=producer)
         else:
             runs_dbt = group.add(producer)
-        later: dict[str, Any] = {"trigger_rule": _trigger_rule(sensor), **_retries(runs_dbt)}
-        later |= sensor
-        first: dict[str, Any] = {**later, "trigger_rule": "always"}
-        taken = {runs_dbt.task_id.rpartition(".")[2], _DONE}
-        tasks: dict[str, DbtNodeSensor] = {}
         planned = plan(
             nodes,
             select,
             exclude,
             tests=tests,
-            taken=taken,
+            taken={runs_dbt.task_id.rpartition(".")[2], _DONE},
             indirect_selection=indirect_selection,
             longest_id=LONGEST_ID - len(group.child_id("")),
         )
-        for task in planned:
-            options = later if task.upstream else first
-            waits = DbtNodeSensor(
-                task_id=task.task_id,
-                unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
-                node_name=task.selector,
-                producer_task_id=runs_dbt.task_id,
-                deferrable=deferrable,
-                outlets=list(outlets(task.node)) if outlets and not task.is_test else None,
-                **options,
-            )
-            waits.set_upstream([tasks[task_id] for task_id in task.upstream] or runs_dbt)
-            tasks[task.task_id] = waits
+        sensors = _sensors(planned, runs_dbt, outlets, {"deferrable": deferrable, **sensor})
         done = EmptyOperator(task_id=_DONE, trigger_rule="none_failed")
-        leaves = [task for task in tasks.values() if not task.downstream_task_ids]
-        done.set_upstream([runs_dbt, *leaves])
+        done.set_upstream([runs_dbt, *(s for s in sensors if not s.downstream_task_ids)])
     return group
+
+
+def _sensors(
+    planned: Iterable[NodeTask],
+    producer: Any,
+    outlets: Callable[[Node], Iterable[Any]] | None,
+    options: dict[str, Any],
+) -> list[DbtNodeSensor]:
+    """A sensor for each planned task, wired along dbt's edges."""
+    later: dict[str, Any] = {"trigger_rule": _trigger_rule(options), **_retries(producer)}
+    later |= options
+    first: dict[str, Any] = {**later, "trigger_rule": "always"}
+    sensors: dict[str, DbtNodeSensor] = {}
+    for task in planned:
+        sensor = DbtNodeSensor(
+            task_id=task.task_id,
+            unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
+            node_name=task.selector,
+            producer_task_id=producer.task_id,
+            outlets=list(outlets(task.node)) if outlets and not task.is_test else None,
+            **(later if task.upstream else first),
+        )
+        sensor.set_upstream([sensors[task_id] for task_id in task.upstream] or producer)
+        sensors[task.task_id] = sensor
+    return [*sensors.values()]
 
 
 def _retries(producer: Any) -> dict[str, Any]:
