@@ -59,11 +59,10 @@ def dbt_task_group(
     :raises SelectionError: for a selection that dbt refuses
     """
     _check(indirect_selection)
-    nodes = Manifest.read(manifest)
     with TaskGroup(group_id) as group:
         runs_dbt = _added(group, producer)
         planned = plan(
-            nodes,
+            Manifest.read(manifest),
             select,
             exclude,
             tests=tests,
