@@ -216,26 +216,32 @@ def open_file(
                 return Opened(connect(path), inode(path))
             except DamagedError as error:
                 reason = error
-        # The new journal is complete before the damaged one is renamed: neither a full disk nor a
-        # kill loses anything.
-        for suffix in _SUFFIXES:
-            fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
-        with contextlib.closing(connect(fresh)) as db:
-            found = salvage(path, db)
-        aside = path.with_name(SET_ASIDE + timestamp())
-        for suffix in _SUFFIXES:
-            with contextlib.suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-        fresh.rename(path)
-        remark = (
-            f"the journal {path} was damaged ({reason}) and is set aside as {aside.name}: "
-            f"saved {counted(found.records, 'record')} from it"
-        )
-        if found.lost:
-            remark += f", lost up to {found.lost:,}"
+        remark = _replace_damaged(path, fresh, reason, timestamp())
         return Opened(connect(path), inode(path), remark)
     finally:
         opening.release()
+
+
+def _replace_damaged(path: Path, fresh: Path, reason: object, timestamp: str) -> str:
+    """Set a damaged journal aside and put a new one in its place; what to say of that.
+
+    The new journal is complete before the damaged one is renamed: neither a full disk nor a kill
+    loses anything.
+    """
+    for suffix in _SUFFIXES:
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+    with contextlib.closing(connect(fresh)) as db:
+        found = salvage(path, db)
+    aside = path.with_name(SET_ASIDE + timestamp)
+    for suffix in _SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    fresh.rename(path)
+    remark = (
+        f"the journal {path} was damaged ({reason}) and is set aside as {aside.name}: "
+        f"saved {counted(found.records, 'record')} from it"
+    )
+    return f"{remark}, lost up to {found.lost:,}" if found.lost else remark
 
 
 def refuse_newer(path: Path) -> None:
