@@ -109,9 +109,10 @@ def kept(journal: Journal, command: Sequence[str], figures: Sequence[Figures]) -
     is_waiting = any(f.waiting or f.run_record for f in figures)
     if journal.file is not None and is_waiting:
         yield f"relay: what waits is kept; to deliver it: {shlex.join(command)}"
-    elif journal.trouble is not None and journal.unkept:
-        verb = "is" if journal.unkept == 1 else "are"
-        yield f"relay: {_count(journal.unkept, 'record')} {verb} in no journal: {journal.trouble}"
+    elif journal.trouble is not None and journal.only_in_memory:
+        lost = journal.only_in_memory
+        verb = "is" if lost == 1 else "are"
+        yield f"relay: {_count(lost, 'record')} {verb} in no journal: {journal.trouble}"
 
 
 def summary(
