@@ -199,7 +199,7 @@ def open_file(
     fresh = state_dir / f"{FILE}.new"
     # Several processes may find the damage at once. Only one may set the file aside: a second one
     # would set aside the new journal.
-    opening = RunLock.take(state_dir / "opening", within=_OPENING)
+    opening = RunLock.take(state_dir / folder.OPENING, within=_OPENING)
     if opening is None:
         raise TimeoutError("another process has been opening it for 10 seconds")
     try:
@@ -216,26 +216,33 @@ def open_file(
                 return Opened(connect(path), inode(path))
             except DamagedError as error:
                 reason = error
-        # The new journal is complete before the damaged one is renamed: neither a full disk nor a
-        # kill loses anything.
-        for suffix in _SUFFIXES:
-            fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
-        with contextlib.closing(connect(fresh)) as db:
-            found = salvage(path, db)
-        aside = path.with_name(SET_ASIDE + timestamp())
-        for suffix in _SUFFIXES:
-            with contextlib.suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-        fresh.rename(path)
-        remark = (
-            f"the journal {path} was damaged ({reason}) and is set aside as {aside.name}: "
-            f"saved {counted(found.records, 'record')} from it"
-        )
-        if found.lost:
-            remark += f", lost up to {found.lost:,}"
-        return Opened(connect(path), inode(path), remark)
+        return _replace(path, fresh, reason, timestamp())
     finally:
         opening.release()
+
+
+def _replace(path: Path, fresh: Path, reason: object, timestamp: str) -> Opened:
+    """Set the damaged file aside. A new one gets what can be read from it.
+
+    The new file is complete before the damaged one is renamed, so that neither a full disk nor a
+    kill loses anything.
+    """
+    for suffix in _SUFFIXES:
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+    with contextlib.closing(connect(fresh)) as db:
+        found = salvage(path, db)
+    aside = path.with_name(SET_ASIDE + timestamp)
+    for suffix in _SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    fresh.rename(path)
+    remark = (
+        f"the journal {path} was damaged ({reason}) and is set aside as {aside.name}: "
+        f"saved {counted(found.records, 'record')} from it"
+    )
+    if found.lost:
+        remark += f", lost up to {found.lost:,}"
+    return Opened(connect(path), inode(path), remark)
 
 
 def refuse_newer(path: Path) -> None:
