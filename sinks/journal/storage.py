@@ -216,16 +216,17 @@ def open_file(
                 return Opened(connect(path), inode(path))
             except DamagedError as error:
                 reason = error
-        return _replace(path, fresh, reason, timestamp())
+        remark = _replace_damaged(path, fresh, reason, timestamp())
+        return Opened(connect(path), inode(path), remark)
     finally:
         opening.release()
 
 
-def _replace(path: Path, fresh: Path, reason: object, timestamp: str) -> Opened:
-    """Set the damaged file aside. A new one gets what can be read from it.
+def _replace_damaged(path: Path, fresh: Path, reason: object, timestamp: str) -> str:
+    """Set a damaged journal aside and put a new one in its place; the remark that says so.
 
-    The new file is complete before the damaged one is renamed, so that neither a full disk nor a
-    kill loses anything.
+    The new journal is complete before the damaged one is renamed: neither a full disk nor a kill
+    loses anything.
     """
     for suffix in _SUFFIXES:
         fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
@@ -240,9 +241,7 @@ def _replace(path: Path, fresh: Path, reason: object, timestamp: str) -> Opened:
         f"the journal {path} was damaged ({reason}) and is set aside as {aside.name}: "
         f"saved {counted(found.records, 'record')} from it"
     )
-    if found.lost:
-        remark += f", lost up to {found.lost:,}"
-    return Opened(connect(path), inode(path), remark)
+    return f"{remark}, lost up to {found.lost:,}" if found.lost else remark
 
 
 def refuse_newer(path: Path) -> None:
