@@ -199,7 +199,7 @@ def open_file(
     fresh = state_dir / f"{FILE}.new"
     # Several processes may find the damage at once. Only one may set the file aside: a second one
     # would set aside the new journal.
-    opening = RunLock.take(state_dir / "opening", within=_OPENING)
+    opening = RunLock.take(state_dir / folder.OPENING, within=_OPENING)
     if opening is None:
         raise TimeoutError("another process has been opening it for 10 seconds")
     try:
@@ -223,7 +223,7 @@ def open_file(
 
 
 def _replace_damaged(path: Path, fresh: Path, reason: object, timestamp: str) -> str:
-    """Set a damaged journal aside and put a new one in its place; what to say of that.
+    """Set a damaged journal aside and put a new one in its place; the remark that says so.
 
     The new journal is complete before the damaged one is renamed: neither a full disk nor a kill
     loses anything.
