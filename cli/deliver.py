@@ -49,7 +49,7 @@ Examples:
 DIED: Final = "the relay was killed, or its host went down, before dbt had ended"
 
 
-@click.command(help=HELP, epilog=CREDENTIALS, short_help="Send what is waiting.")
+@click.command(help=HELP, epilog=CREDENTIALS)
 @option("--all/--no-all", "everything", default=False, help="Every run with records that wait.")
 @option(
     "--force/--no-force",

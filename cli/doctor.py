@@ -56,7 +56,6 @@ _SET_STATE: Final = "set DBT_RELAY_STATE_DIR to a folder that can be written to"
     context_settings={"allow_interspersed_args": False},
     help=HELP,
     epilog=CREDENTIALS,
-    short_help="Check that this machine can deliver.",
 )
 @relay_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)

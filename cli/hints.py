@@ -18,14 +18,17 @@ _PERHAPS: Final = "if that is an option of dbt, it goes behind it"
 _BEFORE: Final = "an option of dbt-relay goes before `--`"
 
 
-def hint(words: Sequence[str], commands: Mapping[str, click.Command]) -> str | None:
-    """What to type instead of `dbt-relay WORDS`, which click refused; None if that is not clear."""
+def hint(words: Sequence[str], names: Collection[str], run: click.Command) -> str | None:
+    """What to type instead of `dbt-relay WORDS`, which click refused; None if that is not clear.
+
+    `names` are the names of the relay's commands, `run` is one of these.
+    """
     words = words[1:] if words[:1] == ["--"] else words
     if not words:
         return None
     first = words[0]
-    ours = _options(commands["run"])
-    if first in commands:
+    ours = _options(run)
+    if first in names:
         return _of_run(words[1:], ours) if first == "run" else None
     if first in SUBCOMMANDS:
         return _said("a command of dbt follows `run --`", [], ["dbt", *words])

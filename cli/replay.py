@@ -45,7 +45,6 @@ _PATIENCE: Final = 1 << 16
 @click.command(
     help=HELP,
     epilog=CREDENTIALS,
-    short_help="Relay the results in a saved log.",
 )
 @relay_options
 @option(

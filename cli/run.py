@@ -29,7 +29,6 @@ from .relay.run_record import now
 from .relay.session import RelayedRun
 from .relay.state_folder import open_journal
 from .resume.environment import environment
-from .resume.previous import StoppedError, resumption_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +67,6 @@ DBT_USAGE: Final = 2
     context_settings={"allow_interspersed_args": False},
     help=HELP,
     epilog=CREDENTIALS,
-    short_help="Run dbt and relay its results.",
 )
 @relay_options
 @option(
@@ -133,12 +131,8 @@ def relay(command: Sequence[str], settings: RelaySettings, *, grace: float, resu
         open_journal(settings.keeping, os.environ) as journal,
     ):
         start = _Start(tuple(command), destination, journal, secrets, signals)
-        if resumes:
-            try:
-                start.resume()
-            except StoppedError as error:
-                notice("told to stop before dbt was started")
-                return error.exit_code
+        if resumes and (stopped := start.resume()) is not None:
+            return stopped
         prepared = start.prepared
         if prepared.removed:
             notice(f"{', '.join(prepared.removed)} {REMOVED}")
@@ -205,19 +199,26 @@ class _Start:
             self._record.environment,
         )
 
-    def resume(self) -> None:
-        """Leave out what an earlier attempt has done. Raises StoppedError on a stop signal."""
-        found = self._resumption = resumption_of(
-            self._command,
-            self._journal,
-            self._info,
-            airflow=self._destination.lasting_airflow,
-            asked=self._destination.asked_airflow,
-            signals=self._signals,
-        )
+    def resume(self) -> int | None:
+        """Leave out what an earlier attempt has done; returns an exit code if told to stop."""
+        from .resume.previous import StoppedError, resumption_of  # noqa: PLC0415 - for --resume
+
+        try:
+            found = self._resumption = resumption_of(
+                self._command,
+                self._journal,
+                self._info,
+                airflow=self._destination.lasting_airflow,
+                asked=self._destination.asked_airflow,
+                signals=self._signals,
+            )
+        except StoppedError as error:
+            notice("told to stop before dbt was started")
+            return error.exit_code
         if found.remark is not None:
             notice(found.remark)
         self.prepared = _prepare(found.command)
+        return None
 
     def relayed(self) -> RelayedRun:
         """The run, to be fed with what dbt prints."""

@@ -45,7 +45,7 @@ _as_json = option(
 )
 
 
-@click.command(help=_RUNS_HELP, short_help="List the latest runs.")
+@click.command(help=_RUNS_HELP)
 @option(
     "--limit",
     type=click.IntRange(min=1),
@@ -76,7 +76,7 @@ def runs(limit: int, as_json: bool, settings: Keeping) -> int:
         return 0
 
 
-@click.command(help=_SHOW_HELP, short_help="Show the nodes of a run.")
+@click.command(help=_SHOW_HELP)
 @_as_json
 @journal_options
 @click.argument("run", type=int, required=False)

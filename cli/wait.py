@@ -16,7 +16,8 @@ import click
 from ..consumer.waiting.decision import Decision, Policy, combine
 from ..consumer.waiting.look import Waiting, look
 from ..consumer.waiting.prefixes import look_at_prefixes
-from ..sinks.airflow import UnreadError, Watch, read_records
+from ..sinks.airflow.reading import read_records
+from ..sinks.airflow.watch import UnreadError, Watch
 from ..sinks.sink import Hold, Retry
 from . import exit_codes
 from .options import CREDENTIALS, option, reading_options
@@ -73,7 +74,6 @@ class _WithCommand(click.Command):
     cls=_WithCommand,
     help=HELP,
     epilog=CREDENTIALS,
-    short_help="Wait for a node, and end as it did.",
 )
 @click.option("--task-id", required=True, metavar="ID", help="The task that runs dbt.")
 @reading_options

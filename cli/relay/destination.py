@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...sinks import Delivery, JsonlSink, RunInfo
-from ...sinks.airflow import AirflowSink, base_url
+from ...sinks.airflow import base_url
 from ..output.notice import notice
 from ..output.streams import was_closed
 from ..settings import ConfigurationError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ...sinks import JournalRun, Sink
     from ...sinks.airflow import AirflowSettings
+    from ...sinks.airflow.sink import AirflowSink
     from ..settings import AirflowAccess, RelaySettings
 
 
@@ -74,6 +75,8 @@ class Destination:
 
     def add_airflow(self, environ: Mapping[str, str], missing: Sequence[str]) -> None:
         """Add the sink airflow. Raises ConfigurationError if a setting is `missing` or wrong."""
+        from ...sinks.airflow.sink import AirflowSink  # noqa: PLC0415 - many runs have no Airflow
+
         if missing:
             raise ConfigurationError(f"--sink airflow needs {' and '.join(missing)}")
         access = self.settings.airflow

@@ -11,7 +11,8 @@ from dbt_relay.cli.wait import _Settings, _Wait
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Hold, Retry
-from dbt_relay.sinks.airflow import AirflowSettings, Login, UnreadError
+from dbt_relay.sinks.airflow import AirflowSettings, Login
+from dbt_relay.sinks.airflow.watch import UnreadError
 
 UID = "model.jaffle.orders"
 SETTINGS = AirflowSettings(
