@@ -22,7 +22,7 @@ from .. import __version__
 from ..parser import Event, EventReader, Run
 from ..records.display import in_one_line
 from ..sinks.airflow.checks import Check, check_airflow
-from ..sinks.journal import folder
+from ..sinks.journal import folder, storage
 from . import exit_codes
 from .dbt.arguments import position_of_dbt
 from .dbt.command import prepare, without_own
@@ -230,6 +230,7 @@ def _state_folder(path: Path) -> Check:
     try:
         shared = folder.prepare(path)
         folder.refuse_foreign_content(path / folder.FILE)
+        storage.refuse_newer(path / folder.FILE)
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(b"dbt-relay")
             file.flush()
@@ -237,6 +238,9 @@ def _state_folder(path: Path) -> Check:
     except folder.ForeignError as error:
         what = f"the journal in {path} cannot be used ({error})"
         return Check("FAIL", what, "move that away, or set DBT_RELAY_STATE_DIR to another folder")
+    except storage.NewerError as error:
+        what = f"the journal in {path} cannot be used ({error})"
+        return Check("FAIL", what, "upgrade dbt-relay, or set another DBT_RELAY_STATE_DIR")
     except OSError as error:
         what = f"{path} cannot be written to ({error.strerror})"
         return Check("FAIL", what, _SET_STATE)

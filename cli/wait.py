@@ -21,6 +21,7 @@ from ..sinks.airflow.watch import UnreadError, Watch
 from ..sinks.sink import Hold, Retry
 from . import exit_codes
 from .options import CREDENTIALS, option, reading_options
+from .output import streams
 from .output.notice import notice
 from .settings import (
     AirflowAccess,
@@ -284,8 +285,7 @@ class _Wait:
         for unique_id, decision in self._known.items():
             if unique_id not in self._printed:
                 self._printed.add(unique_id)
-                click.echo(decision.reason)
-        sys.stdout.flush()
+                streams.say(decision.reason)
 
     def _say(self, reason: str) -> None:
         """A line only where something is new: a task may look for hours."""

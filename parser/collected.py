@@ -34,6 +34,8 @@ _LITERAL: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _CRI: Final = re.compile(
     rb"(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) (?:stdout|stderr)) ([PF])(?::\S*)? "
 )
+_TEXT_BESIDE: Final = {"jsonPayload": "textPayload"}
+"""Where a collector that keeps JSON as an object has a line that is none."""
 _STREAMS: Final = ("stdout", "stderr")
 _DOCKER_PIECE: Final = 16 * 1024
 
@@ -72,7 +74,7 @@ class Unpacker:
 
     def believe(self, carried: Carried) -> None:
         """There was an event: text in the same field is dbt's, too."""
-        self._field = carried.field or self._field
+        self._field = _TEXT_BESIDE.get(carried.field or "", carried.field) or self._field
 
     def rest(self) -> list[str]:
         """The beginnings of lines whose rest never came."""

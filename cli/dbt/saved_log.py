@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from . import printed_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
@@ -88,10 +90,10 @@ class SavedLog:
     def _read(self) -> Iterator[bytes]:
         try:
             if self._path == "-":
-                yield from self._plain(_chunks_of(sys.stdin.buffer))
+                yield from _in_lines(self._plain(_chunks_of(sys.stdin.buffer)))
             else:
                 with Path(self._path).open("rb") as file:
-                    yield from self._plain(_chunks_of(file))
+                    yield from _in_lines(self._plain(_chunks_of(file)))
         except OSError as error:
             self._fail(error.strerror or str(error))
 
@@ -194,6 +196,11 @@ def _decoded(decoder: Any, data: bytes) -> tuple[bytes, Exception | None]:
             for at in range(len(data)):
                 text += before.decompress(data[at : at + 1])
     return text, reason
+
+
+def _in_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    start, chunks = _begun(chunks, printed_json.LONGEST_START)
+    return printed_json.one_a_line(chunks) if printed_json.is_printed(start) else chunks
 
 
 def _recoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

@@ -9,6 +9,8 @@ import select
 import sys
 from typing import Any, Final
 
+import click
+
 _NAMES: Final = ("stdin", "stdout", "stderr")
 _closed: set[int] = set()
 
@@ -28,10 +30,10 @@ def take_over() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(fd, "r" if fd == 0 else "w", closefd=False))  # noqa: SIM115
-    for name in _NAMES[1:]:
+    for name, kind in (("stdout", _PatientFile), ("stderr", _MessageFile)):
         stream = getattr(sys, name)
         patient = io.TextIOWrapper(
-            io.BufferedWriter(_PatientFile(stream.fileno(), "wb", closefd=False)),
+            io.BufferedWriter(kind(stream.fileno(), "wb", closefd=False)),
             encoding=stream.encoding,
             errors=stream.errors,
             line_buffering=stream.line_buffering,
@@ -61,6 +63,18 @@ def write_error(data: bytes) -> None:
                 wait_for_room(2)
 
 
+def say(line: str) -> None:
+    """Print a line, as long as standard output can be written to: who reads it may be gone, or its
+    disk full, and that must not decide how a task ends."""
+    try:
+        click.echo(line)
+    except OSError:
+        # What is still buffered would fail again when Python exits.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
+
+
 class _PatientFile(io.FileIO):
     """A file that takes all of its time where it was set not to block."""
 
@@ -68,3 +82,13 @@ class _PatientFile(io.FileIO):
         while (written := super().write(data)) is None:
             wait_for_room(self.fileno())
         return written
+
+
+class _MessageFile(_PatientFile):
+    """A file for messages: that it is full, or nobody reads it any more, stops nothing."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,8 @@ class Transcript:
 
     Compose, `kubectl logs --timestamps` and Airflow 2 put a prefix before every line of dbt's log.
     A `print` without a newline stands before a single event, and is shown. So the first two events
-    of an invocation tell which it is: what stands before both is a prefix.
+    of an invocation tell which it is: what stands before both is a prefix. Of text between the
+    events what looks like it, but for its digits, is taken off too.
 
     With `awaits_event`, text is held back until the first event comes, and never shown if none
     does: the stream is no log of dbt then.
@@ -31,6 +33,7 @@ class Transcript:
         self._lead: Text | None = None
         self._undecided: list[Event | Text] = []
         self._is_prefixed: bool | None = None
+        self._prefix: re.Pattern[bytes] | None = None
 
     def text(self, text: Text) -> None:
         if text.is_lead:
@@ -40,8 +43,8 @@ class Transcript:
         elif self._undecided and len(self._undecided) < _MOST_UNDECIDED:
             self._undecided.append(text)
         else:
-            self._decide(is_prefixed=False)
-            self._console.text(text.line)
+            self._decide(None)
+            self._console.text(self._bare(text.line))
 
     def refused(self, event: Event) -> None:
         """An event that is not of this run is somebody's print."""
@@ -50,7 +53,7 @@ class Transcript:
         if self._foreword is not None:
             self._foreword.add(line)
         else:
-            self._console.text(line)
+            self._console.text(self._bare(line))
 
     def event(self, event: Event) -> None:
         lead, self._lead = self._lead, None
@@ -58,7 +61,7 @@ class Transcript:
             self._foreword.show(self._console)
             self._foreword = None
         if self._undecided:
-            self._decide(is_prefixed=lead is not None)
+            self._decide(lead)
         elif self._is_prefixed is None or event.name == "MainReportVersion":
             if lead is not None:
                 self._undecided = [lead, event]
@@ -70,20 +73,37 @@ class Transcript:
 
     def end(self) -> None:
         """The stream has ended: show what was not decided."""
-        self._decide(is_prefixed=False)
+        self._decide(None)
         if self._lead is not None:
             self._console.text(self._lead.line)
             self._lead = None
 
-    def _decide(self, *, is_prefixed: bool) -> None:
+    def _decide(self, second: Text | None) -> None:
+        """Show what waited for the second event, before which this stands."""
         undecided, self._undecided = self._undecided, []
-        if undecided:
-            self._is_prefixed = is_prefixed
+        if not undecided:
+            return
+        self._is_prefixed = second is not None
+        first = undecided[0]
+        self._prefix = (
+            _looks(first.line, second.line) if second and isinstance(first, Text) else None
+        )
         for item in undecided:
             if isinstance(item, Event):
                 self._console.event(item)
-            elif not (is_prefixed and item.is_lead):
-                self._console.text(item.line)
+            elif not (self._is_prefixed and item.is_lead):
+                self._console.text(self._bare(item.line))
+
+    def _bare(self, line: bytes) -> bytes:
+        """The line without the collector's prefix."""
+        found = self._prefix.match(line) if self._prefix is not None else None
+        return line[found.end() :] if found is not None else line
+
+
+def _looks(one: bytes, other: bytes) -> re.Pattern[bytes] | None:
+    """What two prefixes have in common, if they differ in numbers alone: a time, a count."""
+    pattern = re.compile(rb"\d+".join(map(re.escape, re.split(rb"\d+", one))))
+    return pattern if pattern.fullmatch(other) is not None else None
 
 
 class _Foreword:

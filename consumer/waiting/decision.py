@@ -70,9 +70,14 @@ class Decision:
     node: NodeRecord | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What lies under a node's key where it is no record that this dbt-relay can read."""
+
+
 def decide(
     unique_id: str,
-    node: NodeRecord | None,
+    node: NodeRecord | Unreadable | None,
     run: RunRecord | None,
     producer: Producer,
     *,
@@ -91,8 +96,10 @@ def decide(
         return Decision(
             "wait", f"the task that runs dbt is {producer.state or 'not scheduled yet'}"
         )
-    stranger = None if node is None or is_record_of(unique_id, node) else node
-    if node is not None and stranger is None and case.is_of_this_try(node):
+    stranger: NodeRecord | Unreadable | None = None
+    if isinstance(node, Unreadable) or (node is not None and not is_record_of(unique_id, node)):
+        stranger = node
+    elif node is not None and case.is_of_this_try(node):
         return case.of_record(node)
     if not producer.has_ended:
         return Decision("wait", f"dbt has not ended this node; its task is {producer.state}")
@@ -192,12 +199,17 @@ class _Case:
             case _:
                 return self.not_succeeded(said, node)
 
-    def of_absence(self, stranger: NodeRecord | None) -> Decision:
-        """The producer has ended, and the node has no record of its try. `stranger` is a record of
-        another node, under this node's key."""
+    def of_absence(self, stranger: NodeRecord | Unreadable | None) -> Decision:
+        """The producer has ended, and the node has no record of its try. `stranger` is what else
+        lies under this node's key."""
         doubt = self.of_the_run()
         if doubt is not None:
             return doubt
+        if isinstance(stranger, Unreadable):
+            return self.not_succeeded(
+                f"what lies under the key of {self.unique_id} is no record that this dbt-relay can "
+                "read: a newer one may have written it, or something else that writes XComs there"
+            )
         if stranger is not None:
             return self.not_succeeded(
                 f"what lies under the key of {self.unique_id} is the record of "

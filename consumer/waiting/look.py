@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from ...records.schema import NodeRecord, RunRecord, read_record
 from ...records.task import TaskInstance
 from ...records.xcom import as_sent, xcom_key
-from .decision import Decision, Policy, Producer, combine, decide, is_record_of
+from .decision import Decision, Policy, Producer, Unreadable, combine, decide, is_record_of
 
 R = TypeVar("R", NodeRecord, RunRecord)
 
@@ -89,17 +89,18 @@ class _Look:
         self._producer = Producer(reader.state(waiting), is_cleared=not waiting.outlives_a_try)
 
     def at(self, unique_id: str) -> Decision:
-        node = run = None
+        found = run = None
         producer = self._producer
         if producer.has_begun:
-            node = self._record(xcom_key(unique_id, self._waiting.key_prefix), NodeRecord)
+            found = self._node(xcom_key(unique_id, self._waiting.key_prefix))
+        node = found if isinstance(found, NodeRecord) else None
         if node is not None or producer.has_ended:
             run = self._run
         if node is not None or (producer.has_ended and self._absence_may_be_green):
             producer = replace(producer, try_number=self._try_number)
         return decide(
             unique_id,
-            node,
+            found,
             run,
             producer,
             attempt=self._waiting.attempt,
@@ -131,6 +132,13 @@ class _Look:
     @cached_property
     def _try_number(self) -> int | None:
         return self._reader.try_number(self._waiting)
+
+    def _node(self, key: str) -> NodeRecord | Unreadable | None:
+        value = as_sent(self._reader.xcom(self._waiting, key))
+        if value is None:
+            return None
+        record = read_record(value)
+        return record if isinstance(record, NodeRecord) else Unreadable()
 
     def _record(self, key: str, kind: type[R], at: Waiting | None = None) -> R | None:
         record = read_record(as_sent(self._reader.xcom(at or self._waiting, key)))

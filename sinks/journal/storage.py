@@ -195,7 +195,7 @@ def open_file(
     if opening is None:
         raise TimeoutError("another process has been opening it for too long")
     try:
-        _refuse_newer(path)
+        refuse_newer(path)
         reason: object = None
         if damaged is not None and inode(path) == damaged[0]:
             reason = damaged[1]
@@ -229,7 +229,7 @@ def open_file(
         opening.release()
 
 
-def _refuse_newer(path: Path) -> None:
+def refuse_newer(path: Path) -> None:
     """Raise NewerError by the file's head: SQLite would bring its log into it on closing."""
     try:
         with path.open("rb") as file:

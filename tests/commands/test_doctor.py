@@ -8,9 +8,11 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +28,7 @@ from dbt_relay.cli.main import cli
 from dbt_relay.cli.relay.state_folder import state_dir
 from dbt_relay.cli.settings import Keeping
 from dbt_relay.records import TaskInstance
+from dbt_relay.sinks import Journal
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.checks import Check, check_airflow
 
@@ -500,6 +503,19 @@ class TestStateFolder:
         assert said.failures == [
             f"FAIL  {tmp_path}/state/dbt-relay cannot be written to (Not a directory)"
         ]
+
+    def test_with_the_journal_of_a_newer_version(self, tmp_path: Path) -> None:
+        with Journal(tmp_path / "state/dbt-relay"):
+            pass
+        journal = tmp_path / "state/dbt-relay/journal.db"
+        with closing(sqlite3.connect(journal)) as newer:
+            newer.execute("pragma user_version = 9")
+        before = journal.read_bytes()
+        said = doctor()
+        assert said.code == 78
+        assert "a newer dbt-relay has written it, in version 9" in said.failures[0]
+        assert "upgrade dbt-relay" in said.text
+        assert journal.read_bytes() == before
 
     def test_that_is_almost_full(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(doctor_module, "_LITTLE_SPACE", 1 << 60)

@@ -74,6 +74,16 @@ def expected(replay: Callable[..., Done], tmp_path: Path) -> Done:
     return done
 
 
+def entry(line: str) -> dict[str, Any]:
+    """A line as Google's Cloud Logging keeps it: as an object where it is JSON."""
+    is_json = line.startswith("{")
+    payload = {"jsonPayload": json.loads(line)} if is_json else {"textPayload": line}
+    return {"insertId": "1", **payload, "resource": {"labels": {}, "type": "k8s_container"}}
+
+
+LINES = LOG.decode().splitlines()
+ENTRIES = [entry(line) for line in LINES]
+AS_TEXT = [{"textPayload": line, "labels": {"a": '["{'}} for line in LINES]
 HALF = LOG.index(b"\n", len(LOG) // 2) + 1
 FORMS: dict[str, bytes] = {
     "plain": LOG,
@@ -87,6 +97,11 @@ FORMS: dict[str, bytes] = {
     "UTF-16 big-endian": b"\xfe\xff" + LOG.decode().encode("utf-16-be"),
     "UTF-16 without a mark": LOG.decode().encode("utf-16-le"),
     "UTF-32": LOG.decode().encode("utf-32"),
+    "gcloud": json.dumps(ENTRIES, indent=2).encode(),
+    "gcloud, its lines as text": json.dumps(AS_TEXT, indent=2).encode(),
+    "gcloud, several lists": b"".join(json.dumps([e], indent=4).encode() for e in ENTRIES),
+    "gcloud, in one line, gzip": gzip.compress(json.dumps(ENTRIES).encode()),
+    "jq": b"\n".join(json.dumps(e, indent=2).encode() for e in ENTRIES),
     "UTF-16 of Windows, gzip": gzip.compress(LOG.decode().replace("\n", "\r\n").encode("utf-16")),
 }
 

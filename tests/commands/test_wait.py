@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import shlex
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -231,3 +233,21 @@ def test_a_task_that_still_runs_is_not_written_beside(airflow: FakeAirflow) -> N
     alone = relay(airflow, "run", "--renew", "dbt", "--", "true")
     assert alone.returncode == 78
     assert "--renew needs --dag-id" in alone.stderr
+
+
+@pytest.mark.parametrize("where", [">/dev/full", "2>/dev/full", "| true", "2> >(true)", ">&- 2>&-"])
+def test_what_cannot_be_printed_does_not_decide_how_it_ends(
+    airflow: FakeAirflow, where: str
+) -> None:
+    airflow.states = deque(["queued", "failed"])
+    command = shlex.join([sys.executable, "-m", "dbt_relay", "wait", *PLACE, ORDERS])
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
+    login = {"DBT_RELAY_AIRFLOW_USERNAME": "op", "DBT_RELAY_AIRFLOW_PASSWORD": PASSWORDS["op"]}
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {where}; exit ${{PIPESTATUS[0]}}"],
+        env={**clean, "DBT_RELAY_AIRFLOW_URL": airflow.url, **login},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

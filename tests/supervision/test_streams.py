@@ -146,6 +146,29 @@ def test_standard_streams_that_are_closed(running: Running, closed: str) -> None
     assert "model.a.b" in shown.stdout
 
 
+@pytest.mark.parametrize("where", ["full", "no reader"])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_streams_that_take_nothing_any_more(running: Running, where: str, stream: str) -> None:
+    """What the relay has to say must not keep dbt from running, nor decide how it ends."""
+    child = running.echo_of(in_flight("model.a.b"), "--exit", "1", "--last-words", "trouble")
+    sink = f"jsonl:{running.records_path}"
+    command = [*RELAY, "--resume", "--try-number", "2", "--sink", sink, "--", *child]
+    if where == "full":
+        fd = os.open("/dev/full", os.O_WRONLY)
+    else:
+        read, fd = os.pipe()
+        os.close(read)
+    relay = running.start(command, **{stream: fd})
+    os.close(fd)
+    code, out, err = end_of(relay)
+    assert code == 1
+    assert running.nodes()["model.a.b"]["outcome"] == "interrupted"
+    assert running.last()["exit_code"] == 1
+    assert ("relay: " in err) is (stream == "stdout")
+    assert ("Running with dbt" in out) is (stream == "stderr")
+    assert "Traceback" not in err
+
+
 def test_json_lines_to_an_output_that_is_closed(running: Running) -> None:
     command = [*RELAY, "--sink", "jsonl:-", "--", *running.echo()]
     code, _, err = end_of(running.start(["sh", "-c", 'exec "$@" >&-', "sh", *command]))

@@ -17,6 +17,18 @@ BEGIN = line("MainReportVersion", {"version": "=1.11.16"}, level="info", msg="Ru
 HIDDEN = line("NodeStart", {}, msg="not shown")
 SHOWN = line("LogStartLine", {}, level="info", msg="1 of 5 START")
 
+PREFIXES = [
+    "dbt-1  | ",
+    "\x1b[36mdbt-1  | \x1b[0m",
+    "[pod/dbt-x#/main] ",
+    "2026-01-01T00:00:00.00000000#Z ",
+    "2026-01-01T00:00:00.00000000#Z stdout F ",
+    "[2026-01-01, 00:00:00 UTC] {subprocess.py:93} INFO - ",
+    "[2026-01-01T00:00:0#.123+0000] {{task#.py:#}} DEBUG - ",
+    "Jan  1 00:00:00 host dbt[#]: ",
+    "00:00:00.123 | INFO    | Flow run 'x' - ",
+]
+
 
 def shown(stream: bytes, *, quiet: bool = False) -> str:
     out = io.BytesIO()
@@ -36,34 +48,27 @@ def prefixed(prefix: str, stream: bytes = LOG) -> bytes:
     ).encode()
 
 
-@pytest.mark.parametrize(
-    "prefix",
-    [
-        "dbt-1  | ",
-        "\x1b[36mdbt-1  | \x1b[0m",
-        "[pod/dbt-x#/main] ",
-        "2026-01-01T00:00:00.00000000#Z ",
-        "2026-01-01T00:00:00.00000000#Z stdout F ",
-        "[2026-01-01, 00:00:00 UTC] {subprocess.py:93} INFO - ",
-        "[2026-01-01T00:00:0#.123+0000] {{task#.py:#}} DEBUG - ",
-        "Jan  1 00:00:00 host dbt[#]: ",
-        "00:00:00.123 | INFO    | Flow run 'x' - ",
-    ],
-)
+@pytest.mark.parametrize("prefix", PREFIXES)
 def test_prefixes_are_not_shown(prefix: str) -> None:
     events = b"".join(text + b"\n" for text in LOG.splitlines() if text.startswith(b'{"data"'))
     assert shown(prefixed(prefix, events)) == shown(events)
     assert shown(prefixed(prefix, events), quiet=True) == shown(events, quiet=True)
 
 
-def test_other_lines_of_a_prefixed_stream_are_shown_as_they_are() -> None:
-    got = shown(prefixed("dbt-1  | ", BEGIN + b"hello\n" + HIDDEN + b"there\n" + SHOWN))
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_text_between_prefixed_events_is_shown_without_the_prefix(prefix: str) -> None:
+    lines = (BEGIN, b"hello\n", HIDDEN, b"there\n", b"\n", b"12 of 5\n", SHOWN)
+    got = shown(prefixed(prefix, b"".join(lines)))
     assert got.splitlines() == [
         "03:04:05  Running with dbt",
-        "dbt-1  | hello",
-        "dbt-1  | there",
+        *("hello", "there", "", "12 of 5"),
         "03:04:05  1 of 5 START",
     ]
+
+
+def test_text_with_another_prefix_stays_as_it_is() -> None:
+    stream = prefixed("dbt-1  | ", BEGIN + HIDDEN) + b"db-1  | ready\ndbt-1  | dbt-1  | twice\n"
+    assert shown(stream).splitlines()[1:] == ["db-1  | ready", "dbt-1  | twice"]
 
 
 def test_a_print_glued_before_an_event_is_shown() -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from dbt_relay.consumer.waiting.decision import Decision, Policy, Producer, decide
+from dbt_relay.consumer.waiting.decision import Decision, Policy, Producer, Unreadable, decide
 from dbt_relay.records.schema import NodeRecord, RunRecord, outcome_of
 
 DOC = Path(__file__).parents[3] / "docs/decisions.md"
@@ -33,7 +33,7 @@ def run(state: str, code: int | None = None, waiting: int = 0, **fields: object)
     return RunRecord(state=state, exit_code=code, **facts)  # type: ignore[arg-type]
 
 
-NODES = {
+NODES: dict[str, list[NodeRecord | Unreadable | None]] = {
     "none": [None],
     "of an older try": [node("success", TRY - 1), node("error", TRY - 1)],
     "success": [node("success"), node("pass"), node("no-op"), node("success", None)],
@@ -59,7 +59,7 @@ NODES = {
         node("success", outcome="skipped"),
         node("success", outcome="green"),
     ],
-    "of another node": [stranger("success"), stranger("error")],
+    "of another node": [stranger("success"), stranger("error"), Unreadable()],
 }
 RUNS = {
     "none": [None, run("finished", 0, attempt=TRY - 1)],

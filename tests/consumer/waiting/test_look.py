@@ -111,6 +111,18 @@ def test_what_is_no_record_is_none() -> None:
         assert look(WAITING, Airflow("running", {ORDERS: value, RUN: run()}), {}).action == "wait"
 
 
+def test_what_cannot_be_read_is_not_taken_for_a_node_that_was_not_part_of_the_run() -> None:
+    newer = {**node(ORDERS, "error"), "schema": "dbt-relay/node@2"}
+    without = {k: v for k, v in node(ORDERS, "error").items() if k != "outcome"}
+    for value in ("text", 3, [], {"schema": "another"}, newer, without):
+        for on_missing in ("fail", "skip", "success"):
+            waiting = replace(WAITING, policy=Policy(on_missing))
+            xcoms = {ORDERS: value, RUN: run("finished", exit_code=0)}
+            decided = look(waiting, Airflow("success", xcoms), {})
+            assert decided.action == "fail"
+            assert "no record that this dbt-relay can read" in decided.reason
+
+
 def test_a_node_is_run_once_what_it_was_skipped_for_has_been_mended() -> None:
     fields = {"outcome": "skipped", "skip_cause": "upstream_failed", "caused_by": PAYMENTS}
     xcoms = {ORDERS: node(ORDERS, "skipped", **fields), PAYMENTS: node(PAYMENTS, "error")}
