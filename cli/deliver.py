@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from ..records.counts import counted
 from ..records.schema import RunRecord
 from ..sinks import Delivery
 from ..sinks.journal import history
@@ -92,9 +93,7 @@ def _deliver(journal: Journal, past: PastRun, settings: Reaching, *, force: bool
         return 0
     try:
         if run.lost:
-            lost = f"{run.lost} record{' that was' if run.lost == 1 else 's that were'} kept"
-            verb = "is" if run.lost == 1 else "are"
-            notice(f"{name}: {lost} {verb} lost: the journal was damaged")
+            notice(f"{name}: lost {counted(run.lost, 'record')}: the journal was damaged")
         # Not as it was before the claim: another `deliver` may have been at work meanwhile.
         past = history.past_run(journal, past.number)
         if past.record is None or past.record.state == "running":

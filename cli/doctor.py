@@ -244,7 +244,7 @@ def _state_folder(path: Path) -> Check:
     except OSError as error:
         what = f"{path} cannot be written to ({error.strerror})"
         return Check("FAIL", what, _SET_STATE)
-    what = f"{path} can be written to, {free / 1024**2:,.0f} MB are free"
+    what = f"{path} can be written to, with {free / 1024**2:,.0f} MB free"
     if shared is not None:
         return Check("warn", what, shared)
     if free < _LITTLE_SPACE:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ..records.counts import counted
 from ..records.display import displayed, in_one_line
 from ..records.schema import NodeRecord
 from ..records.values import encode
@@ -72,7 +73,7 @@ def runs(limit: int, as_json: bool, settings: Keeping) -> int:
         if journal.file is not None:
             kept = len(history.runs(journal))
             size = history.size(journal.file.parent) / 1e6
-            click.echo(f"\n{journal.file}: {kept} run{'' if kept == 1 else 's'}, {size:.1f} MB")
+            click.echo(f"\n{journal.file}: {counted(kept, 'run')}, {size:.1f} MB")
         return 0
 
 

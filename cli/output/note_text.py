@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from ...records.counts import counted
 from ...records.display import displayed, in_one_line
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def telling_line(message: str) -> str:
 def _heading(run: RunRecord) -> str:
     nodes = {outcome: n for outcome, n in (run.nodes or {}).items() if n}
     total = sum(nodes.values())
-    line = f"dbt-relay: {total} node{'' if total == 1 else 's'}"
+    line = f"dbt-relay: {counted(total, 'node')}"
     if nodes:
         line += ": " + ", ".join(f"{n} {outcome}" for outcome, n in nodes.items())
     if run.attempt is not None and run.attempt > 1:

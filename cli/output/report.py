@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from ...records.counts import counted
 from ...records.display import displayed, in_one_line
 from ...records.schema import RunRecord
 from ...sinks import NOT_SENT
@@ -26,7 +27,7 @@ def failures(failed: Sequence[NodeRecord], dbt_summary: str | None) -> Iterator[
     if not failed:
         return
     yield ""
-    yield f"{_count(len(failed), 'node')} did not succeed:"
+    yield f"{counted(len(failed), 'node')} did not succeed:"
     for record in failed:
         yield in_one_line(f"  {record.unique_id} [{record.status}]")
         for line in displayed(record.message or "no error text").splitlines():
@@ -39,9 +40,9 @@ def delivery(records: int, figures: Sequence[Figures], until: str) -> Iterator[s
     """A line for each sink: what was delivered, and by name what was not. `until` says when the
     deliveries were over."""
     if not figures:
-        yield f"relay: {_count(records, 'record')}"
+        yield f"relay: {counted(records, 'record')}"
     for of_sink in figures:
-        line = f"relay: {_count(of_sink.records, 'record')}, {of_sink.delivered:,} delivered"
+        line = f"relay: {counted(of_sink.records, 'record')}, {of_sink.delivered:,} delivered"
         if len(figures) > 1:
             line += f" to {of_sink.sink}"
         missing = (("waiting", of_sink.waiting), ("rejected", of_sink.rejected))
@@ -55,14 +56,11 @@ def delivery(records: int, figures: Sequence[Figures], until: str) -> Iterator[s
 def unread(malformed: int, faults: int) -> Iterator[str]:
     """What of dbt's log could not be read."""
     if malformed:
-        verb = "was" if malformed == 1 else "were"
-        yield (
-            f"relay: {_count(malformed, 'event')} of dbt's log arrived in pieces and {verb} not "
-            "read"
-        )
+        events = counted(malformed, "event")
+        yield f"relay: could not read {events} of dbt's log, which arrived in pieces"
     if faults:
         yield (
-            f"relay: {_count(faults, 'event')} ran into a fault of dbt-relay (please report the "
+            f"relay: {counted(faults, 'event')} ran into a fault of dbt-relay (please report the "
             "traceback above); records may be missing"
         )
 
@@ -72,7 +70,7 @@ def redelivery(run: str, before: Mapping[str, str], after: Figures, until: str) 
     still = {**after.waiting, **after.rejected}
     if after.run_record is not None:
         still[RunRecord.key] = after.run_record
-    line = f"relay: {run}: {_count(len(before.keys() - still.keys()), 'record')} delivered"
+    line = f"relay: {run}: {counted(len(before.keys() - still.keys()), 'record')} delivered"
     left = len(before.keys() & still.keys())
     yield f"{line} to {after.sink}" + (f", {left:,} not" if left else "")
     yield from _missing(after, until)
@@ -110,8 +108,8 @@ def kept(journal: Journal, command: Sequence[str], figures: Sequence[Figures]) -
     if journal.file is not None and is_waiting:
         yield f"relay: what waits is kept; to deliver it: {shlex.join(command)}"
     elif journal.trouble is not None and journal.unkept:
-        verb = "is" if journal.unkept == 1 else "are"
-        yield f"relay: {_count(journal.unkept, 'record')} {verb} in no journal: {journal.trouble}"
+        unkept = counted(journal.unkept, "record is", "records are")
+        yield f"relay: {unkept} in no journal: {journal.trouble}"
 
 
 def summary(
@@ -126,7 +124,3 @@ def summary(
     if len(failed) > _MOST_NAMES:
         value["failed_omitted"] = len(failed) - _MOST_NAMES
     return orjson.dumps(value).decode()
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

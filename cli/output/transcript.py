@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from ...parser.events import Event, Text
+from ...records.counts import counted
 
 if TYPE_CHECKING:
     from .console import Console
@@ -124,8 +125,7 @@ class _Foreword:
 
     def show(self, console: Console) -> None:
         if self._left_out:
-            console.say(
-                f"relay: {self._left_out:,} bytes of text before dbt's log are not shown here"
-            )
+            left_out = counted(self._left_out, "byte")
+            console.say(f"relay: not shown here: {left_out} of text before dbt's log")
         for line in self._lines:
             console.text(line)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from ...records.counts import counted
 from ...records.display import displayed
 from ...records.schema import outcome_of
 from ...records.values import number
@@ -136,8 +137,8 @@ def judge(
     published = sum(run.nodes.values())
     if found < published:
         return case.not_succeeded(
-            f"only {found} of the {published} records of this run are in Airflow: the others were "
-            "deleted or overwritten. Clear the task that runs dbt"
+            f"Airflow lacks {counted(published - found, 'record')} of this run, out of "
+            f"{published:,}: deleted or overwritten. Clear the task that runs dbt"
         )
     return None
 
@@ -284,13 +285,13 @@ def _gap(run: RunRecord, what: str) -> str | None:
     undelivered = _undelivered(run.delivery or {})
     if undelivered:
         return (
-            f"{undelivered} of this run did not get to Airflow, and what is waited for may be "
-            "among them; see the end of the log of the task that runs dbt"
+            f"{undelivered} of this run did not get to Airflow, perhaps one that this task waits "
+            "for; see the end of the log of the task that runs dbt"
         )
     if run.missing:
         return (
-            f"dbt was stopped before it came to {run.missing} of the {run.announced} nodes that "
-            "it had announced, and what is waited for may be among them"
+            f"dbt was stopped before it came to {counted(run.missing, 'node')}, out of "
+            f"{run.announced} that it had announced, perhaps one that this task waits for"
         )
     return None
 
@@ -298,7 +299,7 @@ def _gap(run: RunRecord, what: str) -> str | None:
 def _undelivered(delivery: Mapping[str, Mapping[str, int]]) -> str | None:
     of_airflow = delivery.get("airflow", {})
     number = of_airflow.get("waiting", 0) + of_airflow.get("rejected", 0)
-    return f"{number} record{'' if number == 1 else 's'}" if number else None
+    return counted(number, "record") if number else None
 
 
 def _doubt(node: NodeRecord) -> str:

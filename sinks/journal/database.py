@@ -9,6 +9,7 @@ import threading
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ...records.counts import counted
 from . import folder, storage
 from .folder import ForeignError
 from .lock import RunLock
@@ -169,8 +170,8 @@ class Database:
             self._warn(opened.remark)
         if lost := _lost(opened.db, self.state_dir / folder.CLAIMS):
             self._warn(
-                f"{lost} records of runs that were killed are lost: the journal in "
-                f"{self.state_dir} was damaged, or is not the one that it was"
+                f"lost {counted(lost, 'record')} of killed runs: the journal in {self.state_dir} "
+                "was damaged or replaced"
             )
         self._inode = opened.inode
         return opened.db

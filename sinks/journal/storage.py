@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ...records.counts import counted
 from . import folder
 from .folder import FILE
 from .lock import RunLock
@@ -219,11 +220,11 @@ def open_file(
                 path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
         fresh.rename(path)
         remark = (
-            f"the journal {path} was damaged ({reason}) and is set aside as {aside.name}: "
-            f"{found.records} records could be read from it and are kept"
+            f"the journal {path} was damaged ({reason}) and is set aside as {aside.name}: saved "
+            f"{counted(found.records, 'record')}"
         )
         if found.lost:
-            remark += f", up to {found.lost} could not"
+            remark += f", lost at most {found.lost:,}"
         return Opened(connect(path), inode(path), remark)
     finally:
         opening.release()

@@ -9,6 +9,7 @@ import re
 import shutil
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ WAITING = RECORDS // 2 + 1 + RECORDS
 """Of the run that had ended half of the nodes and its own record, of the other one all."""
 COMMITTED = RECORDS + 1 + RECORDS
 KEYS = {f"{run}.{number}" for run in ("ended", "killed") for number in range(RECORDS)}
-COUNTS = re.compile(r"aside as (\S+): (\d+) records could be read from it and are kept")
+COUNTS = re.compile(r"aside as (\S+): saved (\d+) records?")
+LOST = re.compile(r"lost (\d+) records? of killed runs")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,7 @@ def test_a_truncated_file(whole: Path, folder: Path, part: float, odd: int) -> N
     assert found.known == count
     assert length < 0.9 * size or count > 0, "the last page is not all there is"
     if count < COMMITTED:
-        assert "could not" in found.notes[0] or "were killed are lost" in found.notes[-1]
+        assert "lost at most" in found.notes[0] or LOST.search(found.notes[-1])
 
 
 def test_each_page_zeroed_in_turn(whole: Path, folder: Path) -> None:
@@ -124,9 +126,9 @@ def test_each_page_zeroed_in_turn(whole: Path, folder: Path) -> None:
             continue
         counts.append(kept(found.notes, place))
         assert found.known == counts[-1]
-        could_not = re.search(r"up to (\d+) could not", found.notes[0])
+        at_most = re.search(r"lost at most (\d+)", found.notes[0])
         missing = COMMITTED - counts[-1] - len(found.rejected)
-        assert missing <= int(could_not[1] if could_not else 0) + found.lost or page == 0
+        assert missing <= int(at_most[1] if at_most else 0) + found.lost or page == 0
     assert unnoticed <= 3
     assert sorted(counts)[len(counts) // 2] == COMMITTED, "a page holds few records, or an index"
 
@@ -160,7 +162,7 @@ def test_a_damaged_log_loses_its_end_and_the_loss_is_counted(
             content[at + 20] ^= 0x10
             log.write_bytes(content)
         found = take_up(place)
-        said = re.search(r"(\d+) records of runs that were killed are lost", "".join(found.notes))
+        said = LOST.search("".join(found.notes))
         lost = found.lost + int(said[1] if said else 0)
         there = len([key for key in found.keys if key.startswith("killed.")])
         assert there + lost == RECORDS, f"{way} at {at}"
@@ -421,6 +423,38 @@ def test_of_several_processes_that_find_the_damage_one_sets_it_aside(folder: Pat
         runs = history.runs(journal)
         found = {key for run in runs for key in history.records(journal, run.number)}
     assert found == {f"{me}.{number}" for me in range(4) for number in range(20)}
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 record"), (2, "2 records")])
+class TestCounts:
+    """What is said of one record, and of two."""
+
+    def test_that_were_saved(self, number: int, words: str, folder: Path) -> None:
+        with Journal(folder) as journal:
+            run = journal.begin(info())
+            for n in range(number):
+                run.put(node(f"model.a.{n}"), 0)
+            run.close()
+        with closing(sqlite3.connect(folder / "journal.db")) as db:
+            indexes = "select rootpage from sqlite_master where type = 'index'"
+            pages = [page for (page,) in db.execute(indexes)]
+        with (folder / "journal.db").open("r+b") as file:
+            for page in pages:
+                file.seek((page - 1) * PAGE)
+                file.write(bytes(PAGE))
+        assert take_up(folder).notes[0].endswith(f": saved {words}")
+
+    def test_of_killed_runs_that_are_gone(self, number: int, words: str, folder: Path) -> None:
+        with Journal(folder / "alive") as journal:
+            run = journal.begin(info())
+            for n in range(number):
+                run.put(node(f"model.a.{n}"), 0)
+            journal.database.checkpoint()
+            dead = copy_of_disk(folder / "alive", folder / "dead")
+        _change(dead, "delete from run")
+        assert take_up(dead).notes == [
+            f"lost {words} of killed runs: the journal in {dead} was damaged or replaced"
+        ]
 
 
 def _change(folder: Path, statement: str) -> None:
