@@ -25,7 +25,7 @@ test: .venv/dev $(AIRFLOW) $(DBT_V2)
 	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 unit: .venv/dev
-	$(BIN)/python -m pytest $(UNIT)
+	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder $(UNIT)
 
 chaos: .venv/dev
 	$(BIN)/python tests/chaos --seeds 200 --jobs 2

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
 import sys
-import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from ..consumer.waiting.decision import Decision, Policy, combine
-from ..consumer.waiting.look import Waiting, look
-from ..consumer.waiting.prefixes import look_at_prefixes
-from ..sinks.airflow.reading import read_records
-from ..sinks.airflow.watch import UnreadError, Watch
-from ..sinks.sink import Hold, Retry
+from ..consumer.waiting.decision import Policy
+from ..sinks.airflow.watch import Watch
 from . import exit_codes
 from .options import CREDENTIALS, option, reading_options
-from .output import streams
 from .output.notice import notice
 from .settings import (
     AirflowAccess,
@@ -31,12 +24,9 @@ from .settings import (
     Sending,
     XComForm,
 )
+from .waiting import Wait, WaitSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..records.schema import Record
-    from ..sinks.airflow import AirflowSettings
     from .settings import Connection, Place
 
 HELP: Final = """Wait for dbt nodes that another task builds with `dbt-relay run`; end as they did.
@@ -52,7 +42,6 @@ Examples:
   dbt-relay wait --task-id dbt model.jaffle.orders --or-run -- dbt build --select orders
 """
 _FORMER: Final = re.compile(r"--select(?=$|=)")
-_JITTER: Final = 0.2
 _EXIT: Final = {"success": 0, "fail": 1, "skip": exit_codes.SKIP}
 
 
@@ -149,7 +138,7 @@ def wait(
     **given: Any,
 ) -> int:
     connection, dag_run = settings
-    waits = _Settings(
+    waits = WaitSettings(
         command=ctx.meta["command"],
         unique_ids=tuple(map(_as_utf8, unique_ids)),
         prefixes=tuple(map(_as_utf8, given["prefixes"])),
@@ -171,7 +160,7 @@ def wait(
         signal.signal(signum, _end)
     watch = Watch(airflow)
     try:
-        decision = _Wait(watch, airflow, waits).decision()
+        decision = Wait(watch, airflow, waits).decision()
     finally:
         watch.close()
     if decision is None:
@@ -183,117 +172,6 @@ def wait(
     return _EXIT[decision.action]
 
 
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    """For which nodes to wait, where, and how. `poll` and `timeout` are in seconds."""
-
-    unique_ids: tuple[str, ...]
-    airflow: AirflowAccess
-    command: tuple[str, ...] = ()
-    prefixes: tuple[str, ...] = ()
-    attempt: int = 1
-    policy: Policy = field(default_factory=Policy)
-    poll: float = 10.0
-    timeout: float = 86_400.0
-
-    def check(self) -> None:
-        """Raises UsageError for a command line that says too little, or contradicts itself."""
-        if not self.unique_ids and not self.prefixes:
-            raise click.UsageError(
-                "name the nodes to wait for: model.jaffle.orders, or --prefix PREFIX"
-            )
-        for unique_id in self.unique_ids:
-            if unique_id.count(".") < 2:
-                raise click.UsageError(
-                    f"{unique_id!r} is no unique_id, such as model.jaffle.orders: `dbt-relay show` "
-                    "lists those of a run, `dbt ls --output json --output-keys unique_id` all"
-                )
-        if self.policy.can_run != bool(self.command):
-            raise click.UsageError(
-                "--or-run goes with a command: --or-run -- dbt build --select orders"
-            )
-
-
-class _Wait:
-    """Looks until there is a decision, and prints the decision on each node."""
-
-    def __init__(
-        self,
-        watch: Watch,
-        airflow: AirflowSettings,
-        settings: _Settings,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
-        self._waiting = Waiting(
-            unique_ids=settings.unique_ids,
-            producer=airflow.task,
-            xcom_task_id=airflow.xcom_task_id,
-            key_prefix=airflow.key_prefix,
-            attempt=settings.attempt,
-            policy=settings.policy,
-        )
-        self._watch = watch
-        self._airflow = airflow
-        self._prefixes = settings.prefixes
-        self._poll = settings.poll
-        self._timeout = settings.timeout
-        self._clock = clock
-        self._sleep = sleep
-        self._known: dict[str, Decision] = {}
-        self._printed: set[str] = set()
-        self._said: str | None = None
-
-    def decision(self) -> Decision | None:
-        """None if the time is up. Raises ConfigurationError for what no waiting mends."""
-        until = self._clock() + self._timeout
-        while True:
-            pause = self._poll * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
-            try:
-                decision = self._look()
-            except UnreadError as error:
-                if isinstance(error.verdict, Hold):
-                    raise ConfigurationError(str(error)) from error
-                self._say(f"{error}; trying again")
-                pause = max(pause, error.verdict.after or 0)
-            else:
-                self._print()
-                if decision.action != "wait":
-                    return decision
-                self._say(decision.reason)
-            left = until - self._clock()
-            if left <= 0:
-                return None
-            self._sleep(min(pause, left))
-
-    def _look(self) -> Decision:
-        if not self._prefixes:
-            return look(self._waiting, self._watch, self._known)
-        self._known = look_at_prefixes(self._waiting, self._watch, self._prefixes, self._records)
-        if not self._known:
-            return Decision("wait", "the task that runs dbt has not ended")
-        return combine(list(self._known.values()))
-
-    def _records(self) -> dict[str, Record]:
-        found = read_records(self._airflow)
-        if isinstance(found, (Retry, Hold)):
-            raise UnreadError(found)
-        return found
-
-    def _print(self) -> None:
-        for unique_id, decision in self._known.items():
-            if unique_id not in self._printed:
-                self._printed.add(unique_id)
-                streams.say(decision.reason)
-
-    def _say(self, reason: str) -> None:
-        """A line only where something is new: a task may look for hours."""
-        if reason != self._said:
-            self._said = reason
-            notice(reason)
-
-
 def _as_utf8(word: str) -> str:
     """A word of the command line, as UTF-8 if it is that: Python has decoded it by the locale, and
     under LANG=C what is not ASCII became surrogates."""
@@ -303,7 +181,7 @@ def _as_utf8(word: str) -> str:
         return word
 
 
-def _run(waits: _Settings) -> int:
+def _run(waits: WaitSettings) -> int:
     """Run the command in place of the node's own run, and renew its record."""
     from .run import run_again  # noqa: PLC0415 - only for --or-run
 

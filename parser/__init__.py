@@ -2,8 +2,9 @@
 
 from .artifacts import RunResults, read_run_results
 from .callback import RecordCallback
-from .events import Event, EventReader, Text
+from .events import Event, Text
 from .lineage import Lineage, read_lineage
+from .reader import EventReader
 from .run import Run
 from .secrets import Secrets
 

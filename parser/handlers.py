@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..records.values import is_array, is_object, number, text
 from .error_text import CANCELLED_NODE, CANCELLED_RUN, ErrorText
+from .statuses import displayed_status, status_or_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,26 +22,6 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Invocation, Event, Node | None], Node | None]
 
-_STATUS_WORDS: Final = frozenset(
-    {
-        "success",
-        "error",
-        "skipped",
-        "partial success",
-        "no-op",
-        "reused",
-        "pass",
-        "fail",
-        "warn",
-        "runtime error",
-        "cancelled",
-        "unknown",
-    }
-)
-"""`cancelled` and `unknown` are dbt v2's."""
-
-_DISPLAYED: Final = {"ok": "success", "error stale": "error", "skip": "skipped", "": "no-op"}
-_PARTIAL: Final = "partial success"
 FAIL_FAST: Final = "fail_fast"
 """In what dbt 1.x says, after --fail-fast, of nodes that it skips and of some that succeeded."""
 _WORKER_PREFIX: Final = "Exception on worker thread. "
@@ -126,7 +107,7 @@ def end_by_line(invocation: Invocation, event: Event, node: Node) -> None:
     """End a node by its result line, which lacks what a NodeFinished has."""
     info, data = event.node or {}, event.data
     shown = text(data.get("status")) or ""
-    status = _displayed_status(event.name, shown, text(info.get("node_status")) or "")
+    status = displayed_status(event.name, shown, text(info.get("node_status")) or "")
     message = text(data.get("result_message"))
     if node.is_microbatch:
         message = shown.upper()
@@ -151,7 +132,7 @@ def _hook_end(invocation: Invocation, event: Event, node: Node | None) -> None:
     if node is None or event.node is None:
         return
     node.place(event.data.get("index"), event.data.get("total"))
-    status = _status_or_message(event)
+    status = status_or_message(event)
     statement = text(event.data.get("statement"))
     passed = f"{statement} passed" if statement and status == "success" else None
     node.finish(
@@ -168,7 +149,7 @@ def _hook_end(invocation: Invocation, event: Event, node: Node | None) -> None:
 def _batch_result(invocation: Invocation, event: Event, node: Node | None) -> None:
     index = number(event.data.get("batch_index"))
     if node is not None and index is not None:
-        node.batch(index, event.data.get("total_batches"), _status_or_message(event))
+        node.batch(index, event.data.get("total_batches"), status_or_message(event))
 
 
 def _batch_error(invocation: Invocation, event: Event, node: Node | None) -> None:
@@ -271,32 +252,6 @@ def handler_of(event: Event) -> Handler | None:
     """What folds this event; None for one that no record depends on."""
     handler = _HANDLERS.get(event.name)
     return logged_error if handler is None and _is_logged_error(event) else handler
-
-
-def _displayed_status(event: str, shown: str, node_status: str) -> str:
-    """The status behind a result line, whose own `status` is made for the eye.
-
-    For a model that succeeded it is the adapter's message (`OK`, `SELECT 10`).
-    """
-    if event == "SkippingDetails":
-        return "skipped"
-    if node_status in _STATUS_WORDS:
-        return node_status
-    word = shown.lower()
-    if word.startswith(_PARTIAL):
-        return _PARTIAL
-    return _DISPLAYED.get(word, word)
-
-
-def _status_or_message(event: Event) -> str:
-    """The status in the end line of a hook or a batch, which may be the adapter's message instead.
-
-    dbt 1.7 and 1.8 write there what the database said of a hook that succeeded (`OK` on DuckDB,
-    `INSERT 0 1` on PostgreSQL), and every dbt 1.x does so of a batch.
-    """
-    word = (text(event.data.get("status")) or "success").lower()
-    word = _PARTIAL if word.startswith(_PARTIAL) else _DISPLAYED.get(word, word)
-    return word if word in _STATUS_WORDS else "success"
 
 
 def timing(spans: Any) -> list[JsonObject] | None:

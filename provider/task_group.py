@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.operators.empty import EmptyOperator
 
 from ..consumer.graph.manifest import IndirectSelection, Manifest
-from ..consumer.graph.plan import LONGEST_ID, Tests, plan
+from ..consumer.graph.plan import LONGEST_ID, NodeTask, Tests, plan
 from .sensor import DbtNodeSensor
 
 if TYPE_CHECKING:
@@ -40,67 +40,78 @@ def dbt_task_group(
     """A group of `producer`, a DbtNodeSensor for each selected model, seed and snapshot, wired
     along dbt's edges, and a last task `done`. dbt is neither imported nor called.
 
-    The first nodes are downstream of the producer, so that clearing it clears the group, and start
-    with it all the same. `done` fails the DAG run where dbt failed and every node succeeded, as
-    after a failed hook.
+    The first nodes are downstream of the producer, so that clearing it clears the group. `done`
+    fails the DAG run where dbt failed although every node succeeded, as after a failed hook.
 
     :param manifest: dbt's `target/manifest.json`, as `dbt parse` or any build leaves it
-    :param producer: the task that runs dbt, or the command for bash of one that is made here
-    :param select: which nodes, in dbt's own words (`tag:daily`, `path:models/marts`, `+orders`);
-        say the same to dbt, as what it does not run is missing here
-    :param exclude: which not
-    :param tests: `task`: those of a node in one task `….test`; `node`: in the node's own; `none`
-    :param indirect_selection: which tests dbt runs with the selected nodes, as it is told by
-        `--indirect-selection`: `eager`, `cautious`, `buildable` or `empty`; by default the flag in
-        a `dbt_project.yml` beside the manifest or above its folder, else `eager`
+    :param producer: the task that runs dbt, or a command for bash that becomes one
+    :param select: nodes in dbt's selection syntax (`tag:daily`, `path:models/marts`, `+orders`).
+        Pass the same selection to dbt: a node that dbt does not run has no record
+    :param exclude: nodes to leave out, in the same syntax
+    :param tests: `task`: a node's tests are one task `….test`; `node`: in its own task; `none`
+    :param indirect_selection: which tests dbt runs with the selected nodes: `eager`, `cautious`,
+        `buildable` or `empty`. By default the flag of the project's `dbt_project.yml`, else `eager`
     :param outlets: the assets that a node's task updates
     :param deferrable: wait in the triggerer, which takes no worker's slot
     :param sensor: more for each DbtNodeSensor: `fallback`, `on_missing`, `poke_interval`, …;
         `retries` and `retry_delay` are the producer's unless given
     :raises ManifestError: if there is no manifest of dbt 1.7 or later
-    :raises SelectionError: if a selection is none that dbt would take
+    :raises SelectionError: for a selection that dbt refuses
     """
-    known = (None, *get_args(IndirectSelection))
-    if indirect_selection not in known:
-        raise ValueError(f"indirect_selection is {indirect_selection!r}: it must be one of {known}")
-    nodes = Manifest.read(manifest)
+    _check(indirect_selection)
     with TaskGroup(group_id) as group:
-        runs_dbt: Any
-        if isinstance(producer, str):
-            runs_dbt = BashOperator(task_id=_PRODUCER, bash_command=producer)
-        else:
-            runs_dbt = group.add(producer)
-        later: dict[str, Any] = {"trigger_rule": _trigger_rule(sensor), **_retries(runs_dbt)}
-        later |= sensor
-        first: dict[str, Any] = {**later, "trigger_rule": "always"}
-        taken = {runs_dbt.task_id.rpartition(".")[2], _DONE}
-        tasks: dict[str, DbtNodeSensor] = {}
+        runs_dbt = _added(group, producer)
         planned = plan(
-            nodes,
+            Manifest.read(manifest),
             select,
             exclude,
             tests=tests,
-            taken=taken,
+            taken={runs_dbt.task_id.rpartition(".")[2], _DONE},
             indirect_selection=indirect_selection,
             longest_id=LONGEST_ID - len(group.child_id("")),
         )
-        for task in planned:
-            options = later if task.upstream else first
-            waits = DbtNodeSensor(
-                task_id=task.task_id,
-                unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
-                node_name=task.selector,
-                producer_task_id=runs_dbt.task_id,
-                deferrable=deferrable,
-                outlets=list(outlets(task.node)) if outlets and not task.is_test else None,
-                **options,
-            )
-            waits.set_upstream([tasks[task_id] for task_id in task.upstream] or runs_dbt)
-            tasks[task.task_id] = waits
+        sensors = _sensors(planned, runs_dbt, outlets, {"deferrable": deferrable, **sensor})
         done = EmptyOperator(task_id=_DONE, trigger_rule="none_failed")
-        leaves = [task for task in tasks.values() if not task.downstream_task_ids]
-        done.set_upstream([runs_dbt, *leaves])
+        done.set_upstream([runs_dbt, *(s for s in sensors if not s.downstream_task_ids)])
     return group
+
+
+def _check(indirect_selection: str | None) -> None:
+    known = (None, *get_args(IndirectSelection))
+    if indirect_selection not in known:
+        raise ValueError(f"indirect_selection is {indirect_selection!r}: it must be one of {known}")
+
+
+def _added(group: TaskGroup, producer: BaseOperator | str) -> Any:
+    """The task that runs dbt, in the group."""
+    if isinstance(producer, str):
+        return BashOperator(task_id=_PRODUCER, bash_command=producer)
+    return group.add(producer)
+
+
+def _sensors(
+    planned: Iterable[NodeTask],
+    producer: Any,
+    outlets: Callable[[Node], Iterable[Any]] | None,
+    options: dict[str, Any],
+) -> list[DbtNodeSensor]:
+    """A sensor for each planned task, wired along dbt's edges."""
+    later: dict[str, Any] = {"trigger_rule": _trigger_rule(options), **_retries(producer)}
+    later |= options
+    first: dict[str, Any] = {**later, "trigger_rule": "always"}
+    sensors: dict[str, DbtNodeSensor] = {}
+    for task in planned:
+        sensor = DbtNodeSensor(
+            task_id=task.task_id,
+            unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
+            node_name=task.selector,
+            producer_task_id=producer.task_id,
+            outlets=list(outlets(task.node)) if outlets and not task.is_test else None,
+            **(later if task.upstream else first),
+        )
+        sensor.set_upstream([sensors[task_id] for task_id in task.upstream] or producer)
+        sensors[task.task_id] = sensor
+    return [*sensors.values()]
 
 
 def _retries(producer: Any) -> dict[str, Any]:

@@ -93,13 +93,7 @@ def prepare(
 
     argv = [*command[: at + 1], *kept] if at is not None else list(command)
     if at == 0:
-        given = {argument.partition("=")[0] for argument in kept}
-        injected = ["--log-format", "json", "--log-level", "debug", "--no-quiet"]
-        for name in ("log_format_file", "log_level_file"):
-            option = "--" + name.replace("_", "-")
-            if name in flags and option not in given:
-                injected += [option, flags[name]]
-        argv[1:1] = injected
+        argv[1:1] = _log_options(flags, kept)
     profiles_dir = settings.value("profiles_dir")
     return DbtCommand(
         argv=tuple(argv),
@@ -114,6 +108,17 @@ def prepare(
         profiles_dir=cwd / profiles_dir if profiles_dir else None,
         is_wrapped=at != 0,
     )
+
+
+def _log_options(flags: Mapping[str, str], given: Sequence[str]) -> list[str]:
+    """The options that make dbt's log whole, where the user has not given them."""
+    names = {argument.partition("=")[0] for argument in given}
+    options = ["--log-format", "json", "--log-level", "debug", "--no-quiet"]
+    for name in ("log_format_file", "log_level_file"):
+        option = "--" + name.replace("_", "-")
+        if name in flags and option not in names:
+            options += [option, flags[name]]
+    return options
 
 
 def _coloured_file(

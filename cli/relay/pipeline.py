@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ...parser.events import Event, EventReader, Text
+from ...parser.events import Event, Text
+from ...parser.reader import EventReader
 from ...parser.run import Run
 from ...records.values import number
 from ..dbt import target

@@ -61,6 +61,12 @@ class _TestsOfNode:
     def all(self) -> tuple[str, ...]:
         return self.unit + self.own + self.shared
 
+    def split(self, tests: Tests) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The tests in the node's own task, and those in a task after it."""
+        if tests == "node":
+            return self.own, self.shared
+        return (), self.own + self.shared if tests == "task" else ()
+
 
 def plan(
     manifest: Manifest,
@@ -94,9 +100,7 @@ def plan(
     for node in built:
         task_id = ids[node.unique_id]
         of_node = tested.get(node.unique_id, _TestsOfNode())
-        with_it, after_it = (of_node.own, of_node.shared) if tests == "node" else ((), ())
-        if tests == "task":
-            after_it = of_node.own + of_node.shared
+        with_it, after_it = of_node.split(tests)
         upstream = tuple(gates.get(parent, ids[parent]) for parent in before[node.unique_id])
         waits_for = (*of_node.unit, node.unique_id, *with_it)
         selector = selectors.of(node)
@@ -109,10 +113,9 @@ def plan(
             if not of_node.shared:
                 gates[node.unique_id] = test_id
     for node in chosen:
-        of_node = tested.get(node.unique_id)
-        if of_node is not None and not _is_built(node):
+        if not _is_built(node) and (only_tests := tested.get(node.unique_id)) is not None:
             test_id = f"{ids[node.unique_id]}{_TEST}"
-            tasks.append(NodeTask(test_id, node, of_node.all, selector=selectors.of(node)))
+            tasks.append(NodeTask(test_id, node, only_tests.all, selector=selectors.of(node)))
     return tasks
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from ...records.counts import counted
-from ...records.display import displayed
-from ...records.schema import outcome_of
 from ...records.values import number
+from .reasons import doubt_reason, gap_reason, no_record_reason
 from .wording import result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ...records.schema import NodeRecord, RunRecord
 
@@ -189,7 +188,7 @@ class _Case:
     def of_record(self, node: NodeRecord) -> Decision:
         said = result(node)
         if node.is_doubtful:
-            return self.not_succeeded(f"{said}\n{_doubt(node)}", node)
+            return self.not_succeeded(f"{said}\n{doubt_reason(node)}", node)
         match node.outcome:
             case "success" | "warning":
                 return Decision("success", said, node)
@@ -239,9 +238,9 @@ class _Case:
                     "the task that runs dbt is no longer part of the DAG: check producer_task_id"
                 )
             case _ if run is None:
-                return self.not_succeeded(_no_record(self.producer))
+                return self.not_succeeded(no_record_reason(self.producer.state))
             case _:
-                gap = _gap(run, "this node" if self.unique_id else "all of its nodes")
+                gap = gap_reason(run, "this node" if self.unique_id else "all of its nodes")
                 return None if gap is None else self.not_succeeded(gap)
 
     def not_succeeded(self, reason: str, node: NodeRecord | None = None) -> Decision:
@@ -256,59 +255,3 @@ class _Case:
         if tells_now and not may_change:
             return Decision("fail", reason, node)
         return Decision("wait", f"{self.unique_id} has not succeeded; its run has not ended", node)
-
-
-def _no_record(producer: Producer) -> str:
-    if producer.state == "failed":
-        return (
-            "the task that runs dbt failed, and there is no record of its run: see its log. "
-            "`dbt-relay doctor` on its worker says whether it can deliver"
-        )
-    return (
-        "the task that runs dbt succeeded, and there is no record of its run: does its command "
-        "start with `dbt-relay run`? `dbt-relay doctor` on its worker says whether it can deliver"
-    )
-
-
-def _gap(run: RunRecord, what: str) -> str | None:
-    """Why the record of `what` may be missing; None if each node that dbt announced has one."""
-    if run.state == "running":
-        return (
-            f"the relay was killed before dbt had ended {what}, or could not deliver the end of "
-            "the run in time; if its journal is still there, `dbt-relay deliver` on that machine "
-            "publishes what it knew"
-        )
-    if run.state != "finished" or run.exit_code not in (0, 1):
-        ended = f"exit code {run.exit_code}" if run.signal is None else run.signal
-        told = f": {displayed(run.message)}" if run.message else ""
-        return f"dbt ended ({ended}) before it came to {what}{told}"
-    undelivered = _undelivered(run.delivery or {})
-    if undelivered:
-        return (
-            f"{undelivered} of this run did not get to Airflow, perhaps one that this task waits "
-            "for; see the end of the log of the task that runs dbt"
-        )
-    if run.missing:
-        return (
-            f"dbt was stopped before it came to {counted(run.missing, 'node')}, out of "
-            f"{run.announced} that it had announced, perhaps one that this task waits for"
-        )
-    return None
-
-
-def _undelivered(delivery: Mapping[str, Mapping[str, int]]) -> str | None:
-    of_airflow = delivery.get("airflow", {})
-    number = of_airflow.get("waiting", 0) + of_airflow.get("rejected", 0)
-    return counted(number, "record") if number else None
-
-
-def _doubt(node: NodeRecord) -> str:
-    if outcome_of(node.status) == "warning" and node.outcome == "warning":
-        return (
-            f"{node.status!r} is no status of dbt that dbt-relay knows, so nobody can say here "
-            "whether the node succeeded: look at dbt's log"
-        )
-    return (
-        f"its record contradicts itself: the status {node.status!r} is not the outcome "
-        f"{node.outcome!r}"
-    )

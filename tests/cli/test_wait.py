@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dbt_relay.cli.settings import AirflowAccess, ConfigurationError, Connection, Place
-from dbt_relay.cli.wait import _Settings, _Wait
+from dbt_relay.cli.waiting import Wait, WaitSettings
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Hold, Retry
@@ -51,11 +51,11 @@ class Watch:
         self.now += seconds
 
 
-def waiting(watch: Watch, **options: Any) -> _Wait:
-    return _Wait(
+def waiting(watch: Watch, **options: Any) -> Wait:
+    return Wait(
         watch,  # type: ignore[arg-type]
         SETTINGS,
-        _Settings((UID,), ACCESS, **options),
+        WaitSettings((UID,), ACCESS, **options),
         clock=lambda: watch.now,
         sleep=watch.sleep,
     )

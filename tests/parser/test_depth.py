@@ -151,7 +151,7 @@ class TestAFaultOfOurs:
     @pytest.mark.parametrize(
         "broken",
         [
-            "dbt_relay.parser.events.event_of",
+            "dbt_relay.parser.reader.event_of",
             "dbt_relay.parser.run.Run.feed",
             "dbt_relay.cli.output.console.Console.event",
         ],

@@ -113,6 +113,6 @@ def test_the_chatter_is_really_skipped() -> None:
     stream = chatter * 3 + ended
     read = list(fold(stream, unread_too=True).reader.feed(chatter))
     assert len(read) == 1
-    from dbt_relay.parser.events import skip_unread
+    from dbt_relay.parser.unread import skip_unread
 
     assert skip_unread(stream, 0) == len(chatter) * 3

@@ -107,3 +107,34 @@ def test_a_new_module_is_seen() -> None:
     """What the arrows are made of: an import of a name, of a module, and of a package's face."""
     names = {p.name for p in files_imported_by(ROOT / "cli" / "main.py")}
     assert {"commands.py", "streams.py", "__init__.py"} <= names
+
+
+LONGEST_MODULE = 300
+LONGEST_FUNCTION = 50
+
+
+def test_no_module_and_no_function_is_too_long_to_read_at_a_glance() -> None:
+    too_long = []
+    for path in MODULES:
+        text = path.read_text()
+        name = str(path.relative_to(ROOT))
+        if text.count("\n") > LONGEST_MODULE:
+            too_long.append(f"{name}: {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                if length > LONGEST_FUNCTION:
+                    too_long.append(f"{name}, {node.name}: {length} lines")
+    assert too_long == []
+
+
+def test_the_wings_of_the_consumer_do_not_lean_on_each_other() -> None:
+    for wing, other in (("waiting", "graph"), ("graph", "waiting")):
+        for path in (ROOT / "consumer" / wing).glob("*.py"):
+            used = {file.parent.name for file in files_imported_by(path)}
+            assert other not in used, f"{path} imports consumer/{other}"
+
+
+def test_no_dict_of_options_travels_through_the_commands() -> None:
+    for path in (ROOT / "cli").rglob("*.py"):
+        assert 'options["' not in path.read_text(), path

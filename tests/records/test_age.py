@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 from support.logs import line
 
-from dbt_relay.parser.events import Event, EventReader
+from dbt_relay.parser.events import Event
+from dbt_relay.parser.reader import EventReader
 from dbt_relay.parser.run import Run
 from dbt_relay.parser.secrets import Secrets
 from dbt_relay.records.schema import NodeRecord, RunRecord, is_older, later

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dbt_relay.consumer.waiting.wording import result
-from dbt_relay.parser.events import Event, EventReader
+from dbt_relay.parser.events import Event
+from dbt_relay.parser.reader import EventReader
 from dbt_relay.parser.run import Run
 from dbt_relay.parser.secrets import Secrets
 from dbt_relay.records.schema import NodeRecord

@@ -1,0 +1,140 @@
+"""Looks at the task that runs dbt until there is a decision on the nodes that are waited for."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from ..consumer.waiting.decision import Decision, Policy, combine
+from ..consumer.waiting.look import Waiting, look
+from ..consumer.waiting.prefixes import look_at_prefixes
+from ..sinks.airflow.reading import read_records
+from ..sinks.airflow.watch import UnreadError
+from ..sinks.sink import Hold, Retry
+from .output import streams
+from .output.notice import notice
+from .settings import AirflowAccess, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..records.schema import Record
+    from ..sinks.airflow import AirflowSettings
+    from ..sinks.airflow.watch import Watch
+
+_JITTER: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class WaitSettings:
+    """For which nodes to wait, where, and how. `poll` and `timeout` are in seconds."""
+
+    unique_ids: tuple[str, ...]
+    airflow: AirflowAccess
+    command: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    attempt: int = 1
+    policy: Policy = field(default_factory=Policy)
+    poll: float = 10.0
+    timeout: float = 86_400.0
+
+    def check(self) -> None:
+        """Raises UsageError for a command line that says too little, or contradicts itself."""
+        if not self.unique_ids and not self.prefixes:
+            raise click.UsageError(
+                "name the nodes to wait for: model.jaffle.orders, or --prefix PREFIX"
+            )
+        for unique_id in self.unique_ids:
+            if unique_id.count(".") < 2:
+                raise click.UsageError(
+                    f"{unique_id!r} is no unique_id, such as model.jaffle.orders: `dbt-relay show` "
+                    "lists those of a run, `dbt ls --output json --output-keys unique_id` all"
+                )
+        if self.policy.can_run != bool(self.command):
+            raise click.UsageError(
+                "--or-run goes with a command: --or-run -- dbt build --select orders"
+            )
+
+
+class Wait:
+    """Looks until there is a decision, and prints the decision on each node."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        airflow: AirflowSettings,
+        settings: WaitSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._waiting = Waiting(
+            unique_ids=settings.unique_ids,
+            producer=airflow.task,
+            xcom_task_id=airflow.xcom_task_id,
+            key_prefix=airflow.key_prefix,
+            attempt=settings.attempt,
+            policy=settings.policy,
+        )
+        self._watch = watch
+        self._airflow = airflow
+        self._prefixes = settings.prefixes
+        self._poll = settings.poll
+        self._timeout = settings.timeout
+        self._clock = clock
+        self._sleep = sleep
+        self._known: dict[str, Decision] = {}
+        self._printed: set[str] = set()
+        self._said: str | None = None
+
+    def decision(self) -> Decision | None:
+        """None if the time is up. Raises ConfigurationError for what no waiting mends."""
+        until = self._clock() + self._timeout
+        while True:
+            pause = self._poll * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
+            try:
+                decision = self._look()
+            except UnreadError as error:
+                if isinstance(error.verdict, Hold):
+                    raise ConfigurationError(str(error)) from error
+                self._say(f"{error}; trying again")
+                pause = max(pause, error.verdict.after or 0)
+            else:
+                self._print()
+                if decision.action != "wait":
+                    return decision
+                self._say(decision.reason)
+            left = until - self._clock()
+            if left <= 0:
+                return None
+            self._sleep(min(pause, left))
+
+    def _look(self) -> Decision:
+        if not self._prefixes:
+            return look(self._waiting, self._watch, self._known)
+        self._known = look_at_prefixes(self._waiting, self._watch, self._prefixes, self._records)
+        if not self._known:
+            return Decision("wait", "the task that runs dbt has not ended")
+        return combine(list(self._known.values()))
+
+    def _records(self) -> dict[str, Record]:
+        found = read_records(self._airflow)
+        if isinstance(found, (Retry, Hold)):
+            raise UnreadError(found)
+        return found
+
+    def _print(self) -> None:
+        for unique_id, decision in self._known.items():
+            if unique_id not in self._printed:
+                self._printed.add(unique_id)
+                streams.say(decision.reason)
+
+    def _say(self, reason: str) -> None:
+        """A line only where something is new: a task may look for hours."""
+        if reason != self._said:
+            self._said = reason
+            notice(reason)

@@ -1,0 +1,72 @@
+"""Reasons, for a person, why a record is missing or is no proof of a success."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...records.counts import counted
+from ...records.display import displayed
+from ...records.schema import outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...records.schema import NodeRecord, RunRecord
+
+
+def no_record_reason(state: str | None) -> str:
+    """Why the run has no record, by the state of the task that runs dbt."""
+    if state == "failed":
+        return (
+            "the task that runs dbt failed, and there is no record of its run: see its log. "
+            "`dbt-relay doctor` on its worker says whether it can deliver"
+        )
+    return (
+        "the task that runs dbt succeeded, and there is no record of its run: does its command "
+        "start with `dbt-relay run`? `dbt-relay doctor` on its worker says whether it can deliver"
+    )
+
+
+def gap_reason(run: RunRecord, what: str) -> str | None:
+    """Why the record of `what` may be missing; None if each node that dbt announced has one."""
+    if run.state == "running":
+        return (
+            f"the relay was killed before dbt had ended {what}, or could not deliver the end of "
+            "the run in time; if its journal is still there, `dbt-relay deliver` on that machine "
+            "publishes what it knew"
+        )
+    if run.state != "finished" or run.exit_code not in (0, 1):
+        ended = f"exit code {run.exit_code}" if run.signal is None else run.signal
+        told = f": {displayed(run.message)}" if run.message else ""
+        return f"dbt ended ({ended}) before it came to {what}{told}"
+    undelivered = _undelivered(run.delivery or {})
+    if undelivered:
+        return (
+            f"{undelivered} of this run did not get to Airflow, perhaps one that this task waits "
+            "for; see the end of the log of the task that runs dbt"
+        )
+    if run.missing:
+        return (
+            f"dbt was stopped before it came to {counted(run.missing, 'node')}, out of "
+            f"{run.announced} that it had announced, perhaps one that this task waits for"
+        )
+    return None
+
+
+def _undelivered(delivery: Mapping[str, Mapping[str, int]]) -> str | None:
+    of_airflow = delivery.get("airflow", {})
+    number = of_airflow.get("waiting", 0) + of_airflow.get("rejected", 0)
+    return counted(number, "record") if number else None
+
+
+def doubt_reason(node: NodeRecord) -> str:
+    """Why a record is no proof of a success, although its outcome says so."""
+    if outcome_of(node.status) == "warning" and node.outcome == "warning":
+        return (
+            f"{node.status!r} is no status of dbt that dbt-relay knows, so nobody can say here "
+            "whether the node succeeded: look at dbt's log"
+        )
+    return (
+        f"its record contradicts itself: the status {node.status!r} is not the outcome "
+        f"{node.outcome!r}"
+    )
