@@ -11,7 +11,7 @@ import click
 from ..records.display import displayed
 from . import exit_codes
 from .commands import OUTLINES, load
-from .hints import hint
+from .hints import usage_hint
 from .output.masking import print_fault, secrets_in
 from .output.notice import notice
 
@@ -26,12 +26,12 @@ def explain(error: Exception, words: Sequence[str]) -> int:
     """
     if not isinstance(error, click.ClickException):
         print_fault(error)
-        click.echo("relay: this is a fault of dbt-relay: please report it with the above", err=True)
+        click.echo("relay: this is a bug in dbt-relay: please report the traceback above", err=True)
         return exit_codes.INTERNAL
     _show(error)
     if not isinstance(error, click.UsageError):
         return error.exit_code
-    meant = hint(words, OUTLINES, load("run"))
+    meant = usage_hint(words, OUTLINES, load("run"))
     if meant is not None:
         notice(meant)
     return exit_codes.USAGE

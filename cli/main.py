@@ -46,8 +46,8 @@ def cli() -> None:
 
 def main() -> None:
     """The console script: run the command that was typed, and end with its exit code."""
-    streams.take_over()
-    _print_anything()
+    streams.make_safe()
+    _print_unencodable_as_escapes()
     try:
         code = cli.main(prog_name="dbt-relay", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
@@ -60,10 +60,10 @@ def main() -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """End with this code, whatever a thread is at that still waits for a server.
+    """End the process with this code, even while a thread waits for a server.
 
-    An interpreter that shuts down ends such a thread in the middle of a C or Rust function, which
-    may abort the process (Python 3.11 with pydantic-core: exit code 134 in place of dbt's).
+    When Python shuts down, it ends such a thread in the middle of a C or Rust function. That may
+    abort the process (Python 3.11 with pydantic-core: exit code 134 in place of dbt's).
     """
     if threading.active_count() > 1:
         for stream in (sys.stdout, sys.stderr):
@@ -73,9 +73,11 @@ def _leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _print_anything() -> None:
-    """A name or a message that the terminal's encoding lacks is shown as escapes: what is printed
-    must not decide how a task ends."""
+def _print_unencodable_as_escapes() -> None:
+    """Print characters that the terminal's encoding lacks as escapes, in place of an error.
+
+    A name in a message must not decide how a task ends.
+    """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None where it was closed at the start
+        if isinstance(stream, io.TextIOWrapper):  # None if it was closed at the start
             stream.reconfigure(errors="backslashreplace")

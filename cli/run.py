@@ -15,10 +15,10 @@ from ..records.exits import Exit
 from ..records.schema import RunRecord
 from .dbt.arguments import asks_about_dbt
 from .dbt.command import DbtCommand, prepare
-from .hints import hint_behind, hint_of_start
+from .hints import dbt_usage_hint, start_hint
 from .options import CREDENTIALS, option, relay_options
 from .output.console import Console
-from .output.masking import MaskedErrors, secrets_in
+from .output.masking import MaskedStderr, secrets_in
 from .output.notice import notice
 from .process.child import CannotStartError, Child
 from .process.signals import Signals
@@ -127,7 +127,7 @@ def relay(command: Sequence[str], settings: RelaySettings, *, grace: float, resu
     secrets = secrets_in(os.environ, settings.airflow.connection.proxy)
     with (
         Signals() as signals,
-        MaskedErrors(secrets) as errors,
+        MaskedStderr(secrets) as errors,
         open_journal(settings.keeping, os.environ) as journal,
     ):
         start = _Start(tuple(command), destination, journal, secrets, signals)
@@ -145,7 +145,7 @@ def relay(command: Sequence[str], settings: RelaySettings, *, grace: float, resu
                 on_stderr=errors.write,
             )
         except CannotStartError as error:
-            notice(f"{error}{hint_of_start(command)}")
+            notice(f"{error}{start_hint(command)}")
             destination.close()
             return error.exit_code
         with child, start.relayed() as run_:
@@ -260,7 +260,7 @@ def _say_why_no_log(ended: Exit, prepared: DbtCommand, command: Sequence[str]) -
     if (prepared.is_wrapped or ended.code == 0) and not asks_about_dbt(command):
         notice(NO_LOG)
     if ended.code == DBT_USAGE:
-        meant = hint_behind(command, run)
+        meant = dbt_usage_hint(command, run)
         if meant is not None:
             notice(meant)
 

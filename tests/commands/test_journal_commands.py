@@ -42,7 +42,7 @@ CONTEXT = {
     "AIRFLOW_CTX_TRY_NUMBER": "1",
 }
 TOKEN = {"DBT_RELAY_AIRFLOW_TOKEN": "op-0"}
-TOLD = re.compile(r"to deliver it: (dbt-relay deliver \d+.*)")
+TOLD = re.compile(r"to deliver them: (dbt-relay deliver \d+.*)")
 
 
 @pytest.fixture(scope="session")
