@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ..records.counts import counted
+from ..records.plural import counted
 from ..records.schema import RunRecord
 from ..sinks import Delivery
 from ..sinks.journal import history
@@ -83,7 +83,7 @@ def _deliver(journal: Journal, past: PastRun, settings: Reaching, *, force: bool
     try:
         run = journal.adopt(past.number)
     except OSError as error:
-        notice(f"{name} cannot be claimed, and is not delivered: {error}")
+        notice(f"{name} cannot be locked, and is not delivered: {error}")
         return exit_codes.UNDELIVERED
     except LookupError:
         notice(f"{name} is in the journal no more")
@@ -94,7 +94,7 @@ def _deliver(journal: Journal, past: PastRun, settings: Reaching, *, force: bool
     try:
         if run.lost:
             notice(f"{name}: lost {counted(run.lost, 'record')}: the journal was damaged")
-        # Not as it was before the claim: another `deliver` may have been at work meanwhile.
+        # Read again under the lock: another `deliver` may have changed the run meanwhile.
         past = history.past_run(journal, past.number)
         if past.record is None or past.record.state == "running":
             run.put(_died(past), time.monotonic())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ..records.counts import counted
 from ..records.display import displayed, in_one_line
+from ..records.plural import counted
 from ..records.schema import NodeRecord
 from ..records.values import encode
 from ..sinks.journal import history

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from ..records.counts import counted
+from ..records.plural import counted
 from ..records.schema import GOOD, NODE_CHECKS, NodeRecord, instant, is_good, outcome_of
 from ..records.values import is_object, number, text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from ...records.counts import counted
 from ...records.display import displayed, in_one_line
+from ...records.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from ...records.counts import counted
 from ...records.display import displayed, in_one_line
+from ...records.plural import counted
 from ...records.schema import RunRecord
 from ...sinks import NOT_SENT
 
@@ -111,8 +111,8 @@ def leftovers(
     is_waiting = any(f.waiting or f.run_record for f in figures)
     if journal.file is not None and is_waiting:
         yield f"relay: waiting records are kept; to deliver them: {shlex.join(command)}"
-    elif journal.trouble is not None and journal.unkept:
-        unkept = counted(journal.unkept, "record is", "records are")
+    elif journal.trouble is not None and journal.only_in_memory:
+        unkept = counted(journal.only_in_memory, "record is", "records are")
         yield f"relay: {unkept} in no journal: {journal.trouble}"
 
 

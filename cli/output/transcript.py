@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from ...parser.events import Event, Text
-from ...records.counts import counted
+from ...records.plural import counted
 
 if TYPE_CHECKING:
     from .console import Console

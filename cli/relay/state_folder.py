@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...records.counts import counted
+from ...records.plural import counted
 from ...sinks import Journal
 from ...sinks.journal import history
 from .. import exit_codes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ...consumer.graph.names import exactly
-from ...records.counts import counted
+from ...records.plural import counted
 from ...records.values import is_object, text
 from ..dbt.arguments import DbtArguments, Option
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ...parser import read_run_results
-from ...records.counts import counted
+from ...records.plural import counted
 from ..dbt.arguments import DbtArguments, Option
 from ..dbt.target import checksums_in
 from .remaining import (

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from ...records.counts import counted
+from ...records.plural import counted
 from ...records.values import number
 from .reasons import doubt_reason, gap_reason, no_record_reason
 from .wording import result

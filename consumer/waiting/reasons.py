@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...records.counts import counted
 from ...records.display import displayed
+from ...records.plural import counted
 from ...records.schema import outcome_of
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A number and the words that go with it, for messages."""
+"""Numbers with their nouns, as people read them."""
 
 from __future__ import annotations
 

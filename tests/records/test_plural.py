@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbt_relay.records.counts import counted
+from dbt_relay.records.plural import counted
 
 
 @pytest.mark.parametrize(
