@@ -11,7 +11,9 @@ import pytest
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, Record
 from dbt_relay.sinks import Delivered, Rejected, Retry
-from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, read_records
+from dbt_relay.sinks.airflow import AirflowSettings, Login
+from dbt_relay.sinks.airflow.reading import read_records
+from dbt_relay.sinks.airflow.sink import AirflowSink
 
 if TYPE_CHECKING:
     from .airflow import Airflow
