@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from ..records.age import sortable_time
+from ..records.outcomes import SUCCESSFUL, is_successful, outcome_of
 from ..records.plural import counted
-from ..records.schema import GOOD, NODE_CHECKS, NodeRecord, instant, is_good, outcome_of
+from ..records.schema import NODE_CHECKS, NodeRecord
 from ..records.values import is_object, number, text
 
 if TYPE_CHECKING:
-    from ..records.schema import Outcome
+    from ..records.outcomes import Outcome
     from ..records.values import JsonObject
     from .events import Event
 
@@ -94,13 +96,13 @@ class Node:
         outcome = outcome_of(self.facts["status"])
         if self.is_cancelled:
             return "interrupted"
-        if self.has_failed and outcome in GOOD:
+        if self.has_failed and outcome in SUCCESSFUL:
             return "failure"
         # dbt reports a query that it cancelled itself as an error of the node. It also reports
         # cancelling nodes that had ended already (dbt-core #10746), hence the look at the time.
         if outcome == "failure" and self._cancelled_at is not None:
             finished = self.facts.get("finished_at")
-            if finished is None or instant(self._cancelled_at) <= instant(finished):
+            if finished is None or sortable_time(self._cancelled_at) <= sortable_time(finished):
                 return "interrupted"
         return outcome
 
@@ -180,7 +182,7 @@ class Node:
         started = text(info.get("node_started_at"))
         if not self._first_start or not started or started == self._first_start:
             return True
-        return instant(started) < instant(self._first_start)
+        return sortable_time(started) < sortable_time(self._first_start)
 
     def finish(self, status: str, info: JsonObject, facts: dict[str, Any]) -> None:
         """Its end as dbt reported it, with the facts that came with it. What is None among them, or
@@ -238,7 +240,7 @@ class Node:
         if not own or _MICROBATCH.fullmatch(own):
             return False
         is_contradicted = self.has_failed or self.is_cancelled
-        return not is_contradicted or outcome_of(self.facts["status"]) not in GOOD
+        return not is_contradicted or outcome_of(self.facts["status"]) not in SUCCESSFUL
 
     def _message(self) -> str | None:
         own: str | None = self.facts.get("message")
@@ -265,7 +267,7 @@ class Node:
         facts = self.facts.copy()
         status: str = facts["status"]
         message, outcome = self._message(), self.outcome
-        if outcome not in GOOD and is_good(status):
+        if outcome not in SUCCESSFUL and is_successful(status):
             # As run_results.json has it. A reader of the status must not find a green word.
             facts["status"] = "error"
         if status == "skipped":

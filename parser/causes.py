@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from ..records.schema import instant
+from ..records.age import sortable_time
 from .lineage import Blame
 
 if TYPE_CHECKING:
@@ -131,4 +131,4 @@ def _is_skip(node: Node) -> bool:
 
 def _end_of(node: Node) -> str:
     """When it ended; what is not known may be before a skip, and after a failure."""
-    return instant(node.ended_at or ("9" if _is_skip(node) else ""))
+    return sortable_time(node.ended_at or ("9" if _is_skip(node) else ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..records.schema import GOOD, is_good
+from ..records.outcomes import SUCCESSFUL, is_successful
 from ..records.values import text
 from .handlers import FAIL_FAST, timing
 
@@ -58,11 +58,11 @@ def _fill_gap(invocation: Invocation, node: Node, status: str, result: JsonObjec
 
 def _compare(node: Node, status: str, message: str | None) -> None:
     """What the file says of a node that the log has ended."""
-    if node.outcome in GOOD:
+    if node.outcome in SUCCESSFUL:
         # Under --fail-fast dbt 1.x calls nodes skipped that the log shows succeeding, and dbt v2
         # calls an ephemeral model skipped.
         is_known = FAIL_FAST in (message or "") or node.status == "no-op"
-        if not is_good(status) and not (status == "skipped" and is_known):
+        if not is_successful(status) and not (status == "skipped" and is_known):
             node.finish(status, {}, {"message": message})
     elif message and not node.is_explained:
         node.explain(message)
@@ -75,7 +75,7 @@ def _fill_cancelled(node: Node, status: str, result: JsonObject, *, is_fail_fast
     latter case a success of the log is beyond doubt.
     """
     if node.is_terminal:
-        if node.outcome in GOOD and not is_good(status) and not is_fail_fast:
+        if node.outcome in SUCCESSFUL and not is_successful(status) and not is_fail_fast:
             node.is_cancelled = True
             node.explain("dbt was stopped: its log calls this node a success, its file does not")
     elif not node.running:

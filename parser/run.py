@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..records.schema import later
+from ..records.age import start_after
 from ..records.values import text
 from .filling import fill
 from .handlers import end_by_line, handler_of
@@ -128,7 +128,7 @@ class Run:
             return invocation
         if self._invocations and event.name != "MainReportVersion":
             return None
-        started_at = later(event.ts or None, self._latest)
+        started_at = start_after(event.ts or None, self._latest)
         self._latest = started_at or self._latest
         invocation = self._invocations[invocation_id] = Invocation(invocation_id, started_at)
         return invocation

@@ -71,7 +71,7 @@ def test_the_text_of_a_failure_follows_in_full_and_only_there() -> None:
     ],
 )
 def test_what_no_small_project_shows(fields: dict[str, object], line: str) -> None:
-    from dbt_relay.records.schema import outcome_of
+    from dbt_relay.records.outcomes import outcome_of
 
     facts = {"outcome": outcome_of(str(fields["status"])), **fields}
     record = NodeRecord(unique_id="model.p.a", name="a", resource_type="model", **facts)  # type: ignore[arg-type]
