@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from ..consumer.waiting.decision import FINAL, Decision
+from ..consumer.waiting.decision import FINAL_STATES, Decision
 from ..consumer.waiting.look import Waiting, look
 from .reader import TaskReader
 
@@ -77,7 +77,7 @@ class _SharingReader(TaskReader):
         with self._asking:
             now = time.monotonic()
             at, state = self._known.get(waiting.producer, (float("-inf"), None))
-            if now - at < self._younger_than and state not in FINAL:
+            if now - at < self._younger_than and state not in FINAL_STATES:
                 return state
             state = super().state(waiting)
             if len(self._known) >= _KEPT:
