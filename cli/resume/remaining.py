@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ...consumer.graph.names import exactly
+from ...consumer.graph.names import exact_term
 from ...records.plural import counted
 from ...records.values import is_object, text
 from ..dbt.arguments import DbtArguments, Option
@@ -257,7 +257,7 @@ def _nodes(output: str) -> Iterator[Listed]:
             node = json.loads(line)
             yield Listed(
                 node["unique_id"],
-                exactly(".".join(node["fqn"])),
+                exact_term(".".join(node["fqn"])),
                 tuple(node.get("depends_on", {}).get("nodes", ())),
                 node.get("config", {}).get("materialized") == "ephemeral",
                 _checksum(node.get("checksum")),
