@@ -1,14 +1,15 @@
-"""What the journal costs: each record is committed to a file before anything is sent.
+"""What the journal costs: every record is committed to a file before it is sent.
 
     python benchmarks/journal.py [ROUNDS]
 
-The records are those of the log that benchmarks/parse.py reads (dbt 1.11.16, DuckDB): 2,000 views
-and 200 tests, with messages of half a KB, so that a record is 1.5 KB, as it is with an error text.
-Each round puts all of them into a new journal, then leases and acknowledges each for one sink, on
-disk and in memory; figures are microseconds of wall time per record. The disk is that of TMPDIR.
+The records come from the log that benchmarks/parse.py reads (dbt 1.11.16, DuckDB): 2,000 views and
+200 tests. Each gets a message of half a KB, so that a record has 1.5 KB, like a record with an
+error text. Each round puts all records into a new journal, and then leases and acknowledges each of
+them for one sink. It does so on the disk of TMPDIR and in memory. The figures are microseconds of
+wall time per record.
 
-The share is of two times: of the CPU that parsing the log costs, and of the seconds from its first
-event to its last, which is how long that run took with 8 threads on the machine that made it.
+The last lines compare this with the CPU time of parsing the log, and with the duration of the run:
+the seconds from its first event to its last, with 8 threads on the machine that made the log.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def span(log: Path) -> float:
 
 
 def one_round(all_records: list[NodeRecord], folder: Path | None) -> tuple[float, float, float]:
-    """Seconds for all puts, for settling all, and for the longest put."""
+    """Seconds for putting all records, for settling all records, and for the longest put."""
     clock, longest = time.perf_counter, 0.0
     with Journal(folder) as journal:
         run = journal.begin(INFO)
@@ -108,8 +109,8 @@ def main() -> None:
             f"{kind:<7} {'longest single put':<24} {worst:6.1f} ms (median of rounds {usual:.1f})"
         )
     whole = statistics.median(wholes["disk"])
-    print(f"all of it on disk: {whole:.2f} s, {whole / parsing:.0%} of {parsing:.2f} s of parsing,")
-    print(f"and {whole / seconds:.2%} of the {seconds:.0f} s that the run took")
+    print(f"in all, on disk: {whole:.2f} s, {whole / parsing:.0%} of {parsing:.2f} s of parsing,")
+    print(f"and {whole / seconds:.2%} of the run's {seconds:.0f} s")
 
 
 if __name__ == "__main__":

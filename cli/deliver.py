@@ -82,7 +82,7 @@ def _deliver(journal: Journal, past: PastRun, settings: Reaching, *, force: bool
     try:
         run = journal.adopt(past.number)
     except OSError as error:
-        notice(f"{name} cannot be claimed, and is not delivered: {error}")
+        notice(f"{name} cannot be locked, and is not delivered: {error}")
         return exit_codes.UNDELIVERED
     except LookupError:
         notice(f"{name} is in the journal no more")
@@ -95,7 +95,7 @@ def _deliver(journal: Journal, past: PastRun, settings: Reaching, *, force: bool
             lost = f"{run.lost} record{' that was' if run.lost == 1 else 's that were'} kept"
             verb = "is" if run.lost == 1 else "are"
             notice(f"{name}: {lost} {verb} lost: the journal was damaged")
-        # Not as it was before the claim: another `deliver` may have been at work meanwhile.
+        # Read again under the lock: another `deliver` may have changed the run meanwhile.
         past = history.past_run(journal, past.number)
         if past.record is None or past.record.state == "running":
             run.put(_died(past), time.monotonic())
@@ -115,7 +115,14 @@ def _send(run: JournalRun, name: str, settings: Reaching, *, force: bool) -> int
         if not before.waiting:
             continue
         try:
-            opened = reopen(sink, address, settings.connection, os.environ, force=force)
+            opened = reopen(
+                sink,
+                address,
+                settings.connection,
+                os.environ,
+                records=run.records,
+                force=force,
+            )
         except ConfigurationError as error:
             notice(f"{name}, {len(before.waiting)} waiting for {sink}: {error.message}")
             code = error.exit_code

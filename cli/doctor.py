@@ -28,7 +28,7 @@ from .dbt.arguments import position_of_dbt
 from .dbt.command import prepare, without_own
 from .options import CREDENTIALS, relay_options
 from .relay.state_folder import state_dir
-from .settings import ConfigurationError
+from .settings import AIRFLOW_SINKS, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,10 +93,12 @@ def _airflow(settings: RelaySettings, environ: Mapping[str, str]) -> Iterator[Ch
     try:
         missing = settings.airflow.missing(environ)
         to = settings.airflow.settings(environ) if settings.airflow.connection.url else None
+        if "cosmos" in (*settings.sinks, settings.default_sink):
+            settings.airflow.xcoms.check_for_cosmos()
     except ConfigurationError as error:
         yield Check("FAIL", "the settings for Airflow cannot work", error.message)
         return
-    is_wanted = settings.names_task(environ) or "airflow" in settings.sinks
+    is_wanted = settings.names_task(environ) or bool(AIRFLOW_SINKS.intersection(settings.sinks))
     if missing:
         remedy = f"set {' and '.join(missing)}"
         if is_wanted:

@@ -41,9 +41,9 @@ _SINK: Final = (
         "sinks",
         multiple=True,
         metavar="SINK",
-        help="Where records go: 'airflow', or 'jsonl:PATH' ('jsonl:-' is stdout). Repeatable. "
-        "Default: airflow where --dag-id, --run-id and --task-id are known, as in an Airflow task; "
-        "none elsewhere.",
+        help="Where records go: 'airflow', 'cosmos' (XComs that the sensors of Astronomer Cosmos "
+        "1.15 read), or 'jsonl:PATH' ('jsonl:-' is stdout). Repeatable. Default: airflow if "
+        "--dag-id, --run-id and --task-id are known, as in an Airflow task; otherwise none.",
     ),
 )
 _ADDRESS: Final = (
@@ -109,8 +109,7 @@ _PLACE: Final = (
         type=click.Choice(("relay", "cosmos")),
         default="relay",
         show_default=True,
-        help="Form of the XComs: the relay's own records, or what the sensors of Astronomer Cosmos "
-        "1.15 read of their producer.",
+        help="'cosmos' stands for --sink cosmos in place of the sink airflow.",
     ),
     option("--key-prefix", default="", metavar="TEXT", help="Put before each XCom key."),
     option(
@@ -160,11 +159,13 @@ def relay_options(command: Callable[..., R]) -> Callable[..., R]:
     """Add the options on where records go and what is kept of them: `settings`, RelaySettings."""
 
     def settings(given: dict[str, Any]) -> RelaySettings:
+        airflow = "cosmos" if given["wire"] == "cosmos" else "airflow"
         return RelaySettings(
-            sinks=given["sinks"],
+            sinks=tuple(airflow if sink == "airflow" else sink for sink in given["sinks"]),
             airflow=AirflowAccess(_place(given), _connection(given), _xcoms(given)),
             sending=_sending(given),
             keeping=_keeping(given),
+            default_sink=airflow,
             is_strict=given["strict_delivery"],
         )
 
@@ -213,9 +214,7 @@ def _connection(given: Mapping[str, Any]) -> Connection:
 
 
 def _xcoms(given: Mapping[str, Any]) -> XComForm:
-    return XComForm(
-        given["xcom_task_id"], given["wire"], given["key_prefix"], given["max_message_bytes"]
-    )
+    return XComForm(given["xcom_task_id"], given["key_prefix"], given["max_message_bytes"])
 
 
 def _sending(given: Mapping[str, Any]) -> Sending:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..sinks.airflow import AirflowSettings, Login
-    from ..sinks.airflow.api.settings import WireName
 
 CREDENTIALS: Final = (
     "DBT_RELAY_AIRFLOW_TOKEN (or …_TOKEN_FILE, …_TOKEN_COMMAND, …_USERNAME and …_PASSWORD)"
 )
+AIRFLOW_SINKS: Final = frozenset({"airflow", "cosmos"})
 URL_VARIABLES: Final = ("DBT_RELAY_AIRFLOW_URL", "AIRFLOW__API__BASE_URL")
 
 
@@ -80,9 +80,20 @@ class XComForm:
     """Which XComs the records become. `task_id` is another task of the DAG run that holds them."""
 
     task_id: str | None = None
-    wire: WireName = "relay"
     key_prefix: str = ""
     max_message_bytes: int = 16_384
+
+    def check_for_cosmos(self) -> None:
+        """Raises ConfigurationError for settings that the sink cosmos cannot follow."""
+        for option, value in {
+            "--key-prefix": self.key_prefix,
+            "--xcom-task-id": self.task_id,
+        }.items():
+            if value:
+                raise ConfigurationError(
+                    f"--sink cosmos and {option} exclude each other: the sensors of Cosmos read "
+                    "fixed keys of the task whose state they watch"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +128,6 @@ class AirflowAccess:
         )
 
         form = self.xcoms
-        fixed = {"--key-prefix": form.key_prefix, "--xcom-task-id": form.task_id}
-        for option, value in fixed.items():
-            if value and form.wire == "cosmos":
-                raise ConfigurationError(
-                    f"--wire cosmos and {option} exclude each other: the sensors of Cosmos read "
-                    "keys that are fixed, of the task whose state they watch"
-                )
         try:
             check_prefix(form.key_prefix)
             url = base_url(self.connection.url or "")
@@ -134,7 +138,6 @@ class AirflowAccess:
                 xcom_task_id=form.task_id,
                 key_prefix=form.key_prefix,
                 max_message_bytes=form.max_message_bytes,
-                wire=form.wire,
                 renews=renews,
                 force=force,
                 ca_file=self.connection.ca_file,
@@ -174,6 +177,7 @@ class Reaching:
 class RelaySettings:
     """The settings of a command that relays records: where they go, and what is kept of them.
 
+    `default_sink` is the sink of an Airflow task for which no sink is named.
     `is_strict` makes undelivered records a failure, `writes_note` leaves a note at the task.
     `renews` says that nodes are run again for a task of the DAG run that has ended.
     """
@@ -182,6 +186,7 @@ class RelaySettings:
     airflow: AirflowAccess
     sending: Sending
     keeping: Keeping
+    default_sink: str = "airflow"
     is_strict: bool = False
     writes_note: bool = False
     renews: bool = False

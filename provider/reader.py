@@ -1,4 +1,7 @@
-"""Reading XComs and states with the task SDK: no credentials, in a worker and in the triggerer."""
+"""Reads XComs and states with Airflow's task SDK, in a worker or in the triggerer.
+
+The SDK needs no credentials.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TaskReader:
-    """Reads as the task itself may. See consumer.look.Reader."""
+    """Reads with the rights of the task. See Reader in consumer/waiting/look.py."""
 
     def state(self, waiting: Waiting) -> str | None:
         states = RuntimeTaskInstance.get_task_states(
@@ -37,8 +40,11 @@ class TaskReader:
         )
 
     def try_number(self, waiting: Waiting) -> int | None:
-        """The SDK tells the try of another task only through "its latest before a logical date"
-        (Airflow 3.2 and later), so not for a DAG run that has no such date."""
+        """The try of the task that runs dbt; None if the SDK does not tell it.
+
+        The SDK has no question for it but the latest task instance before a logical date (Airflow
+        3.2 and newer). A DAG run may have no such date.
+        """
         if waiting.logical_date is None:
             return None
         try:

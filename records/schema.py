@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
 from .checks import check_of
 from .values import is_object, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .values import JsonObject
 
 Outcome = Literal["success", "warning", "failure", "skipped", "interrupted"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "warning", "failure", "skipped", "interrupted")
@@ -67,9 +69,7 @@ class NodeRecord(_Record):
     `artificial` says that dbt never reported an end and the relay speaks for it. `resumed_from` is
     the attempt that ran the node, where the present one only publishes its result again; `renewed`
     says that it was run again apart from the whole, after that attempt had ended. `checksum`
-    is dbt's of the node's code, None where it has none, as for a generic test. `tests` is
-    of a test, and only where a sink asks for it: the nodes that it tests, with how many tests the
-    project has of each.
+    is dbt's of the node's code, None where it has none, as for a generic test.
     """
 
     schema = "dbt-relay/node@1"
@@ -104,7 +104,6 @@ class NodeRecord(_Record):
     artificial: bool | None = None
     resumed_from: int | None = None
     renewed: bool | None = None
-    tests: dict[str, int] | None = None
 
     @property
     def key(self) -> str:
@@ -126,6 +125,21 @@ class NodeRecord(_Record):
     def has_succeeded(self) -> bool:
         """Whether what is after the node may go on; dbt's own `warn` does not hold it back."""
         return self.outcome in GOOD and not self.is_doubtful
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DbtTestRecord(NodeRecord):
+    """The record of a test that also says which nodes it tests, for the sink that asks for it.
+
+    `tests` has for each of those nodes how many tests the project has of it (dbt's manifest).
+    """
+
+    tests: dict[str, int]
+
+    @classmethod
+    def of(cls, record: NodeRecord, tests: dict[str, int]) -> DbtTestRecord:
+        known = {field.name: getattr(record, field.name) for field in fields(NodeRecord)}
+        return cls(**known, tests=tests)
 
 
 RunState = Literal["running", "finished", "died"]
@@ -173,6 +187,7 @@ class RunRecord(_Record):
 
 
 Record = NodeRecord | RunRecord
+R = TypeVar("R", NodeRecord, DbtTestRecord, RunRecord)
 
 
 _WORDS: Final = {"Outcome": OUTCOMES, "RunState": get_args(RunState)}
@@ -184,6 +199,7 @@ def _checks(kind: type[Record]) -> dict[str, Callable[[Any], Any]]:
 
 NODE_CHECKS: Final = _checks(NodeRecord)
 """For each field of a node's record the value if it is of the field's type, else None."""
+_TEST_CHECKS: Final = _checks(DbtTestRecord)
 _RUN_CHECKS: Final = _checks(RunRecord)
 
 
@@ -194,14 +210,20 @@ def read_record(value: Any) -> Record | None:
     """
     if not is_object(value):
         return None
-    for kind, checks in ((NodeRecord, NODE_CHECKS), (RunRecord, _RUN_CHECKS)):
-        if value.get("schema") == kind.schema:
-            checked = {name: check(value.get(name)) for name, check in checks.items()}
-            try:
-                return kind(**{k: v for k, v in checked.items() if v is not None})
-            except TypeError:  # a field that must be there is not
-                return None
+    if value.get("schema") == RunRecord.schema:
+        return _read(value, RunRecord, _RUN_CHECKS)
+    if value.get("schema") == NodeRecord.schema:
+        of_test = _read(value, DbtTestRecord, _TEST_CHECKS) if "tests" in value else None
+        return of_test or _read(value, NodeRecord, NODE_CHECKS)
     return None
+
+
+def _read(value: JsonObject, kind: type[R], checks: dict[str, Callable[[Any], Any]]) -> R | None:
+    checked = {name: check(value.get(name)) for name, check in checks.items()}
+    try:
+        return kind(**{k: v for k, v in checked.items() if v is not None})
+    except TypeError:  # a field that must be there is not
+        return None
 
 
 def is_older(record: Record, than: Record) -> bool:

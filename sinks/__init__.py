@@ -1,11 +1,12 @@
-"""Delivery: records in, each landed in every sink or accounted for."""
+"""Delivery of records: each record reaches every sink, or is counted with a reason."""
 
-from .delivery import Delivery, Figures
+from .delivery import Delivery
 from .journal.history import KEEP_DAYS, KEEP_RUNS
 from .journal.journal import Journal
 from .journal.rows import NOT_SENT, RunInfo
 from .journal.run import JournalRun
 from .jsonl import JsonlSink
+from .outbox import Figures
 from .sink import Delivered, Hold, Rejected, Retry, Sink, Verdict
 
 __all__ = [

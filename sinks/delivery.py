@@ -1,4 +1,4 @@
-"""Workers between the journal and the sinks: retry, hold, one deadline at the end."""
+"""The delivery of one run: an outbox for each sink, and one deadline at the end."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Final
 
-from .outbox import Figures, Outbox
-from .patience import LONGEST_DELAY, LONGEST_RETRY_AFTER, PROBE_EVERY, retry_delay
+from .outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,20 +15,18 @@ if TYPE_CHECKING:
     from ..records.schema import Record
     from .journal.queue import Order
     from .journal.run import JournalRun
+    from .outbox import Figures
     from .sink import Sink
 
-__all__ = [
-    "LONGEST_DELAY", "LONGEST_RETRY_AFTER", "PROBE_EVERY", "Delivery", "Figures", "retry_delay",
-]  # fmt: skip
-
-_GLANCE: Final = 0.05
+_POLL: Final = 0.05
+"""Seconds between two looks at whether a flush is interrupted."""
 
 
 class Delivery:
-    """Hands every record of a run to every sink, each in threads of its own.
+    """Sends every record of a run to every sink. Each sink has threads of its own.
 
-    `put` commits to the journal and waits for no sink. The names of the sinks are those that the
-    run in the journal knows.
+    `put` commits a record to the journal and waits for no sink. The run in the journal knows each
+    sink by its name.
     """
 
     def __init__(
@@ -42,9 +39,6 @@ class Delivery:
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.run = run
-        for record in run.records():
-            for sink in sinks:
-                sink.learn(record)
         self._outboxes = [Outbox(sink, run, clock, jitter) for sink in sinks]
         for outbox in self._outboxes:
             outbox.start(workers)
@@ -62,8 +56,6 @@ class Delivery:
         self.close()
 
     def put(self, record: Record) -> None:
-        for outbox in self._outboxes:
-            outbox.learn(record)
         self.run.put(record, self._clock(), [outbox.name for outbox in self._outboxes])
         for outbox in self._outboxes:
             outbox.wake()
@@ -75,10 +67,10 @@ class Delivery:
         *,
         order: Order = "run first",
     ) -> None:
-        """Wait until every record is settled, `timeout` seconds have passed or `interrupted`.
+        """Wait until every record is settled, `timeout` seconds have passed, or `interrupted()`.
 
-        Gives up early where the server wants the next try to come after that, or where no
-        try is of use before a person has mended something.
+        Gives up early if the server asks for a longer wait, or if nothing can work before a person
+        changes something.
         """
         deadline = self._clock() + timeout
         for outbox in self._outboxes:
@@ -88,21 +80,21 @@ class Delivery:
                 while not outbox.is_settled(deadline) and self._clock() < deadline:
                     if interrupted():
                         return
-                    outbox.wait(min(_GLANCE, max(0.0, deadline - self._clock())))
+                    outbox.wait(min(_POLL, max(0.0, deadline - self._clock())))
         finally:
             for outbox in self._outboxes:
                 outbox.end_flush()
 
     @property
     def is_under_way(self) -> bool:
-        """Whether each sink has answered once; Airflow's client takes a second to be loaded."""
+        """Whether each sink has answered once. Airflow's client takes a second to load."""
         return all(outbox.has_answered for outbox in self._outboxes)
 
     def figures(self) -> list[Figures]:
-        """For each sink what became of its records so far."""
+        """For each sink, what became of its records so far."""
         return [outbox.figures() for outbox in self._outboxes]
 
     def close(self) -> None:
-        """Send no more. A worker that hangs in a request is left to die with the process."""
+        """Send no more. A worker that hangs in a request ends with the process."""
         for outbox in self._outboxes:
             outbox.close()

@@ -1,4 +1,4 @@
-"""The outbox of one sink: its worker threads, which send what waits in the journal."""
+"""The outbox of one sink: worker threads that send the records of its queue."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..records.schema import RunRecord
-from .journal.rows import NOT_SENT, ClosedError
+from .journal.database import ClosedError
+from .journal.rows import NOT_SENT
 from .patience import Patience
 from .sink import Delivered, Hold, Rejected, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..records.schema import Record
     from .journal.queue import Order
     from .journal.rows import Leased
     from .journal.run import JournalRun
     from .sink import Sink, Verdict
 
 _CHECKPOINT_EVERY: Final = 50
-"""Settled records between two checkpoints of the journal: a megabyte or two of its log."""
+"""Settled records between two checkpoints of the journal: one or two megabytes of its log."""
 _PACE_OF: Final = 20
-"""Records that the pace of a sink is the mean of."""
-_NAP: Final = 3600.0
-"""Seconds at most to sleep: no clock takes any number of them."""
-_AHEAD: Final = 3
-"""How often the run's own record may fail before it queues as any other."""
+"""The pace is the mean over so many of the latest records."""
+_LONGEST_SLEEP: Final = 3600.0
+"""Seconds. The system's clock cannot wait for any number of seconds."""
+_MOST_RETRIES_FIRST: Final = 3
+"""After more failures than this the run record waits its turn like any other record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What became of the records of one sink; `waiting` and `rejected` map keys to reasons.
+    """What became of the records of one sink.
 
-    All count nodes; `run_record` is why the run's own record is not there, None if it is. `pace` is
-    how many seconds the sink took for each of its latest records, None if it has answered none.
+    The numbers count nodes, not the run record. `waiting` and `rejected` map keys to reasons.
+    `run_record` is the reason why the sink does not have the run record; None if it has it. `pace`
+    is how many seconds the sink took for each of its latest records; None if it has taken none.
     """
 
     sink: str
@@ -63,7 +64,7 @@ class Figures:
 
 
 class Outbox:
-    """Sends what waits for one sink, one record after the other in each of its threads."""
+    """Sends the records of one sink's queue. Each worker thread sends one record at a time."""
 
     def __init__(
         self,
@@ -79,10 +80,9 @@ class Outbox:
         self._changed = threading.Condition()
         self._patience = Patience(jitter)
         self._seconds: deque[float] = deque(maxlen=_PACE_OF)
-        self._overtaken = 0
-        """How often the run's own record has failed."""
-        self._concluded: Hold | None = None
-        """What was said last to be a person's turn."""
+        self._run_record_failures = 0
+        self._hold: Hold | None = None
+        """The last hold that asked a person to act; None once the sink works again."""
         self._has_answered = False
         self._closed = False
 
@@ -100,30 +100,27 @@ class Outbox:
         """Whether the sink has taken or refused anything yet."""
         return self._has_answered
 
-    def learn(self, record: Record) -> None:
-        self._sink.learn(record)
-
     def wake(self) -> None:
-        """Something waits."""
+        """A record was put: a worker may send it."""
         with self._changed:
             self._changed.notify_all()
 
     def begin_flush(self, order: Order) -> None:
-        """There is a deadline now: try what waits once more, what matters most first."""
+        """There is a deadline from now on: try every waiting record once more, in this order."""
         with self._changed:
             now = self._clock()
-            self._patience.is_last = True
-            self._patience.release(now)
+            self._patience.has_deadline = True
+            self._patience.try_soon(now)
             self._queue.make_all_due(now, order)
             self._changed.notify_all()
 
     def end_flush(self) -> None:
-        """There is none any more."""
+        """There is no deadline any more."""
         with self._changed:
-            self._patience.is_last = False
+            self._patience.has_deadline = False
 
     def is_settled(self, deadline: float) -> bool:
-        """Whether nothing more can come to pass before the deadline."""
+        """Whether nothing more can be sent before the deadline."""
         with self._changed:
             if self._is_sending:
                 return False
@@ -136,7 +133,7 @@ class Outbox:
 
     def figures(self) -> Figures:
         with self._changed:
-            # What was not sent yet waits for the same trouble to end as what was.
+            # Records that were not sent yet wait for the same trouble to end.
             trouble = self._patience.trouble or NOT_SENT
             account = self._queue.account()
             waiting = {k: trouble if r == NOT_SENT else r for k, r in account.waiting.items()}
@@ -166,11 +163,11 @@ class Outbox:
         return self._queue.is_sending
 
     def _work(self) -> None:
-        # What is on its way when the journal closes was not acknowledged, and is sent again.
+        # A record that is on its way when the journal closes stays in the queue, and is sent again.
         with contextlib.suppress(ClosedError):
             self._send_all()
         if self._closed:
-            # Whoever closed this did not wait for what was on its way.
+            # `close` left this to the worker, because a record was on its way.
             self._sink.close()
 
     def _send_all(self) -> None:
@@ -181,7 +178,7 @@ class Outbox:
             began_at = self._clock()
             try:
                 verdict = self._sink.send(leased.record)
-            except Exception as error:  # a sink's own fault must not end the delivery
+            except Exception as error:  # a bug in a sink must not end the delivery
                 verdict = Retry(f"{type(error).__name__} in the sink")
             with self._changed:
                 self._settle(leased, verdict, began_at)
@@ -198,13 +195,15 @@ class Outbox:
                     leased = self._queue.lease(now)
                     if leased is not None:
                         return leased
-                self._changed.wait(None if ready is None else min(_NAP, max(0.0, ready - now)))
+                self._changed.wait(
+                    None if ready is None else min(_LONGEST_SLEEP, max(0.0, ready - now))
+                )
             return None
 
     def _ready_at(self) -> float | None:
-        """When a record may be sent; None if not before something else comes to pass."""
+        """The time at which a record may be sent; None if something else has to happen before."""
         if self._patience.trouble is not None and self._is_sending:
-            return None  # one probe at a time, however many workers there are
+            return None  # one record at a time probes a sink in trouble
         due = self._queue.next_due()
         return None if due is None else max(due, self._patience.paused_until)
 
@@ -213,35 +212,35 @@ class Outbox:
         self._patience.settle(verdict, now)
         self._has_answered = True
         if not isinstance(verdict, (Retry, Hold)):
-            self._correct_conclusion()
+            self._withdraw_hold()
         match verdict:
             case Delivered():
                 self._seconds.append(now - began_at)
                 self._queue.acknowledge(leased)
-                self._let_ahead(leased)
+                self._retry_run_record_first(leased)
             case Rejected(reason):
                 self._queue.reject(leased, reason)
-                self._let_ahead(leased)
+                self._retry_run_record_first(leased)
             case Retry() | Hold():
                 reason = self._patience.trouble or verdict.reason
                 if self._patience.is_held and isinstance(verdict, Hold):
-                    self._concluded = verdict
+                    self._hold = verdict
                 self._queue.put_back(leased, self._due(), reason)
-                self._overtaken += leased.record.key == RunRecord.key
+                self._run_record_failures += leased.record.key == RunRecord.key
 
     def _due(self) -> float:
-        """When what was put back is due: behind the others, as it may be what is wrong."""
+        """When a failed record is due: after all others, since the record may be at fault."""
         return self._clock() if self._patience.is_held else self._patience.paused_until
 
-    def _correct_conclusion(self) -> None:
-        """The sink works: no person had to change anything, whatever was said before."""
-        if self._concluded is not None:
-            held, self._concluded = self._concluded, None
+    def _withdraw_hold(self) -> None:
+        """The sink works, so no person had to act. Correct the records whose reason says so."""
+        if self._hold is not None:
+            held, self._hold = self._hold, None
             self._queue.correct_reason(held.reason, held.seen or NOT_SENT)
 
-    def _let_ahead(self, leased: Leased) -> None:
-        """The sink works, so that the run's own record, which had to go behind, may try again."""
+    def _retry_run_record_first(self, leased: Leased) -> None:
+        """The sink works: a run record that failed before is the next one to send."""
         if leased.record.key == RunRecord.key:
-            self._overtaken = 0
-        elif 0 < self._overtaken <= _AHEAD:
+            self._run_record_failures = 0
+        elif 0 < self._run_record_failures <= _MOST_RETRIES_FIRST:
             self._queue.put_run_record_first()

@@ -1,4 +1,4 @@
-"""What a sink is, and what can become of a record that is handed to one."""
+"""What a sink is, and what a sink can say of a record."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The destination has it for good."""
+    """The destination has the record for good."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It may work later. `after` is the destination's own wish in seconds (Retry-After)."""
+    """It may work later. `after` is how many seconds the destination asks to wait (Retry-After)."""
 
     reason: str
     after: float | None = None
@@ -26,8 +26,9 @@ class Retry:
 class Hold:
     """It cannot work until a person changes something (credentials, permission, a missing run).
 
-    `reason` also says what to do. `seen` is only what was seen, for as long as nothing follows from
-    it. `may_pass`: the answer was not the destination's own, but of something in between.
+    `reason` says what is wrong and what to do. `seen` is the answer alone, which people read while
+    it is not certain that they have to do something. `may_pass` says that the answer came from
+    something in front of the destination, such as a proxy.
     """
 
     reason: str
@@ -37,7 +38,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The destination will never take this record; the reason is its answer."""
+    """The destination will never take this record. `reason` is its answer."""
 
     reason: str
 
@@ -46,21 +47,18 @@ Verdict = Delivered | Retry | Hold | Rejected
 
 
 class Sink(Protocol):
-    """A place where records land. `send` blocks; delivery threads call it, `most_workers` at once
-    and no two with the same key. `address` is what it takes, as JSON and without secrets, to open
-    it again from the journal."""
+    """A place that records are sent to.
+
+    `address` is JSON without secrets: enough to open the sink again from the journal. At most
+    `most_workers` threads call `send` at once, and never two with the same key.
+    """
 
     name: str
     address: dict[str, Any]
     most_workers: int
 
-    def learn(self, record: Record) -> None:
-        """Told of each record of the run before it may be sent, and of those that another process
-        has put or sent. Does not block."""
-        ...
-
     def send(self, record: Record) -> Verdict:
-        """Deliver one record. Returns only once the destination has it, or will not take it."""
+        """Send one record. Blocks until the destination has answered, or a time-out has passed."""
         ...
 
     def close(self) -> None: ...

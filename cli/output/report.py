@@ -100,7 +100,7 @@ def _reason(reason: str, figures: Figures, until: str) -> str:
     """Of a sink that works, and of which nothing else is to be said, how fast it is."""
     if reason != NOT_SENT or figures.pace is None:
         return reason
-    sink = "Airflow" if figures.sink == "airflow" else figures.sink
+    sink = "Airflow" if figures.sink in ("airflow", "cosmos") else figures.sink
     return f"not sent {until}: {sink} took {figures.pace:.1f} s a record"
 
 
@@ -109,9 +109,10 @@ def kept(journal: Journal, command: Sequence[str], figures: Sequence[Figures]) -
     is_waiting = any(f.waiting or f.run_record for f in figures)
     if journal.file is not None and is_waiting:
         yield f"relay: what waits is kept; to deliver it: {shlex.join(command)}"
-    elif journal.trouble is not None and journal.unkept:
-        verb = "is" if journal.unkept == 1 else "are"
-        yield f"relay: {_count(journal.unkept, 'record')} {verb} in no journal: {journal.trouble}"
+    elif journal.trouble is not None and journal.only_in_memory:
+        lost = journal.only_in_memory
+        verb = "is" if lost == 1 else "are"
+        yield f"relay: {_count(lost, 'record')} {verb} in no journal: {journal.trouble}"
 
 
 def summary(

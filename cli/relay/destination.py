@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...sinks import Delivery, JsonlSink, RunInfo
-from ...sinks.airflow import AirflowSink, base_url
+from ...sinks.airflow import AirflowSink, CosmosSink, base_url
 from ..output.notice import notice
 from ..output.streams import was_closed
-from ..settings import ConfigurationError
+from ..settings import AIRFLOW_SINKS, ConfigurationError
+from .tested_nodes import TestedNodes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from ...parser.invocation import Invocation
+    from ...records.schema import NodeRecord
     from ...sinks import JournalRun, Sink
-    from ...sinks.airflow import AirflowSettings
+    from ...sinks.airflow import AirflowSettings, TaskNote
     from ..settings import AirflowAccess, RelaySettings
 
 
@@ -36,10 +39,10 @@ class Destination:
     asked_airflow: AirflowSettings | None = None
     """The Airflow that knows the tries of this task, whether or not it is a sink."""
     airflow_url: str | None = None
-    note_sink: AirflowSink | None = None
-    """Where the task gets its note at the end."""
-    is_watched: bool = False
-    """Whether sensors of Cosmos wait for the records."""
+    note: TaskNote | None = None
+    """The note that the task gets at the end."""
+    cosmos: CosmosSink | None = None
+    """The sink whose values the sensors of Cosmos wait for."""
     owns_stdout: bool = False
 
     @classmethod
@@ -58,33 +61,41 @@ class Destination:
                     f"results stay in this log: to have them in XCom, set {' and '.join(missing)}"
                 )
             else:
-                sinks = ("airflow",)
+                sinks = (settings.default_sink,)
         for sink in dict.fromkeys(sinks):
             kind, _, target = sink.partition(":")
-            if kind == "airflow" and not target:
-                chosen.add_airflow(environ, missing)
+            if kind in AIRFLOW_SINKS and not target:
+                chosen.add_airflow(kind, environ, missing)
             elif kind == "jsonl" and target:
                 chosen.owns_stdout |= target == "-"
                 chosen.sinks.append(open_jsonl(target))
             else:
-                raise ConfigurationError(f"there is no sink {sink!r}: use airflow or jsonl:PATH")
-        if settings.writes_note and chosen.note_sink is None:
-            chosen.remarks.append("no note is written: --note needs the sink airflow")
+                raise ConfigurationError(
+                    f"there is no sink {sink!r}: use airflow, cosmos or jsonl:PATH"
+                )
+        if settings.writes_note and chosen.note is None:
+            chosen.remarks.append("no note is written: --note needs the sink airflow or cosmos")
         return chosen
 
-    def add_airflow(self, environ: Mapping[str, str], missing: Sequence[str]) -> None:
-        """Add the sink airflow. Raises ConfigurationError if a setting is `missing` or wrong."""
+    def add_airflow(self, kind: str, environ: Mapping[str, str], missing: Sequence[str]) -> None:
+        """Add the sink airflow or cosmos.
+
+        Raises ConfigurationError if a setting is `missing` or wrong.
+        """
         if missing:
-            raise ConfigurationError(f"--sink airflow needs {' and '.join(missing)}")
+            raise ConfigurationError(f"--sink {kind} needs {' and '.join(missing)}")
         access = self.settings.airflow
         to = access.settings(environ, renews=self.settings.renews)
-        if access.xcoms.task_id:
-            self.lasting_airflow = to
-        self.is_watched = to.wire == "cosmos"
-        sink = AirflowSink(to, notice)
+        if kind == "cosmos":
+            access.xcoms.check_for_cosmos()
+            sink = self.cosmos = CosmosSink(to, notice)
+        else:
+            sink = AirflowSink(to, notice)
+            if access.xcoms.task_id:
+                self.lasting_airflow = to
         self.sinks.append(sink)
         if self.settings.writes_note:
-            self.note_sink = sink
+            self.note = sink.note
 
     def run_info(
         self,
@@ -111,7 +122,16 @@ class Destination:
 
     def open(self, run: JournalRun) -> Delivery:
         """The delivery, with its threads running. Call it only after dbt has been forked."""
+        if self.cosmos is not None:
+            self.cosmos.use_journal(run.records)
         return Delivery(run, self.sinks, workers=self.settings.sending.workers)
+
+    def complete(self, target_dir: Path) -> Callable[[NodeRecord, Invocation], NodeRecord] | None:
+        """What adds to each record that a sink needs and dbt's log does not say; None for nothing.
+
+        `target_dir` is where dbt's artifacts lie if its log does not say.
+        """
+        return TestedNodes(target_dir).add if self.cosmos is not None else None
 
     def close(self) -> None:
         """Close the sinks, if no delivery was opened that closes them."""

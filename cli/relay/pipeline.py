@@ -12,7 +12,6 @@ from ...parser.run import Run
 from ...records.values import number
 from ..dbt import target
 from ..output.masking import print_fault
-from ..output.notice import notice
 from ..output.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
     from ...records.schema import NodeRecord
     from ..output.console import Console
 
-NO_MANIFEST: Final = (
-    "dbt's manifest.json of this run is not there to say which models its tests are of: sensors of "
-    "Cosmos that watch tests go by the state of this task"
-)
-
 _WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
 """Versions of dbt whose log lacks `node_info.node_checksum`."""
 
@@ -38,8 +32,8 @@ class Pipeline:
     """Feeds one run. `begin` is called at each event of dbt, before a line of it is printed;
     `publish` takes each record. Neither may block. `target_dir` is where dbt writes its artifacts
     if its log does not say; `since` is the latest start of the invocations before it whose records
-    are published again; `with_tests` adds what a test is of to its record, `renews` that the node
-    was run again by itself; with `awaits_event` nothing is printed before the first event.
+    are published again; `complete` adds to a record what dbt's log does not say, `renews` that the
+    node was run again by itself; with `awaits_event` nothing is printed before the first event.
     """
 
     def __init__(
@@ -52,7 +46,7 @@ class Pipeline:
         target_dir: Path,
         attempt: int | None = None,
         since: str | None = None,
-        with_tests: bool = False,
+        complete: Callable[[NodeRecord, Invocation], NodeRecord] | None = None,
         renews: bool = False,
         awaits_event: bool = False,
     ) -> None:
@@ -68,9 +62,8 @@ class Pipeline:
         self._publish = publish
         self._target_dir = target_dir
         self._traced: set[str] = set()
-        self._with_tests = with_tests
+        self._complete = complete
         self._renews = renews
-        self._tested: dict[str, dict[str, dict[str, int]]] = {}
         self._checksums: dict[str, dict[str, str]] = {}
 
     @property
@@ -165,7 +158,7 @@ class Pipeline:
                 known = self._with_checksum(record)
                 if self._renews:
                     known = replace(known, renewed=True)
-                self._publish(self._testing(known) if self._with_tests else known)
+                self._publish(self._completed(known))
             except Exception as error:  # the others are sent all the same
                 self._note(error)
 
@@ -181,20 +174,11 @@ class Pipeline:
             self._checksums[invocation.id] = target.checksums(invocation, self._target_dir)
         return replace(record, checksum=self._checksums[invocation.id].get(record.unique_id))
 
-    def _testing(self, record: NodeRecord) -> NodeRecord:
-        """The record, of a test with the nodes that it tests. dbt's log does not name them, its
-        manifest does, which is written before any node starts."""
-        if not record.unique_id.startswith("test."):
-            return record
+    def _completed(self, record: NodeRecord) -> NodeRecord:
         invocation = self.run.invocation(record.invocation_id)
-        if invocation is None:
+        if self._complete is None or invocation is None:
             return record
-        if invocation.id not in self._tested:
-            lineage = target.lineage(invocation, self._target_dir)
-            if lineage is None:
-                notice(NO_MANIFEST)
-            self._tested[invocation.id] = lineage.tested() if lineage is not None else {}
-        return replace(record, tests=self._tested[invocation.id].get(record.unique_id))
+        return self._complete(record, invocation)
 
     def _trace(self, invocation: Invocation) -> None:
         if invocation.id in self._traced or not any(

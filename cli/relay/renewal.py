@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ..settings import ConfigurationError
+from ..settings import AIRFLOW_SINKS, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,9 @@ def renewing(settings: RelaySettings, task_id: str, environ: Mapping[str, str]) 
     return replace(
         settings,
         airflow=replace(access, place=place),
-        sinks=settings.sinks if "airflow" in settings.sinks else (*settings.sinks, "airflow"),
+        sinks=settings.sinks
+        if AIRFLOW_SINKS.intersection(settings.sinks)
+        else (*settings.sinks, settings.default_sink),
         renews=True,
         writes_note=False,  # the note is about a whole run
     )

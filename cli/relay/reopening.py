@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...sinks.airflow import AirflowSink, base_url, is_same_address
+from ...sinks.airflow import AirflowSink, CosmosSink, base_url, is_same_address
 from ..output.notice import notice
 from ..settings import (
+    AIRFLOW_SINKS,
     CREDENTIALS,
     URL_VARIABLES,
     AirflowAccess,
@@ -20,8 +21,9 @@ from ..settings import (
 from .destination import open_jsonl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from ...records.schema import Record
     from ...sinks import Sink
     from ..settings import Connection
 
@@ -32,15 +34,16 @@ def reopen(
     connection: Connection,
     environ: Mapping[str, str],
     *,
+    records: Callable[[], Iterable[Record]] = tuple,
     force: bool = False,
 ) -> Sink:
-    """A sink of the journal. `force` lets its records replace newer ones.
+    """A sink of a run in the journal, whose `records` it may need. `force` replaces newer ones.
 
     Credentials go to the address that the journal has, or to one that was typed. Raises
     ConfigurationError where another address is configured, since the credentials may be for that
     one, and where the sink cannot be opened here and now.
     """
-    if name != "airflow":
+    if name not in AIRFLOW_SINKS:
         if not address:
             raise ConfigurationError(
                 f"{name} was the standard output of a process that has ended: "
@@ -58,13 +61,18 @@ def reopen(
     place = Place(address["dag_id"], address["run_id"], address["task_id"], address["map_index"])
     form = XComForm(
         address["xcom_task_id"],
-        address.get("wire", "relay"),
         address["key_prefix"],
         address["max_message_bytes"],
     )
     access = AirflowAccess(place, reached, form)
     renews = bool(address.get("renews"))
-    return AirflowSink(access.settings(environ, renews=renews, force=force), notice)
+    to = access.settings(environ, renews=renews, force=force)
+    # In journals from before there was a sink cosmos, its name is airflow.
+    if address.get("wire") != "cosmos":
+        return AirflowSink(to, notice)
+    sink = CosmosSink(to, notice, name=name)
+    sink.use_journal(records)
+    return sink
 
 
 def _url(connection: Connection, kept: str, environ: Mapping[str, str]) -> str:

@@ -65,7 +65,7 @@ class RelayedRun:
             target_dir=target_dir,
             attempt=info.attempt,
             since=max((r.invocation_started_at or "" for r in carried), default=None),
-            with_tests=destination.is_watched,
+            complete=destination.complete(target_dir),
             renews=info.renews,
             awaits_event=awaits_event,
         )
@@ -112,7 +112,11 @@ class RelayedRun:
         if pipeline.artifacts_dir is not None:
             self._delivery.run.set_target_dir(str(pipeline.artifacts_dir))
         # The sensors of Cosmos ask for the versions before anything else.
-        if self._destination.is_watched and not self._record.adapter and pipeline.run.adapter:
+        if (
+            self._destination.cosmos is not None
+            and not self._record.adapter
+            and pipeline.run.adapter
+        ):
             self._record = with_versions(self._record, pipeline.run)
             self._delivery.put(self._record)
 
@@ -164,10 +168,10 @@ class RelayedRun:
             finished_at=now(),
         )
         figures = deliver_the_rest(self._delivery, record, deadline)
-        sink = self._destination.note_sink
-        if sink is not None:
+        note = self._destination.note
+        if note is not None:
             last = deadline.for_note()
-            trouble = sink.write_note(
+            trouble = note.write(
                 task_note(record, failed),
                 attempt=self._info.attempt,
                 timeout=last.left,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...sinks import RunInfo
-    from ...sinks.airflow.tries import Try
+    from ...sinks.airflow.attempts import Attempt
 
     Known = tuple[int, RunInfo]
 
@@ -32,7 +32,7 @@ class ElsewhereError(CannotResumeError):
 
 
 def attempt_before(
-    info: RunInfo, known: Sequence[Known], tries: Sequence[Try] | None
+    info: RunInfo, known: Sequence[Known], tries: Sequence[Attempt] | None
 ) -> Known | None:
     """The run of the attempt before `info`'s; None if nothing is known of any.
 
@@ -84,7 +84,7 @@ def environment_differs(mine: Mapping[str, str] | None, theirs: Mapping[str, str
     return f"{' and '.join(found)} changed since" if found else ""
 
 
-def check_try(attempt: int, began_at: str, tries: Sequence[Try]) -> None:
+def check_try(attempt: int, began_at: str, tries: Sequence[Attempt]) -> None:
     """Raise CannotResumeError if a run that began then is not Airflow's try of this number."""
     if not any(t.number == attempt and t.spans(began_at) for t in tries):
         raise CannotResumeError(
@@ -105,7 +105,7 @@ def _difference(run: RunInfo, info: RunInfo) -> str:
     return environment_differs(info.environment, run.environment)
 
 
-def _of_these_tries(info: RunInfo, ours: Sequence[Known], tries: Sequence[Try]) -> list[Known]:
+def _of_these_tries(info: RunInfo, ours: Sequence[Known], tries: Sequence[Attempt]) -> list[Known]:
     """The runs of this very task instance, as Airflow's times tell."""
     newest = max((t.number for t in tries), default=None)
     if newest != info.attempt:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ...records import Record
     from ...sinks import Journal, RunInfo
     from ...sinks.airflow import AirflowSettings
-    from ...sinks.airflow.tries import Try
+    from ...sinks.airflow.attempts import Attempt
     from ..process.signals import Signals
 
 
@@ -115,18 +115,18 @@ class _Tries:
 
     def __init__(self, settings: AirflowSettings | None) -> None:
         self._settings = settings
-        self._told: list[Try] | None = None
+        self._told: list[Attempt] | None = None
         self._is_told = settings is None
 
-    def told(self) -> list[Try] | None:
+    def told(self) -> list[Attempt] | None:
         """The tries, None where there is no Airflow to be asked: then what is known here decides.
         CannotResumeError if it does not answer, or not to this: the task may be mapped, say."""
         if self._is_told or self._settings is None:
             return self._told
         # Takes Airflow's client: a second.
-        from ...sinks.airflow.tries import Untold, read_tries  # noqa: PLC0415
+        from ...sinks.airflow.attempts import Untold, read_attempts  # noqa: PLC0415
 
-        found = read_tries(self._settings)
+        found = read_attempts(self._settings)
         if isinstance(found, (Retry, Hold)):
             raise CannotResumeError(f"Airflow does not tell which try this is: {found.reason}")
         self._is_told = True

@@ -2,17 +2,19 @@
 
 from ...records.xcom import check_prefix, xcom_key
 from .api.address import PROXIES, base_url, is_same_address, passwords, proxy_of
-from .api.settings import WIRES, AirflowSettings, Login
-from .reading import read_records
+from .api.settings import AirflowSettings, Login
+from .cosmos import CosmosSink
+from .note import TaskNote
+from .reading import UnreadError, Watch, read_records
 from .sink import AirflowSink
-from .watch import UnreadError, Watch
 
 __all__ = [
     "PROXIES",
-    "WIRES",
     "AirflowSettings",
     "AirflowSink",
+    "CosmosSink",
     "Login",
+    "TaskNote",
     "UnreadError",
     "Watch",
     "base_url",

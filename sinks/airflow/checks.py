@@ -1,21 +1,21 @@
-"""Whether an Airflow can be delivered to, asked step by step; no XCom is left behind in it.
+"""Whether the relay can deliver to an Airflow: checks step by step, which leave no XCom behind.
 
-Airflow's audit log notes the two writes that it refuses.
+Airflow's audit log shows two writes that Airflow refused.
 """
 
 from __future__ import annotations
 
 import email.utils
-import json
 import re
 import time
 import uuid
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ...records.task import TaskInstance
+from ...records.values import is_array, is_object, text
 from ..sink import Hold, Retry
-from .api.answers import Answer, Content, read_answer, read_content
+from .api.answers import Answer, Content, Missing, read_answer, read_content
 from .api.session import Session
 from .api.settings import Login
 from .api.token import expires_at
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .api.answers import Method
-    from .api.client import Client
+    from .api.session import Request
     from .api.settings import AirflowSettings
 
 _MOST_SKEW: Final = 60
 _SOON: Final = 3600
-_NOWHERE: Final = "dbt-relay-doctor"
-_UNSAID: Final = "see --airflow-url, and whether the API server is up and not overloaded"
+_NO_SUCH_ID: Final = "dbt-relay-doctor"
+_DEFAULT_REMEDY: Final = "see --airflow-url, and whether the API server is up and not overloaded"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at, and what to do if it is not well."""
+    """The result of one check, and what to do about it."""
 
     state: Literal["ok", "warn", "FAIL"]
     what: str
@@ -43,15 +43,15 @@ class Check:
 
 
 def failed(reason: str) -> Check:
-    """A failure from a sentence such as `what is wrong: what to do`."""
+    """A failed check from a sentence such as `what is wrong: what to do`."""
     what, _, remedy = reason.partition(": ")
-    return Check("FAIL", what, remedy or _UNSAID)
+    return Check("FAIL", what, remedy or _DEFAULT_REMEDY)
 
 
 def check_airflow(to: AirflowSettings, clock: Callable[[], float] = time.time) -> Iterator[Check]:
-    """What can be asked with the settings that are given, up to a failure that ends it all.
+    """Every check that the given settings allow, up to a failure that makes the rest useless.
 
-    An empty id, or a login without anything in it, is one that is not given.
+    An empty id is not given, and neither is an empty login.
     """
     session = Session(to)
     try:
@@ -61,7 +61,7 @@ def check_airflow(to: AirflowSettings, clock: Callable[[], float] = time.time) -
                 if check.state == "FAIL":
                     return
         if to.login.is_given:
-            yield from _work(session, to)
+            yield from _task(session, to)
     finally:
         session.close()
 
@@ -77,7 +77,7 @@ def _server(session: Session, to: AirflowSettings, clock: Callable[[], float]) -
     if not isinstance(answer, Answer):
         yield failed(answer.reason)
         return
-    found = _read(answer, to)
+    found = _content(answer, to)
     yield found if isinstance(found, Check) else _version(str(found.data.get("version")), to)
     yield _skew(answer.date, at)
 
@@ -118,13 +118,8 @@ def _credentials(
 ) -> Iterator[Check]:
     if not to.login.is_given:
         return
-    answer = session.ask(lambda client, token: client.dags(token))
-    if not isinstance(answer, Answer):
-        yield failed(answer.reason)
-        return
-    found = _read(answer, to)
-    is_known = answer.status == 403 and not answer.is_unauthenticated  # to read no DAGs is no harm
-    if isinstance(found, Check) and not is_known:
+    found = _dags(session)
+    if isinstance(found, Check):
         yield found
         return
     token = session.token
@@ -141,19 +136,17 @@ def _credentials(
         yield Check("ok", accepted)
 
 
-def _work(session: Session, to: AirflowSettings) -> Iterator[Check]:
+def _task(session: Session, to: AirflowSettings) -> Iterator[Check]:
     """What a task needs: its DAG, the permission, its run and itself, as far as they are named."""
-    dag = _dag(session, to) if to.task.dag_id else None
+    task = to.task
+    dag = _dag(session, task) if task.dag_id else None
     is_there = dag is None or dag.state != "FAIL"
     if dag is not None and dag.state != "ok":
         yield dag
-    yield _permission(
-        session,
-        to if to.task.dag_id and is_there else replace(to, task=replace(to.task, dag_id="")),
-    )
-    if to.task.dag_id and to.task.run_id and is_there:
-        yield from _place(session, to)
-    ids = {"DAG": to.task.dag_id, "run": to.task.run_id, "task": to.task.task_id}
+    yield _permission(session, to, task.dag_id if is_there else "")
+    if task.dag_id and task.run_id and is_there:
+        yield from _run_and_tasks(session, to)
+    ids = {"DAG": task.dag_id, "run": task.run_id, "task": task.task_id}
     missing = [what for what, given in ids.items() if not given]
     if missing:
         what = f"no {' and no '.join(missing)} is named, so that was not looked at"
@@ -161,58 +154,59 @@ def _work(session: Session, to: AirflowSettings) -> Iterator[Check]:
         yield Check("warn", what, remedy)
 
 
-def _dag(session: Session, to: AirflowSettings) -> Check:
-    absent = f"DAG {to.task.dag_id!r}: see --dag-id and --airflow-url"
-    found = _get(session, to, lambda client, token: client.dag(token), absent)
-    return found if isinstance(found, Check) else Check("ok", f"DAG {to.task.dag_id!r} is there")
+def _dag(session: Session, task: TaskInstance) -> Check:
+    absent = f"DAG {task.dag_id!r}: see --dag-id and --airflow-url"
+    found = _get(session, lambda client, token: client.dag(token), absent)
+    return found if isinstance(found, Check) else Check("ok", f"DAG {task.dag_id!r} is there")
 
 
-def _permission(session: Session, to: AirflowSettings) -> Check:
-    """By asking for what cannot be done: Airflow looks at the permission before it finds out.
+def _permission(session: Session, to: AirflowSettings, dag_id: str) -> Check:
+    """Whether the user may write XComs of a DAG.
 
-    Without a DAG one that Airflow has stands for it, whose role may be of that DAG alone.
+    Asks for what cannot be done: Airflow checks the permission before it finds that out. If no DAG
+    is given, any DAG stands for it, as the user's role may be for that DAG alone.
     """
-    dag_id = to.task.dag_id or _any_dag(session)
+    stand_in = dag_id or _any_dag(session)
     token = session.token
-    nowhere = replace(
+    task = to.task
+    impossible = replace(
         to,
         task=TaskInstance(
-            dag_id or _NOWHERE,
-            to.task.run_id or _NOWHERE,
-            to.task.task_id or _NOWHERE,
-            to.task.map_index,
+            stand_in or _NO_SUCH_ID,
+            task.run_id or _NO_SUCH_ID,
+            task.task_id or _NO_SUCH_ID,
+            task.map_index,
         ),
         login=Login(token=token) if isinstance(token, str) else to.login,
     )
-    trial_session = Session(nowhere)
+    of_requests = Session(impossible)
     try:
-        trouble = _trial(trial_session, nowhere)
+        refusal = _refusal(of_requests, impossible)
     finally:
-        trial_session.close()
-    if trouble is not None:
-        return trouble
-    if to.task.dag_id:
-        return Check("ok", f"XComs of DAG {to.task.dag_id!r} may be read, created and edited")
-    tried = f"DAG {dag_id!r}" if dag_id else "a DAG that is not there, as Airflow shows none"
+        of_requests.close()
+    if refusal is not None:
+        return refusal
+    if dag_id:
+        return Check("ok", f"XComs of DAG {dag_id!r} may be read, created and edited")
+    tried = f"DAG {stand_in!r}" if stand_in else "a DAG that is not there, as Airflow shows none"
     return Check("ok", f"XComs may be read, created and edited (tried with {tried})")
 
 
-def _trial(session: Session, to: AirflowSettings) -> Check | None:
-    """What forbids to read, create and edit XComs."""
+def _refusal(session: Session, to: AirflowSettings) -> Check | None:
+    """Why the user may not read, create and edit XComs; None if all is allowed."""
     key = f"dbt-relay-doctor-{uuid.uuid4().hex}"
     seen = session.ask(lambda client, token: client.xcom(key, token))
     edited = session.ask(lambda client, token: client.write("PATCH", key, {}, token))
     created = session.ask(lambda client, token: client.create_nothing(token))
-    trials: tuple[tuple[Method, Answer | Retry | Hold], ...] = (
+    answers: tuple[tuple[Method, Answer | Retry | Hold], ...] = (
         ("PATCH", edited),
         ("POST", created),
         ("GET", seen),
     )
-    for method, answer in trials:
+    for method, answer in answers:
         if not isinstance(answer, Answer):
             return failed(answer.reason)
-        is_absent = answer.status == 404 and answer.detail not in ("", "Not Found")
-        if is_absent or (method == "POST" and answer.status == 422):
+        if answer.names_missing_id or (method == "POST" and answer.status == 422):
             continue
         meaning = read_answer(method, answer, to)
         words = meaning.reason if isinstance(meaning, (Hold, Retry)) else ""
@@ -220,63 +214,79 @@ def _trial(session: Session, to: AirflowSettings) -> Check | None:
     return None
 
 
+def _dags(session: Session) -> Content | Check:
+    """A list with one DAG at most. A user who may read no DAGs gets an empty list."""
+
+    def understand(answer: Answer, to: AirflowSettings) -> Content | Check:
+        is_forbidden = answer.status == 403 and not answer.is_unauthenticated
+        return Content({}) if is_forbidden else _content(answer, to)
+
+    return _read(session, lambda client, token: client.dags(token), understand)
+
+
 def _any_dag(session: Session) -> str:
     """A DAG that the user may read; empty if there is none."""
-    answer = session.ask(lambda client, token: client.dags(token))
-    if not isinstance(answer, Answer) or answer.status != 200:
-        return ""
-    try:
-        return str(json.loads(answer.body)["dags"][0]["dag_id"])
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return ""
+    found = _dags(session)
+    listed: Any = found.data.get("dags") if isinstance(found, Content) else None
+    first: Any = listed[0] if is_array(listed) and listed else None
+    return text(first.get("dag_id")) or "" if is_object(first) else ""
 
 
-def _place(session: Session, to: AirflowSettings) -> Iterator[Check]:
-    run = f"run {to.task.run_id!r} of DAG {to.task.dag_id!r}"
-    absent = f"{run}: see --run-id"
-    found = _get(session, to, lambda client, token: client.dag_run(token), absent)
+def _run_and_tasks(session: Session, to: AirflowSettings) -> Iterator[Check]:
+    task = to.task
+    run = f"run {task.run_id!r} of DAG {task.dag_id!r}"
+    found = _get(session, lambda client, token: client.dag_run(token), f"{run}: see --run-id")
     if isinstance(found, Check):
         yield found
         return
     yield Check("ok", f"{run} is {found.data.get('state')}")
-    for task, option in {to.xcom_task: "--xcom-task-id", to.task.task_id: "--task-id"}.items():
-        if not task:
+    for task_id, option in {to.xcom_task: "--xcom-task-id", task.task_id: "--task-id"}.items():
+        if not task_id:
             continue
-        name = f"task {task!r}" + (
-            f" with map index {to.task.map_index}" if to.task.map_index >= 0 else ""
-        )
+        index = f" with map index {task.map_index}" if task.map_index >= 0 else ""
+        name = f"task {task_id!r}{index}"
         absent = f"{name} in that run: see {option} and --map-index"
-        found = _get(session, to, lambda c, token, t=task: c.task_instance(t, token), absent)
+        found = _get(session, lambda c, token, t=task_id: c.task_instance(t, token), absent)
         if isinstance(found, Content):
-            tries = f"at try {found.data.get('try_number')}, {found.data.get('state')}"
-            found = Check("ok", f"{name} is {tries}")
+            attempt = f"at try {found.data.get('try_number')}, {found.data.get('state')}"
+            found = Check("ok", f"{name} is {attempt}")
         yield found
 
 
-def _get(
+def _get(session: Session, request: Request, absent: str) -> Content | Check:
+    """The content that a GET brings; `absent` says what a 404 is about, and what to do."""
+
+    def understand(answer: Answer, to: AirflowSettings) -> Content | Check:
+        if answer.status == 403:
+            what = f"whether there is a {absent.partition(': ')[0]} was not told"
+            remedy = "the user may not read that; records can be written all the same"
+            return Check("warn", what, remedy)
+        if answer.status == 404 and answer.detail and not answer.asks_for_map_index:
+            return failed(f"Airflow has no {absent}")
+        return _content(answer, to)
+
+    return _read(session, request, understand)
+
+
+def _read(
     session: Session,
-    to: AirflowSettings,
-    request: Callable[[Client, str], Answer | Retry | Hold],
-    absent: str,
+    request: Request,
+    understand: Callable[[Answer, AirflowSettings], Content | Check],
 ) -> Content | Check:
-    answer = session.ask(request)
-    return _read(answer, to, absent) if isinstance(answer, Answer) else failed(answer.reason)
+    found = session.read(request, understand)
+    return failed(found.reason) if isinstance(found, (Retry, Hold)) else found
 
 
-def _read(answer: Answer, to: AirflowSettings, absent: str | None = None) -> Content | Check:
-    """The content of an answer, or the failure that it is; `absent` is what a 404 is about."""
+def _content(answer: Answer, to: AirflowSettings) -> Content | Check:
+    """The content of an answer, or the failed check that the answer is."""
     meaning = read_content(answer, to)
-    if isinstance(meaning, Content):
-        return meaning
-    if absent and answer.status == 403:
-        what = f"whether there is a {absent.partition(': ')[0]} was not told"
-        return Check(
-            "warn", what, "the user may not read that; records can be written all the same"
-        )
-    if absent and answer.status == 404 and answer.detail and "is mapped" not in answer.detail:
-        return failed(f"Airflow has no {absent}")
-    words = meaning.reason if isinstance(meaning, (Retry, Hold)) else ""
-    return failed(words or f"Airflow at {to.url} answered {answer.status}")
+    match meaning:
+        case Content():
+            return meaning
+        case Retry() | Hold():
+            return failed(meaning.reason)
+        case Missing():
+            return failed(f"Airflow at {to.url} answered {answer.status}")
 
 
 def _duration(seconds: float) -> str:

@@ -1,13 +1,18 @@
-"""A record's JSON made fit for every database and every Airflow 3."""
+"""A record as an XCom: its key, and its JSON in a form that every Airflow 3 can store."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from ...records.schema import RunRecord
 from ...records.values import TOO_DEEP, is_array, is_object
+from ...records.xcom import xcom_key
+
+if TYPE_CHECKING:
+    from ...records.schema import Record
 
 _REPLACED: Final = re.compile("[\x00\ud800-\udfff]")
 _RESERVED: Final = (
@@ -27,14 +32,19 @@ _BULKY: Final = ("adapter_response", "timing", "failed", "command")
 _REST_OF_VALUE: Final = 48 * 1024
 
 
-def safe(value: Any, depth: int = 0) -> Any:
-    """The value without what some backend refuses.
+def key_of(record: Record, prefix: str) -> str:
+    """The key of the XCom that is the record's JSON."""
+    return prefix + record.key if isinstance(record, RunRecord) else xcom_key(record.key, prefix)
 
-    NUL and lone surrogates become U+FFFD (PostgreSQL, SQLite), NaN and infinities null (a value
-    that can no longer be read fails the task's next retry), integers beyond 64 bits text. Airflow
-    3.2+ reserves some dictionary keys: they get one more underscore in front. Airflow 3.3.1+ also
-    looks for them in every text that is JSON: such a text gets a zero width space in front, so
-    that it reads the same and is not JSON. What is nested beyond all reason gives way to a note.
+
+def safe(value: Any, depth: int = 0) -> Any:
+    """The value without the parts that some Airflow or its database refuses.
+
+    NUL and lone surrogates become U+FFFD (PostgreSQL, SQLite). NaN and infinities become null: an
+    unreadable value fails the task's next retry. Integers beyond 64 bits become text. Airflow 3.2+
+    reserves some dictionary keys: they get one more underscore in front. Airflow 3.3.1+ also looks
+    for them in every text that is JSON: such a text gets a zero width space in front, which nobody
+    sees and which makes it no JSON. TOO_DEEP replaces a list or object below 100 levels.
     """
     if isinstance(value, str):
         text = _REPLACED.sub("\ufffd", value)
@@ -55,8 +65,8 @@ def safe(value: Any, depth: int = 0) -> Any:
 def xcom_value(record: dict[str, Any], max_message_bytes: int) -> dict[str, Any]:
     """The XCom value of a record: safe, and bounded in size.
 
-    A longer message keeps its head and its tail. Where the rest is out of all proportion, the
-    fields that are detail give way.
+    A longer message keeps its head and its tail. If the other fields are very large, those with
+    details are left out, and `omitted` has their sizes.
     """
     value: dict[str, Any] = safe(record)
     if isinstance(value.get("message"), str):
@@ -71,7 +81,7 @@ def xcom_value(record: dict[str, Any], max_message_bytes: int) -> dict[str, Any]
 
 
 def cut(text: str, max_bytes: int) -> str:
-    """The text in at most `max_bytes` of UTF-8: its head, what is missing, its tail."""
+    """The text in at most `max_bytes` of UTF-8: its head, the number of bytes cut, its tail."""
     data = text.encode()
     if len(data) <= max_bytes:
         return text
@@ -83,8 +93,8 @@ def cut(text: str, max_bytes: int) -> str:
 
 
 def _may_be_refused(text: str) -> bool:
-    """Whether the text may be JSON with a reserved key, written in whatever way, or JSON that is
-    too deep for Airflow, which answers 500 to it."""
+    """Whether the text may be JSON that Airflow refuses: with a reserved key, in any spelling, or
+    so deep that Airflow answers 500."""
     if text.lstrip()[:1] not in ("{", "["):
         return False
     has_reserved = any(word in text for word in _RESERVED) or "\\u" in text

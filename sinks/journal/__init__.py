@@ -1,1 +1,1 @@
-"""The journal: the records of every run in one SQLite file."""
+"""The journal: one SQLite file with the records of every run."""

@@ -1,4 +1,4 @@
-"""What the journal knows of past runs, and how long it keeps them."""
+"""The past runs in the journal: what it knows of them, and how long it keeps them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ KEEP_DAYS: Final = 14.0
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run in the journal.
+    """A run in the journal, as it is now.
 
-    `record` is its own record, None if it was killed before it had one; `has_owner` says that a
-    living process is at work on it. `nodes` counts nodes by outcome; `delivery` counts them by
-    state (`delivered`, `waiting`, `rejected`) for each sink. `is_waiting` looks at the run's own
-    record too.
+    `record` is the run record; None if the relay was killed before it wrote one. `has_owner` says
+    that a living process works on the run. `nodes` counts nodes by outcome. `delivery` counts nodes
+    by state (`delivered`, `waiting`, `rejected`) for each sink. `is_waiting` says that some record
+    waits, be it a node's or the run record. `bytes` is the size of all its records.
     """
 
     number: int
@@ -54,15 +54,16 @@ class PastRun:
 
     @property
     def died_unnoticed(self) -> bool:
-        """Whether nobody has said yet how it ended."""
+        """Whether the relay was killed and no record says so yet."""
         return not self.has_owner and (self.record is None or self.record.state == "running")
 
     def count(self, state: str) -> int:
+        """The nodes in this state, added up over all sinks."""
         return sum(counts.get(state, 0) for counts in self.delivery.values())
 
 
 def runs(journal: Journal, limit: int = -1) -> list[PastRun]:
-    """The latest runs, the newest first."""
+    """The latest runs, newest first; all of them if `limit` is -1."""
     found: list[PastRun] = []
     for (number,) in journal.database.rows("select id from run order by id desc limit ?", (limit,)):
         with contextlib.suppress(LookupError):  # pruned meanwhile, or damaged
@@ -102,7 +103,7 @@ def past_run(journal: Journal, number: int) -> PastRun:
 
 
 def records(journal: Journal, number: int) -> dict[str, Record]:
-    """The newest record of each key of a run, in the order in which the keys came."""
+    """The newest record of each key of a run, in the order in which the keys were first put."""
     rows = journal.database.rows(
         "select key, body from record where run = ? order by id", (number,)
     )
@@ -111,7 +112,7 @@ def records(journal: Journal, number: int) -> dict[str, Record]:
 
 
 def reasons(journal: Journal, number: int) -> list[tuple[str, str, str, str]]:
-    """What a run's sinks have not: sink, state, key and reason."""
+    """Sink, state, key and reason of each record of a run that a sink does not have."""
     return [
         (sink, state, key, reason or NOT_SENT)
         for sink, state, key, reason in journal.database.rows(
@@ -123,11 +124,11 @@ def reasons(journal: Journal, number: int) -> list[tuple[str, str, str, str]]:
 
 
 def attempts(journal: Journal, info: RunInfo) -> list[tuple[int, RunInfo]]:
-    """The number and the description of each run under the ids of this one's task instance, in the
-    order in which they began.
+    """Each run with the same task instance as `info`: its number and its RunInfo, oldest first.
 
-    The ids may be those of another Airflow's task, of a DAG run that was deleted, or of another
-    instance of a mapped task. Nodes that were run again for a task that had ended are no attempt.
+    Equal ids do not prove that it is the same task: another Airflow may have the same ids, a DAG
+    run may have been deleted and made again, and a mapped task may not say its index. A run that
+    only repeats nodes for a task that had ended is not an attempt.
     """
     task = info.task
     if task is None:
@@ -146,17 +147,17 @@ def attempts(journal: Journal, info: RunInfo) -> list[tuple[int, RunInfo]]:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many runs were deleted, and how many records of them still waited for a sink."""
+    """How many runs were deleted, and how many of their records still waited for a sink."""
 
     runs: int = 0
     undelivered: int = 0
 
 
 def prune(journal: Journal, now: datetime, keep_runs: int, keep_days: float) -> Pruned:
-    """Delete what is too old or too much. A run that somebody is at work on is kept.
+    """Delete runs older than `keep_days`, and all but the latest `keep_runs`.
 
-    A run with records that still wait goes by its age alone: to make room is no reason to lose one.
-    So do damaged journals that were set aside.
+    A run with an owner stays. A run with waiting records is deleted for its age only, never to make
+    room. Damaged journals that were set aside are deleted for their age, too.
     """
     if journal.file is None:
         return Pruned()
@@ -171,8 +172,8 @@ def prune(journal: Journal, now: datetime, keep_runs: int, keep_days: float) -> 
         (oldest.isoformat(),),
     )
     deleted = undelivered = 0
-    for place, (number, is_old, is_waiting) in enumerate(rows):
-        if not is_old and (is_waiting or place < keep_runs):
+    for rank, (number, is_old, is_waiting) in enumerate(rows):
+        if not is_old and (is_waiting or rank < keep_runs):
             continue
         try:
             run = journal.adopt(number)
@@ -194,7 +195,7 @@ def prune(journal: Journal, now: datetime, keep_runs: int, keep_days: float) -> 
 
 
 def size(state_dir: Path) -> int:
-    """Bytes of the journal on disk, what was set aside included."""
+    """Bytes of the journal on disk, including damaged journals that were set aside."""
     total = 0
     for path in state_dir.glob("journal.db*"):
         with contextlib.suppress(OSError):

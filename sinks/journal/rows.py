@@ -1,4 +1,4 @@
-"""What the rows of the journal say of a run and of its records."""
+"""What the journal's rows say of a run and of its records."""
 
 from __future__ import annotations
 
@@ -14,29 +14,25 @@ if TYPE_CHECKING:
     from ...records.schema import Record
 
 NOT_SENT: Final = "not sent yet"
-UNREADABLE: Final = "its record in the journal cannot be read any more: the file was damaged"
+UNREADABLE: Final = "the journal was damaged: this record can no longer be read"
 
 COLUMNS: Final = (
     "command", "started_at", "cwd", "target_dir", "dag_id", "run_id", "task_id", "map_index",
     "attempt", "airflow_url", "project_dir", "environment", "renews",
 )  # fmt: skip
-"""The columns of the table of runs that a RunInfo fills."""
+"""The columns of the table `run` that a RunInfo fills."""
 _TASK_COLUMNS: Final = ("dag_id", "run_id", "task_id", "map_index")
-
-
-class ClosedError(Exception):
-    """The journal was closed, as a worker notices that was busy sending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """What is known of a run when it starts.
+    """What the relay knows of a run when the run starts.
 
-    `command` is an argv, `started_at` RFC 3339. `task` is None outside Airflow. `sinks` has, for
-    each sink by name, the settings to open it again, without secrets. `environment` has digests of
-    the environment that dbt ran in, by part; it is None for a run of an older dbt-relay.
-    `airflow_url` is the configured address, whether or not records went there. `renews` says that
-    the run repeats nodes for a task that had ended.
+    `command` is an argv, `started_at` is RFC 3339. `task` is None outside Airflow, and where one of
+    its ids is unknown. `sinks` has the settings of each sink by the sink's name, without secrets:
+    enough to open the sink again. `environment` has digests of the environment that dbt ran in, by
+    part; it is None for a run of an older dbt-relay. `airflow_url` is the configured address, even
+    if no record goes there. `renews` says that the run repeats nodes for a task that had ended.
     """
 
     command: tuple[str, ...]
@@ -52,19 +48,21 @@ class RunInfo:
     sinks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Any])
 
     @classmethod
-    def of(cls, values: Sequence[Any], sinks: Iterable[tuple[Any, ...]]) -> RunInfo:
-        """From a row with COLUMNS, and names with addresses; TypeError or ValueError if damaged."""
-        known: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
-        known["command"] = tuple(str(word) for word in json.loads(known["command"]))
-        known["renews"] = bool(known["renews"])
-        known["task"] = _task(*(known.pop(column) for column in _TASK_COLUMNS))
-        if known["environment"] is not None:
-            known["environment"] = dict(json.loads(known["environment"]))
-        return cls(**known, sinks={name: dict(json.loads(address)) for name, address in sinks})
+    def from_row(cls, row: Sequence[Any], sinks: Iterable[tuple[Any, ...]]) -> RunInfo:
+        """The run of a row with COLUMNS, and of rows with a sink's name and address.
 
-    @property
-    def row(self) -> tuple[Any, ...]:
-        """Values for COLUMNS."""
+        TypeError or ValueError if a row is damaged.
+        """
+        values: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))
+        values["command"] = tuple(str(word) for word in json.loads(values["command"]))
+        values["renews"] = bool(values["renews"])
+        values["task"] = _task(*(values.pop(column) for column in _TASK_COLUMNS))
+        if values["environment"] is not None:
+            values["environment"] = dict(json.loads(values["environment"]))
+        return cls(**values, sinks={name: dict(json.loads(address)) for name, address in sinks})
+
+    def to_row(self) -> tuple[Any, ...]:
+        """The values for COLUMNS."""
         written: dict[str, Any] = {
             "command": json.dumps(self.command),
             "renews": int(self.renews),
@@ -79,7 +77,7 @@ class RunInfo:
 
 
 def _task(dag_id: Any, run_id: Any, task_id: Any, map_index: Any) -> TaskInstance | None:
-    """The task instance of a row; None unless the row names all of it."""
+    """The task instance of a row; None unless the row has all three ids."""
     if not (dag_id and run_id and task_id):
         return None
     return TaskInstance(dag_id, run_id, task_id, -1 if map_index is None else map_index)
@@ -87,7 +85,7 @@ def _task(dag_id: Any, run_id: Any, task_id: Any, map_index: Any) -> TaskInstanc
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A record on its way to a sink; `version` tells it from a newer one of its key."""
+    """A record on its way to a sink. `version` tells it from a newer record with the same key."""
 
     record: Record
     version: int
@@ -95,7 +93,10 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Keys by what became of them in one sink; where it has them not, with the reason."""
+    """The keys of all records of one sink, by what became of the record.
+
+    `waiting` and `rejected` map each key to the reason.
+    """
 
     delivered: set[str]
     waiting: dict[str, str]

@@ -1,4 +1,4 @@
-"""One run in the journal: who it is, its lock, its records and the queue of each sink."""
+"""One run in the journal: its row, its lock, its records, and a queue for each of its sinks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...records.schema import OUTCOMES, RunRecord
-from .lock import GLANCE, RunLock
+from .folder import LOCKS
+from .lock import LOCK_WAIT, RunLock
 from .queue import SinkQueue
 from .rows import COLUMNS, RunInfo
 from .run_records import RunRecords
@@ -16,17 +17,18 @@ from .run_records import RunRecords
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from ...records.schema import Record
     from .database import Database
 
 
 class JournalRun:
-    """A run that this process has locked, so that no other process delivers its records.
+    """A run in the journal. The process that holds its lock delivers its records.
 
-    `lost` counts the records that an earlier owner had committed and that the journal no longer
-    has. `unkept` has the keys of nodes whose newest record is in memory only. `on_close` is called
-    when the run is closed.
+    `number` is the run's number in the journal, by which people know the run. `lost` counts records
+    that the previous owner had committed and that the journal no longer has. `only_in_memory` has
+    the keys of nodes whose newest record is in no file. `on_close` is called when the run closes.
     """
 
     def __init__(
@@ -40,18 +42,17 @@ class JournalRun:
     ) -> None:
         self.info = info
         self.lost = 0
-        self.unkept: set[str] = set()
+        self.only_in_memory: set[str] = set()
         self._database = database
         self._token = token
         self._on_close = on_close
         self._lock: RunLock | None = None
-        self._puts = 0
+        self._committed = 0
         self._records = RunRecords(database, number)
         self._queues = {name: SinkQueue(self._records, name) for name in info.sinks}
 
     @property
     def number(self) -> int:
-        """The number by which people know the run."""
         return self._records.number
 
     @classmethod
@@ -61,7 +62,10 @@ class JournalRun:
         number: int,
         on_close: Callable[[JournalRun], object] = lambda _: None,
     ) -> JournalRun:
-        """A run of the journal, not locked yet. LookupError if it is not there, or unreadable."""
+        """The run with this number, without its lock.
+
+        LookupError if there is no such run, or its row cannot be read.
+        """
         rows = database.rows(
             f"select token, {', '.join(COLUMNS)} from run where id = ?",  # noqa: S608
             (number,),
@@ -69,36 +73,36 @@ class JournalRun:
         if not rows:
             raise LookupError(number)
         token, *values = rows[0]
-        if not re.fullmatch(r"[a-z0-9-]+", str(token)):  # it is a file's name too
+        if not re.fullmatch(r"[a-z0-9-]+", str(token)):  # the token is the lock's file name
             raise LookupError(number)
         sinks: Any = database.rows(
             "select name, address from sink where run = ? order by id", (number,)
         )
         try:
-            info = RunInfo.of(values, sinks)
+            info = RunInfo.from_row(values, sinks)
         except (TypeError, ValueError) as error:
             raise LookupError(number) from error
         return cls(database, info, token, number, on_close=on_close)
 
     def begin(self) -> None:
-        """Write the new run down and lock it, in one transaction: nobody sees it unlocked."""
+        """Write the row of a new run and take its lock in one transaction, so that no other process
+        sees the run without an owner."""
         self._database.transact(self._insert)
 
     def take_lock(self) -> bool:
-        """Whether this process has the run now, and no other."""
-        path = self._database.lock_path(self._token)
-        if path is not None:
-            self._lock = RunLock.take(path, GLANCE)
+        """Lock the run for this process; False if another process holds the lock."""
+        if self._lock_file is not None:
+            self._lock = RunLock.take(self._lock_file, LOCK_WAIT)
             if self._lock is None:
                 return False
-            self._puts = self._records.count_puts()
-            self.lost = max(0, self._lock.committed() - self._puts)
-        # The times in `due` are those of another process's clock.
+            self._committed = self._records.count_committed()
+            self.lost = max(0, self._lock.committed() - self._committed)
+        # The column `due` has times of the previous owner's clock.
         self._database.execute("update delivery set due = 0 where run = ?", (self.number,))
         return True
 
     def set_target_dir(self, target_dir: str) -> None:
-        """Say where dbt writes its artifacts, once that is known."""
+        """Write down where dbt puts its artifacts. dbt's log tells that after the run has begun."""
         if target_dir != self.info.target_dir:
             self.info = replace(self.info, target_dir=target_dir)
             self._database.execute(
@@ -106,29 +110,29 @@ class JournalRun:
             )
 
     def put(self, record: Record, now: float, only: Iterable[str] | None = None) -> None:
-        """Take a record that is new, or newer than the one of its key that was put before.
+        """Commit a record; it replaces an earlier record with the same key.
 
-        It is for every sink of the run, or `only` for some. When this returns, the death of this
-        process cannot lose it.
+        The record waits for every sink of the run, or for the sinks in `only`. Once `put` has
+        returned, the death of this process does not lose the record.
         """
         self._records.put(record, set(self.info.sinks if only is None else only), now)
         if self._database.file is None:
             if record.key != RunRecord.key:
-                self.unkept.add(record.key)
+                self.only_in_memory.add(record.key)
         elif self._lock is not None:
-            self._puts += 1
-            self._lock.set_committed(self._puts)
+            self._committed += 1
+            self._lock.set_committed(self._committed)
 
     def queue(self, sink: str) -> SinkQueue:
-        """What waits for a sink; KeyError if the run has no sink of that name."""
+        """The records that wait for a sink; KeyError if the run has no sink of that name."""
         return self._queues[sink]
 
     def records(self) -> list[Record]:
-        """The newest record of each key, in the order in which the keys came."""
+        """The newest record of each key, in the order in which the keys were first put."""
         return self._records.newest()
 
     def outcomes(self) -> dict[str, int]:
-        """Nodes by outcome."""
+        """The number of nodes for each outcome that occurs."""
         counts = dict(
             self._database.rows(
                 "select outcome, count(*) from record where run = ? group by 1", (self.number,)
@@ -137,18 +141,17 @@ class JournalRun:
         return {outcome: counts[outcome] for outcome in OUTCOMES if outcome in counts}
 
     def retry_rejected(self) -> None:
-        """What a sink rejected waits for it again."""
+        """Let every rejected record wait for its sink again."""
         for queue in self._queues.values():
             queue.retry_rejected()
 
     @property
     def has_owner(self) -> bool:
-        """Whether a living process has the lock."""
-        path = self._database.lock_path(self._token)
-        return path is not None and RunLock.is_taken(path)
+        """Whether a living process holds the lock."""
+        return self._lock_file is not None and RunLock.is_taken(self._lock_file)
 
     def delete(self) -> None:
-        """Delete the run and its records. The caller has the lock, and closes the run next."""
+        """Delete the run and its records. The caller holds the lock, and closes the run next."""
 
         def delete(db: sqlite3.Connection) -> None:
             for table in ("delivery", "record", "sink"):
@@ -158,7 +161,7 @@ class JournalRun:
         self._database.transact(delete)
 
     def close(self) -> None:
-        """Leave what waits to whoever adopts the run."""
+        """Release the lock. Records that wait are left to the process that adopts the run."""
         self._on_close(self)
         if self._lock is not None:
             self._lock.release()
@@ -169,14 +172,14 @@ class JournalRun:
         self._database.checkpoint()
 
     def move(self, db: sqlite3.Connection) -> None:
-        """Go on in a file that takes the place of another, and may hold what was salvaged of it.
+        """Go on in a new database, which may hold what was salvaged of the old one.
 
-        The run is found by its token: the numbers of the new file begin anew.
+        The run is found by its token, since the new database may give it another number.
         """
         for queue in self._queues.values():
             queue.forget_settled()
         db.execute("begin immediate")
-        # Where the row of the run itself was lost, its records are under its number.
+        # If the row of the run was lost, its salvaged records are in a run with this token.
         db.execute(
             "update run set token = ? where id = ? and token = ?",
             (self._token, self.number, f"nameless-{self.number}"),
@@ -194,17 +197,23 @@ class JournalRun:
         self._records.restore(db, in_flight)
         db.execute("commit")
 
+    @property
+    def _lock_file(self) -> Path | None:
+        """None if the journal is in memory, where no other process sees the run."""
+        file = self._database.file
+        return None if file is None else file.with_name(LOCKS) / self._token
+
     def _insert(self, db: sqlite3.Connection) -> None:
         done = db.execute(
             f"insert into run (token, {', '.join(COLUMNS)})"  # noqa: S608
             f" values ({', '.join('?' * (len(COLUMNS) + 1))})",
-            (self._token, *self.info.row),
+            (self._token, *self.info.to_row()),
         )
         self._records.number = done.lastrowid or 0
         self._insert_sinks(db)
-        path = self._database.lock_path(self._token)
+        path = self._lock_file
         if path is not None and (self._lock is None or not path.exists()):
-            self._lock = RunLock.take(path, GLANCE)
+            self._lock = RunLock.take(path, LOCK_WAIT)
 
     def _insert_sinks(self, db: sqlite3.Connection) -> None:
         for name, address in self.info.sinks.items():

@@ -1,4 +1,4 @@
-"""The rows of one run's records, and which sinks still wait for each."""
+"""The records of one run: their rows, and the sinks that have not settled them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class RunRecords:
-    """The records of the run `number`. The number changes where the run moves to another file.
+    """The records of the run `number`, which changes when the run moves to another database.
 
-    `unsettled` has what that other file has to be told: records by key, with the sinks that have
-    not settled them.
+    `unsettled` has each record that a sink has not settled, by key, with the names of those sinks.
+    A database that replaces this one gets them from here.
     """
 
     def __init__(self, database: Database, number: int) -> None:
@@ -27,7 +27,7 @@ class RunRecords:
         self.unsettled: dict[str, tuple[Record, set[str]]] = {}
 
     def put(self, record: Record, sinks: set[str], now: float) -> None:
-        """Commit a record, which waits for `sinks` from `now` on."""
+        """Commit a record that waits for `sinks`, from `now` on."""
 
         def insert(db: sqlite3.Connection) -> None:
             if sinks:
@@ -44,7 +44,7 @@ class RunRecords:
         now: float,
         version: int = 1,
     ) -> None:
-        """Write the row of a record in the open transaction; it replaces the one of its key."""
+        """Write a record in the open transaction; it replaces the record with the same key."""
         outcome, body = getattr(record, "outcome", None), encode(record.to_json())
         db.execute(
             "insert into record (run, key, version, outcome, body) values (?, ?, ?, ?, ?)"
@@ -61,8 +61,8 @@ class RunRecords:
                 (self.number, sink, record.key, now),
             )
 
-    def has_settled(self, key: str, sink: str) -> None:
-        """The newest record of this key needs no more telling to this sink."""
+    def mark_settled(self, key: str, sink: str) -> None:
+        """The sink has settled the newest record of this key."""
         if key in self.unsettled:
             self.unsettled[key][1].discard(sink)
             if not self.unsettled[key][1]:
@@ -79,10 +79,10 @@ class RunRecords:
         return True
 
     def restore(self, db: sqlite3.Connection, in_flight: dict[str, int]) -> None:
-        """Write what is unsettled into a file that takes the place of another.
+        """Write the unsettled records into a database that replaces another.
 
-        `in_flight` has the versions that are on their way, by stored key: no record gets one of
-        them, so that an answer is never taken for the answer to another record.
+        `in_flight` has the versions that are on their way to a sink, by stored key. No restored
+        record gets such a version: the sink's answer would be taken for the answer to that record.
         """
         for key, (record, sinks) in self.unsettled.items():
             row = db.execute(
@@ -92,14 +92,14 @@ class RunRecords:
                 version = 1 + in_flight.get(stored_text(key), 0)
                 self.insert(db, record, sinks, 0.0, version)
 
-    def count_puts(self) -> int:
-        """How many records were ever put, replaced ones included."""
+    def count_committed(self) -> int:
+        """How many records were ever committed, including records that others have replaced."""
         return self.database.rows(
             "select coalesce(sum(version), 0) from record where run = ?", (self.number,)
         )[0][0]
 
     def newest(self) -> list[Record]:
-        """The newest record of each key, in the order in which the keys came."""
+        """The newest record of each key, in the order in which the keys were first put."""
         rows = self.database.rows(
             "select key, body from record where run = ? order by id", (self.number,)
         )

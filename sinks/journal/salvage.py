@@ -1,4 +1,4 @@
-"""Reads what can still be read of a damaged journal."""
+"""Copies what can still be read from a damaged journal."""
 
 from __future__ import annotations
 
@@ -18,40 +18,43 @@ if TYPE_CHECKING:
 
     from ...records.schema import Record
 
-ADDED: Final = {
+ADDED_COLUMNS: Final = {
     2: {"airflow_url": "text", "project_dir": "text", "environment": "text", "renews": "integer"},
 }
-"""Columns of the table of runs that a version of the journal was the first to have."""
+"""The columns of the table `run` that each version of the journal added, with their types."""
 
-COPIED: Final = {
+COLUMNS_OF: Final = {
     "run": (
         "id", "token", "command", "cwd", "target_dir", "dag_id", "run_id", "task_id", "map_index",
-        "attempt", "started_at", *(name for columns in ADDED.values() for name in columns),
+        "attempt", "started_at", *(name for added in ADDED_COLUMNS.values() for name in added),
     ),
     "sink": ("run", "name", "address"),
     "record": ("run", "key", "version", "outcome", "body"),
     "delivery": ("run", "sink", "key", "state", "reason"),
 }  # fmt: skip
+"""The columns of each table that are copied."""
 _MOST_ROWS: Final = 500_000
-SMALLEST: Final = 512
+"""A table with more rows than this is not believed: its numbers are damaged."""
+SMALLEST_PAGE: Final = 512
 """Bytes of the smallest page that SQLite has."""
 _PAGE: Final = 4096
-_BEREFT: Final = """from delivery where not exists
+"""Bytes of a page of the journal."""
+_WITHOUT_RECORD: Final = """from delivery where not exists
     (select 1 from record where record.run = delivery.run and record.key = delivery.key)"""
 _REPAIRS: Final = (
-    f"delete {_BEREFT}",
-    # Twice is better than never.
+    f"delete {_WITHOUT_RECORD}",
+    # A record is sent twice rather than never.
     """insert or ignore into delivery (run, sink, key)
     select run, name, key from record join sink using (run)""",
     """insert or ignore into run (id, token, command, started_at)
     select distinct run, 'nameless-' || run, '["?"]', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     from record""",
 )
-"""What holds in a whole journal, and may not where rows of one table were lost."""
+"""These restore what holds in a whole journal after rows of one table were lost."""
 
 
 class Connection(sqlite3.Connection):
-    """Takes any text: a folder's name may be no UTF-8, and dbt's log can hold lone surrogates."""
+    """Takes any text: a folder's name may be any bytes, and dbt's log can have lone surrogates."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         try:
@@ -59,8 +62,8 @@ class Connection(sqlite3.Connection):
         except UnicodeEncodeError:
             storable = [stored_text(v) if isinstance(v, str) else v for v in parameters]
             return super().execute(sql, storable)
-        except UnicodeDecodeError as error:  # what SQLite says quotes what it found in the file
-            raise sqlite3.DatabaseError("it holds text that is none") from error
+        except UnicodeDecodeError as error:  # SQLite's message quotes bytes of the file
+            raise sqlite3.DatabaseError("it has text that is not UTF-8") from error
 
 
 def stored_text(text: str) -> str:
@@ -72,31 +75,32 @@ def stored_text(text: str) -> str:
 
 @dataclass(slots=True)
 class Copied:
-    """How many records were read, and how many rows of them could not be."""
+    """How many records were copied, and how many could not be read."""
 
     records: int = 0
     lost: int = 0
 
 
 def salvage(path: Path, into: sqlite3.Connection) -> Copied:
-    """Copy what can be read of a damaged file."""
+    """Copy what can be read from a damaged file."""
     try:
-        if path.stat().st_size < SMALLEST:
+        if path.stat().st_size < SMALLEST_PAGE:
             return _salvage_log(path, into)
         old = sqlite3.connect(path, isolation_level=None, factory=Connection)
     except (sqlite3.Error, OSError):
         return Copied()
     with contextlib.closing(old):
         with contextlib.suppress(sqlite3.Error):
-            # Or SQLite reads nothing of a file that is shorter than its header says.
+            # Without this SQLite reads nothing from a file that is shorter than its header says.
             old.execute("pragma writable_schema = on")
-        return copy(old, into)
+        return copy_rows(old, into)
 
 
 def _salvage_log(path: Path, into: sqlite3.Connection) -> Copied:
-    """Of a file that is cut short the log may hold every page, which SQLite would throw away.
+    """Copy from the write-ahead log of a file that is cut short. The log may have every page, but
+    SQLite would throw it away.
 
-    From copies: what is damaged stays as it is.
+    This reads copies of the files, and leaves the damaged files as they are.
     """
     log = path.with_name(f"{path.name}-wal")
     if not log.is_file():
@@ -108,16 +112,17 @@ def _salvage_log(path: Path, into: sqlite3.Connection) -> Copied:
         return salvage(whole, into)
 
 
-def copy(
+def copy_rows(
     old: sqlite3.Connection, new: sqlite3.Connection, only: Collection[int] | None = None
 ) -> Copied:
-    """Copy rows one by one, since a damaged page must not take the others with it.
+    """Copy rows one by one, so that a damaged page costs only the rows on it.
 
-    `only` limits this to some runs. They keep their numbers, by which people know them.
+    `only` has the numbers of the runs to copy; None copies all. A run keeps its number, by which
+    people know it.
     """
     copied = Copied()
     new.execute("begin immediate")
-    for table in COPIED:
+    for table in COLUMNS_OF:
         columns = _columns(old, table)
         names = ", ".join(columns)
         places = ", ".join("?" * len(columns))
@@ -130,8 +135,8 @@ def copy(
                 row,
             )
             copied.records += table == "record" and done.rowcount > 0
-    (bereft,) = new.execute(f"select count(distinct key) {_BEREFT}").fetchone()
-    copied.lost = max(copied.lost, bereft)
+    (missing,) = new.execute(f"select count(distinct key) {_WITHOUT_RECORD}").fetchone()
+    copied.lost = max(copied.lost, missing)
     for repair in _REPAIRS:
         new.execute(repair)
     new.execute("commit")
@@ -139,7 +144,7 @@ def copy(
 
 
 def read_body(body: object, key: str) -> Record | None:
-    """The record of this key in a stored body; None if damage has made it unreadable."""
+    """The record in a stored body; None if the body is damaged, or the record has another key."""
     try:
         record = read_record(json.loads(body)) if isinstance(body, (bytes, str)) else None
     except (ValueError, RecursionError):
@@ -148,9 +153,9 @@ def read_body(body: object, key: str) -> Record | None:
 
 
 def _columns(db: sqlite3.Connection, table: str) -> tuple[str, ...]:
-    """Those of a table that a journal has: one of an older version lacks what was added since."""
-    columns = COPIED[table]
-    for added in reversed(ADDED.values()):
+    """The columns to copy that this journal has: an older version has fewer."""
+    columns = COLUMNS_OF[table]
+    for added in reversed(ADDED_COLUMNS.values()):
         try:
             db.execute(f"select {', '.join(columns)} from {table} limit 0")  # noqa: S608
         except sqlite3.Error as error:
@@ -163,15 +168,15 @@ def _columns(db: sqlite3.Connection, table: str) -> tuple[str, ...]:
 def _rows(
     db: sqlite3.Connection, table: str, names: str, only: Collection[int] | None
 ) -> Iterator[tuple[Any, ...] | None]:
-    """Each row that is there, None for one that cannot be read."""
+    """Each row of a table; None for a row that cannot be read."""
     run = "id" if table == "run" else "run"
     if only is not None:
         with contextlib.suppress(sqlite3.Error):
-            # By the table, since an index may be what is damaged.
+            # The plus sign keeps SQLite from using an index, which may be damaged.
             query = f"select {names} from {table} where +{run} in ({', '.join('?' * len(only))})"  # noqa: S608
             yield from db.execute(query, [*only]).fetchall()
             return
-    for number in _ids(db, table):
+    for number in _row_numbers(db, table):
         try:
             row = db.execute(
                 f"select {run}, {names} from {table} where id = ?",  # noqa: S608
@@ -184,8 +189,8 @@ def _rows(
                 yield row[1:]
 
 
-def _ids(db: sqlite3.Connection, table: str) -> range:
-    """All that a row may have; what says so may be damaged itself."""
+def _row_numbers(db: sqlite3.Connection, table: str) -> range:
+    """Every number that a row of the table may have. Of three sources each may be damaged."""
     found: list[int] = []
     for query in (
         f"select max(id) from {table}",  # noqa: S608

@@ -1,4 +1,4 @@
-"""The journal's file: how it is opened, and what becomes of one that is damaged."""
+"""The journal's file: how it is opened, brought up to date, or replaced if it is damaged."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ...records.plural import counted
 from . import folder
 from .folder import FILE
 from .lock import RunLock
-from .salvage import ADDED, COPIED, SMALLEST, Connection, salvage
+from .salvage import ADDED_COLUMNS, COLUMNS_OF, SMALLEST_PAGE, Connection, salvage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 SET_ASIDE: Final = f"{FILE}.damaged-"
+"""The name of a damaged journal begins so; the time in UTC follows, as WHEN formats it."""
 WHEN: Final = "%Y%m%dT%H%M%S"
-"""Follows in its name: the time in UTC."""
 
-_PARTS: Final = ("", "-wal", "-shm")
+_SUFFIXES: Final = ("", "-wal", "-shm")
+"""Of the files that make up one SQLite database."""
 VERSION: Final = 2
 BUSY: Final = 3.0
-"""Seconds to wait for another process that is writing; a transaction takes a tenth of a
-millisecond."""
+"""Seconds to wait while another process writes. One transaction takes a tenth of a millisecond."""
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HEAD: Final = 64
 """Bytes of a file up to the end of its `user_version` (sqlite.org/fileformat2.html)."""
 
 _OPENING: Final = 10.0
+"""Seconds to wait while another process opens the journal, and perhaps replaces it."""
 _LOG_PAGES: Final = 4_000
-"""The write-ahead log's bound, 16 MB, where no worker gets round to a checkpoint."""
+"""At 16 MB of write-ahead log SQLite makes a checkpoint itself, if no worker did before."""
 _SCHEMA: Final = """
 create table run (
     id integer primary key autoincrement,
@@ -82,20 +84,21 @@ create index waiting on delivery (run, sink, due, id) where state = 'waiting';
 
 
 class DamagedError(Exception):
-    """The file is no journal."""
+    """The file is not a journal, or no longer one."""
 
 
 class NewerError(Exception):
-    """A newer dbt-relay has written the journal; this one must not touch it."""
+    """A newer dbt-relay wrote the journal. This one must not change it."""
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
-    """A journal, new if there is none; in memory without a path.
+    """Open the journal, or create it; without a path it is in memory.
 
-    One of an older version becomes one of this version. Raises DamagedError, NewerError, or
-    sqlite3.OperationalError where the file cannot be used now. A commit survives the death of every
-    process, hence no fsync at each: what a host without power loses is the last moment, never the
-    whole.
+    A journal of an older version gets this version. Raises DamagedError, NewerError, or
+    sqlite3.OperationalError if the file cannot be used now.
+
+    A commit survives the death of any process, so commits do not wait for the disk. A host that
+    loses power loses the last moment, never the whole journal.
     """
     if path is not None and not path.exists():
         folder.create(path)
@@ -118,7 +121,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
             if version < 1:
                 raise DamagedError(f"its version is {version}, not {VERSION}")
             db.execute("pragma journal_mode = wal")
-            for table in COPIED:
+            for table in COLUMNS_OF:
                 db.execute(f"select id from {table} limit 1").fetchone()  # noqa: S608
             if version < VERSION:
                 _migrate(db)
@@ -134,25 +137,26 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
 
 def _version(db: sqlite3.Connection) -> int:
-    """Its version; NewerError if this dbt-relay does not know that one."""
+    """The journal's version; NewerError if it is newer than this dbt-relay."""
     return _known(*db.execute("pragma user_version").fetchone())
 
 
 def _known(version: int) -> int:
+    """The same version; NewerError if it is newer than this dbt-relay."""
     if version > VERSION:
         raise NewerError(
-            f"a newer dbt-relay has written it, in version {version}; this one knows {VERSION}"
+            f"a newer dbt-relay wrote version {version} of it, and this one reads up to {VERSION}"
         )
     return version
 
 
 def _migrate(db: sqlite3.Connection) -> None:
-    """Add the columns that an older version lacks. Of its runs they say nothing."""
+    """Add the columns that an older version lacks. They are null in the runs that are there."""
     db.execute("begin immediate")
     try:
-        # Another process may have done it since this one looked.
+        # Another process may have added them since this process read the version.
         for version in range(_version(db) + 1, VERSION + 1):
-            for column, kind in ADDED[version].items():
+            for column, kind in ADDED_COLUMNS[version].items():
                 db.execute(f"alter table run add column {column} {kind}")
         db.execute(f"pragma user_version = {VERSION}")
         db.execute("commit")
@@ -163,7 +167,7 @@ def _migrate(db: sqlite3.Connection) -> None:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file itself is bad: not a full disk, a lock or a missing permission."""
+    """Whether the file itself is damaged. A full disk, a lock or a permission is no damage."""
     if isinstance(error, sqlite3.OperationalError):
         return str(error).startswith(("no such ", "table ", "malformed", "Could not decode "))
     return True
@@ -171,7 +175,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open journal, which file it is, and what there is to say of its predecessor."""
+    """An open journal, the inode of its file, and a remark if it replaces a damaged one."""
 
     db: sqlite3.Connection
     inode: int
@@ -179,28 +183,32 @@ class Opened:
 
 
 def open_file(
-    state_dir: Path, name_aside: Callable[[], str], damaged: tuple[int, object] | None = None
+    state_dir: Path, timestamp: Callable[[], str], damaged: tuple[int, object] | None = None
 ) -> Opened:
-    """The journal of a folder; a damaged one is set aside, and what is legible in it taken over.
+    """Open the journal of a folder.
 
-    `name_aside` gives the suffix of its new name. `damaged` is the inode of a journal that failed
-    while it was in use, and its error. Raises NewerError for one of a newer dbt-relay, which stays
-    as it is, ForeignError where something else has its place, and OSError or
-    sqlite3.OperationalError where no journal can be.
+    A damaged journal is set aside, and a new one gets what can be read from it. `timestamp` gives
+    the end of the damaged file's new name. `damaged` is the inode and the error of a journal that
+    failed while it was in use.
+
+    Raises NewerError for a journal of a newer dbt-relay and ForeignError for a file of another
+    program, which both stay as they are; OSError or sqlite3.OperationalError if no journal can be
+    opened.
     """
     path = state_dir / FILE
     fresh = state_dir / f"{FILE}.new"
-    # Of several that find it damaged only one may set it aside: the next one would take the new.
-    opening = RunLock.take(state_dir / "opening", within=_OPENING)
+    # Several processes may find the damage at once. Only one may set the file aside: a second one
+    # would set aside the new journal.
+    opening = RunLock.take(state_dir / folder.OPENING, within=_OPENING)
     if opening is None:
-        raise TimeoutError("another process has been opening it for too long")
+        raise TimeoutError("another process has been opening it for 10 seconds")
     try:
         refuse_newer(path)
         reason: object = None
         if damaged is not None and inode(path) == damaged[0]:
             reason = damaged[1]
         else:
-            if fresh.exists() and not path.exists():  # what is below was cut short
+            if fresh.exists() and not path.exists():  # a process died before its last rename
                 fresh.rename(path)
             folder.refuse_foreign_content(path)
             try:
@@ -208,29 +216,40 @@ def open_file(
                 return Opened(connect(path), inode(path))
             except DamagedError as error:
                 reason = error
-        # Before the damaged one goes, so that a full disk or a kill loses nothing of it.
-        for suffix in _PARTS:
-            fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
-        with contextlib.closing(connect(fresh)) as db:
-            found = salvage(path, db)
-        aside = path.with_name(SET_ASIDE + name_aside())
-        for suffix in _PARTS:
-            with contextlib.suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-        fresh.rename(path)
-        remark = (
-            f"the journal {path} was damaged ({reason}) and is set aside as {aside.name}: "
-            f"{found.records} records could be read from it and are kept"
-        )
-        if found.lost:
-            remark += f", up to {found.lost} could not"
+        remark = _replace_damaged(path, fresh, reason, timestamp())
         return Opened(connect(path), inode(path), remark)
     finally:
         opening.release()
 
 
+def _replace_damaged(path: Path, fresh: Path, reason: object, timestamp: str) -> str:
+    """Set a damaged journal aside and put a new one in its place; the remark that says so.
+
+    The new journal is complete before the damaged one is renamed: neither a full disk nor a kill
+    loses anything.
+    """
+    for suffix in _SUFFIXES:
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+    with contextlib.closing(connect(fresh)) as db:
+        found = salvage(path, db)
+    aside = path.with_name(SET_ASIDE + timestamp)
+    for suffix in _SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    fresh.rename(path)
+    remark = (
+        f"the journal {path} was damaged ({reason}) and is set aside as {aside.name}: "
+        f"saved {counted(found.records, 'record')} from it"
+    )
+    return f"{remark}, lost up to {found.lost:,}" if found.lost else remark
+
+
 def refuse_newer(path: Path) -> None:
-    """Raise NewerError by the file's head: SQLite would bring its log into it on closing."""
+    """Raise NewerError if a newer dbt-relay wrote the file.
+
+    The head of the file tells. SQLite itself would change the file: it moves the log into the file
+    when it closes it.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
@@ -241,19 +260,19 @@ def refuse_newer(path: Path) -> None:
 
 
 def _check(path: Path) -> None:
-    """Raise DamagedError for what SQLite takes for a new journal, or cannot even open."""
+    """Raise DamagedError for a file that SQLite would take for a new one, or cannot open."""
     if path.is_dir():
         raise DamagedError("it is a folder")
     size, log = (
         p.stat().st_size if p.exists() else 0 for p in (path, path.with_name(f"{path.name}-wal"))
     )
-    # To SQLite both are a file that never was; the log of one it would throw away.
-    if size < SMALLEST and (size or log):
+    # SQLite begins such a file anew, and throws its log away.
+    if size < SMALLEST_PAGE and (size or log):
         raise DamagedError("it is cut short")
 
 
 def inode(path: Path) -> int:
-    """Which file that is, 0 for none."""
+    """The inode of a file; 0 if there is no file."""
     try:
         return path.stat().st_ino
     except OSError:

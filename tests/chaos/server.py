@@ -79,8 +79,8 @@ class LastingAirflow(FakeAirflow):
             self.valid, self.expired = state.valid, state.expired
         self._ledger = Ledger(path)
 
-    def note(self, request: Request) -> None:
-        super().note(request)
+    def log(self, request: Request) -> None:
+        super().log(request)
         if request.path == "/auth/token" and request.status == 201:
             self._note_tokens()
         about = {"method": request.method, "status": request.status}

@@ -185,7 +185,7 @@ def test_a_note_that_no_task_can_get() -> None:
     done = relay("run", "--note", "--", "echo", "ran")
     assert done.returncode == 0
     assert done.stderr.splitlines()[0] == (
-        "relay: no note is written: --note needs the sink airflow"
+        "relay: no note is written: --note needs the sink airflow or cosmos"
     )
 
 

@@ -513,7 +513,7 @@ class TestStateFolder:
         before = journal.read_bytes()
         said = doctor()
         assert said.code == 78
-        assert "a newer dbt-relay has written it, in version 9" in said.failures[0]
+        assert "a newer dbt-relay wrote version 9 of it" in said.failures[0]
         assert "upgrade dbt-relay" in said.text
         assert journal.read_bytes() == before
 

@@ -373,8 +373,8 @@ class TestMistakes:
             assert done.stdout == ""
             said.append(done.stderr)
         for line in said:
-            assert "a newer dbt-relay has written it, in version 3; this one knows 2" in line
-            assert "Upgrade dbt-relay, or name another --state-dir" in line
+            assert "a newer dbt-relay wrote version 3 of it, and this one reads up to 2" in line
+            assert "Upgrade dbt-relay, or set --state-dir" in line
         assert (state / "journal.db").read_bytes() == before
         assert {path.name for path in state.glob("journal*")} == {"journal.db"}
 

@@ -73,8 +73,8 @@ class Slow(FakeAirflow):
         super().__init__()
         self.seconds = seconds
 
-    def note(self, request: Any) -> None:
-        super().note(request)
+    def log(self, request: Any) -> None:
+        super().log(request)
         if "/dags/" in request.path:
             self.lock.release()
             try:

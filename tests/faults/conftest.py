@@ -57,9 +57,9 @@ class Relay:
             url=url, task=TaskInstance("shop", "run+1", "dbt"), login=login,
             connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
         )  # fmt: skip
-        self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.pauses: list[float] = []
-        self.sink = AirflowSink(changed(to, **settings), self.notes.append)
+        self.sink = AirflowSink(changed(to, **settings), self.warnings.append)
         self.delivery = deliver([self.sink], jitter=self._jitter)
 
     def _jitter(self, low: float, high: float) -> float:
@@ -93,7 +93,7 @@ class Relay:
         """No message, token or password in what is said."""
         secrets = ["select", "SELECT", "Bearer", *PASSWORDS.values()]
         secrets += [*server.valid, *server.expired]
-        for reason in [*figures.waiting.values(), *figures.rejected.values(), *self.notes]:
+        for reason in [*figures.waiting.values(), *figures.rejected.values(), *self.warnings]:
             assert not [secret for secret in secrets if secret in reason], reason
 
 

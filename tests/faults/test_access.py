@@ -115,9 +115,9 @@ class TestPlace:
             made = relay(server.url)
             for number in range(3):
                 made.send([success(f"model.shop.n{number}")])
-            assert len(made.notes) == 1
-            assert version in made.notes[0]
-            assert word in made.notes[0]
+            assert len(made.warnings) == 1
+            assert version in made.warnings[0]
+            assert word in made.warnings[0]
 
     def test_an_older_airflow_that_is_down_at_first_is_named_too(self, relay: MakeRelay) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -126,13 +126,13 @@ class TestPlace:
         made.send([success()], timeout=0.2)
         with FakeAirflow(port=port, version="3.0.6") as server:
             made.settle(server, success())
-            assert len(made.notes) == 1
+            assert len(made.warnings) == 1
 
     def test_a_current_airflow_needs_no_word(self, relay: MakeRelay) -> None:
         with FakeAirflow(version="3.10.0") as server:
             made = relay(server.url)
             made.send([success()])
-            assert made.notes == []
+            assert made.warnings == []
 
 
 class TestConnection:

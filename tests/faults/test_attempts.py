@@ -15,9 +15,8 @@ from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Delivered, Hold, Rejected, Retry
 from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, read_records
-from dbt_relay.sinks.airflow import staleness as attempts_module
+from dbt_relay.sinks.airflow.api.current_attempt import BELIEVED_FOR, CurrentAttempt
 from dbt_relay.sinks.airflow.api.session import Session
-from dbt_relay.sinks.airflow.staleness import Attempts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +101,7 @@ class TestWhatIsThere:
         assert server.writes() == {KEY: ["POST"]}
         assert made.send(FIRST) == Delivered()
         assert server.writes() == {KEY: ["POST"]}, "known to be there: looked at, not written"
-        assert made.writes == 1
+        assert made.writer.writes == 1
 
     @pytest.mark.parametrize("times", [1, 2])
     def test_a_value_that_is_kept_as_json_text(
@@ -188,7 +187,7 @@ class TestWhichTryItIs:
         made = sink()
         assert made.send(FIRST) == Delivered()
         server.retry()
-        made._attempts.forget()
+        made.writer.current_attempt.ask_again()
         verdict = made.send(replace(FIRST, unique_id="model.shop.b"))
         assert isinstance(verdict, Rejected)
         assert verdict.reason == (
@@ -246,18 +245,18 @@ class TestWhichTryItIs:
         assert server.writes() == {record.key: ["POST"] for record in records}
         assert len(reads(server)) < len(records)
         assert set(reads(server)) == {TRY}
-        assert made.sink.writes == 40
+        assert made.sink.writer.writes == 40
 
     def test_the_answer_is_kept_for_a_moment(self, server: FakeAirflow) -> None:
         now = [100.0]
         session = Session(settings(server))
-        attempts = Attempts(session, settings(server), lambda: now[0])
-        assert attempts.check(FIRST) is None
+        current = CurrentAttempt(session, settings(server), lambda: now[0])
+        assert current.number() == 1
         server.retry()
-        now[0] += attempts_module.TRY_IS_KEPT_FOR * 0.9
-        assert attempts.check(FIRST) is None
-        now[0] += attempts_module.TRY_IS_KEPT_FOR * 0.2
-        assert isinstance(attempts.check(FIRST), Rejected)
+        now[0] += BELIEVED_FOR * 0.9
+        assert current.number() == 1
+        now[0] += BELIEVED_FOR * 0.2
+        assert current.number() == 2
         assert len(reads(server)) == 2
         session.close()
 

@@ -1,25 +1,28 @@
-"""The guards of the Airflow sink hold for every key of the wire for Cosmos."""
+"""The guards of the Airflow sink hold for every key that the sink cosmos writes."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import FakeAirflow
-from support.journals import begin
+from support.journals import info
 
+from dbt_relay.cli.relay.reopening import reopen
+from dbt_relay.cli.settings import Connection
 from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import NodeRecord, RunRecord
+from dbt_relay.records.schema import DbtTestRecord, NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Delivered, Delivery, Journal, Rejected, Retry
-from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login
+from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, CosmosSink, Login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    MakeSink = Callable[..., AirflowSink]
+    MakeSink = Callable[..., CosmosSink]
 
 EVENT, STATUS, TESTS = (
     f"model__shop__a_{word}" for word in ("dbt_event", "status", "tests_status")
@@ -28,15 +31,22 @@ MODEL = NodeRecord(unique_id="model.shop.a", status="success", outcome="success"
 RUN = RunRecord(state="running", started_at="2026-01-02T03:04:05Z", attempt=1)
 
 
-def a_test(name: str, status: str, count: int = 2) -> NodeRecord:
+def a_test(name: str, status: str, count: int = 2) -> DbtTestRecord:
     outcome = "success" if status == "pass" else "failure"
-    return NodeRecord(
+    return DbtTestRecord(
         unique_id=f"test.shop.{name}",
         status=status,
         outcome=outcome,
         attempt=1,
         tests={MODEL.unique_id: count},
     )
+
+
+def settings(server: FakeAirflow) -> AirflowSettings:
+    return AirflowSettings(
+        url=server.url, task=TaskInstance("shop", "run+1", "dbt"), login=Login(token="op-0"),
+        connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -47,14 +57,10 @@ def server() -> Iterator[FakeAirflow]:
 
 @pytest.fixture
 def sink(server: FakeAirflow) -> Iterator[MakeSink]:
-    sinks: list[AirflowSink] = []
+    sinks: list[CosmosSink] = []
 
-    def make(**more: Any) -> AirflowSink:
-        to = AirflowSettings(
-            url=server.url, task=TaskInstance("shop", "run+1", "dbt"), login=Login(token="op-0"),
-            wire="cosmos", connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
-        )  # fmt: skip
-        sinks.append(AirflowSink(replace(to, **more), lambda _: None))
+    def make(**more: Any) -> CosmosSink:
+        sinks.append(CosmosSink(replace(settings(server), **more), lambda _: None))
         return sinks[-1]
 
     yield make
@@ -122,6 +128,24 @@ class TestOneNode:
         assert server.xcoms[-1] == there
         assert made.send(MODEL) == Delivered()
 
+    def test_what_another_process_has_put_under_a_shared_key(
+        self, server: FakeAirflow, sink: MakeSink
+    ) -> None:
+        """The tests of model.shop.a have the key that model.shop.a_tests has for its status."""
+        namesake = replace(MODEL, unique_id="model.shop.a_tests")
+        assert sink().send(a_test("t", "pass", 1)) == Delivered()
+        verdict = sink().send(namesake)
+        assert isinstance(verdict, Rejected)
+        assert verdict.reason.startswith("model.shop.a_tests and model.shop.a have the same key")
+        assert server.xcoms[-1][TESTS] == "pass"
+
+        server.xcoms[-1].clear()
+        assert sink().send(namesake) == Delivered()
+        verdict = sink().send(a_test("t", "pass", 1))
+        assert isinstance(verdict, Rejected)
+        assert verdict.reason.startswith("model.shop.a and model.shop.a_tests have the same key")
+        assert server.xcoms[-1][TESTS]["status"] == "success"
+
 
 class TestSeveralRecords:
     def test_what_writes_nothing_is_no_sign_of_life(
@@ -152,7 +176,7 @@ class TestSeveralRecords:
         newer, older = sink(), sink()
         newer.send(replace(RUN, started_at="2026-01-02T03:04:06Z"))
         newer.send(a_test("t", "pass", 1))
-        older.learn(RUN)
+        older.use_journal(lambda: [RUN])
         verdict = older.send(a_test("t", "fail", 1))
         assert isinstance(verdict, Rejected)
         assert "a newer record of this run is there" in verdict.reason
@@ -164,32 +188,84 @@ class TestSeveralRecords:
         older, newer = sink(), sink()
         older.send(RUN)
         older.send(a_test("t", "pass", 1))
-        newer.learn(replace(RUN, started_at="2026-01-02T03:04:06Z"))
+        newer.use_journal(lambda: [replace(RUN, started_at="2026-01-02T03:04:06Z")])
         assert newer.send(a_test("t", "fail", 1)) == Delivered()
         assert server.xcoms[-1][TESTS] == "fail"
 
+    @pytest.mark.parametrize("name", ["cosmos", "airflow"])
     @pytest.mark.parametrize("sent", [0, 1])
     def test_a_relay_that_was_killed(
-        self, server: FakeAirflow, sink: MakeSink, tmp_path: Path, sent: int
+        self, server: FakeAirflow, sink: MakeSink, tmp_path: Path, sent: int, name: str
     ) -> None:
-        """What it had sent, and what it had not, together make what `deliver` writes."""
-        run = begin(tmp_path, "airflow")
-        tests = [a_test("t", "fail"), a_test("u", "pass")]
-        run.put(RUN, 0.0)
-        for test in tests:
-            run.put(test, 0.0)
-        for _ in range(1 + sent):
-            leased = run.queue("airflow").lease(0.0)
-            assert leased is not None
-            run.queue("airflow").acknowledge(leased)
-        run.close()
+        """What it had sent, and what it had not, together make what `deliver` writes. In an older
+        journal the sink is called airflow."""
+        address = json.loads(json.dumps(sink().address))
+        with Journal(tmp_path) as journal:
+            run = journal.begin(replace(info(), sinks={name: address}))
+            for record in (RUN, a_test("t", "fail"), a_test("u", "pass")):
+                run.put(record, 0.0)
+            for _ in range(1 + sent):
+                leased = run.queue(name).lease(0.0)
+                assert leased is not None
+                run.queue(name).acknowledge(leased)
+            run.close()
         assert server.xcoms == {-1: {}}
 
         with Journal(tmp_path) as journal:
             adopted = journal.adopt(run.number)
             assert adopted is not None
-            with Delivery(adopted, [sink()]) as delivery:
+            environ = {"DBT_RELAY_AIRFLOW_TOKEN": "op-0"}
+            opened = reopen(name, address, Connection(), environ, records=adopted.records)
+            with Delivery(adopted, [opened]) as delivery:
                 delivery.flush(5)
                 (figures,) = delivery.figures()
         assert figures.is_complete
         assert server.xcoms[-1] == {TESTS: "fail"}
+
+
+class TestRunThatEndsFirst:
+    """At the end of a run its record is sent before some of its tests are."""
+
+    END = replace(RUN, state="finished", exit_code=0, sequence=2)
+
+    def test_it_is_not_green_before_all_its_tests_are(
+        self, server: FakeAirflow, sink: MakeSink
+    ) -> None:
+        first = a_test("t", "pass")
+        last = replace(a_test("u", "pass"), status="a word of dbt 3", outcome="warning")
+        known: list[Record] = [RUN]
+        made = sink()
+        made.use_journal(lambda: known)
+        assert made.send(RUN) == Delivered()
+        known += [first, last, self.END]
+        for record in (first, self.END):
+            assert made.send(record) == Delivered()
+            assert TESTS not in server.xcoms[-1]
+        assert made.send(last) == Delivered()
+        assert server.xcoms[-1][TESTS] == "fail"
+        assert server.writes()[TESTS] == ["POST"]
+
+    def test_a_node_with_tests_that_were_not_selected(
+        self, server: FakeAirflow, sink: MakeSink
+    ) -> None:
+        known: list[Record] = [RUN]
+        made = sink()
+        made.use_journal(lambda: known)
+        assert made.send(RUN) == Delivered()
+        known += [a_test("t", "pass"), self.END]
+        assert made.send(self.END) == Delivered()
+        assert server.xcoms[-1][TESTS] == "pass"
+        assert made.send(a_test("t", "pass")) == Delivered()
+        assert server.writes()[TESTS] == ["POST"]
+
+
+class TestBesideThePlainSink:
+    def test_both_write_the_runs_record(self, server: FakeAirflow, sink: MakeSink) -> None:
+        cosmos = sink()
+        plain = AirflowSink(settings(server), lambda _: None)
+        for record in (RUN, MODEL, replace(RUN, state="finished", exit_code=0, sequence=2)):
+            assert plain.send(record) == Delivered()
+            assert cosmos.send(record) == Delivered()
+        plain.close()
+        assert server.xcoms[-1].keys() == {RunRecord.key, MODEL.key, EVENT, STATUS}
+        assert server.xcoms[-1][RunRecord.key]["state"] == "finished"

@@ -18,7 +18,7 @@ from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Hold, Journal, Retry, RunInfo
 from dbt_relay.sinks.airflow import AirflowSettings, Login
-from dbt_relay.sinks.airflow.tries import Try, Untold, read_tries
+from dbt_relay.sinks.airflow.attempts import Attempt, Untold, read_attempts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def node(name: str, attempt: int = 2, **more: Any) -> NodeRecord:
 
 class TestTries:
     def test_each_with_its_times(self, server: FakeAirflow) -> None:
-        tries = read_tries(settings(server), pytest.fail)
+        tries = read_attempts(settings(server), pytest.fail)
         assert isinstance(tries, list)
         assert [t.number for t in tries] == [1, 2, 3]
         assert tries[0].spans("2026-01-02T03:05:00Z")
@@ -78,36 +78,36 @@ class TestTries:
     def test_of_a_map_index(self) -> None:
         with FakeAirflow(map_indexes=(0, 1)) as server:
             server.tries = TRIES[:1]
-            tries = read_tries(settings(server, map_index=1), pytest.fail)
+            tries = read_attempts(settings(server, map_index=1), pytest.fail)
             assert isinstance(tries, list)
             assert server.requests[-1].path.endswith("/taskInstances/dbt/1/tries")
 
     def test_of_a_mapped_task_without_one_there_are_none(self) -> None:
         with FakeAirflow(map_indexes=(0, 1)) as server:
             server.tries = TRIES[:1]
-            verdict = read_tries(settings(server), pytest.fail)
+            verdict = read_attempts(settings(server), pytest.fail)
             assert isinstance(verdict, Hold)
             assert "mapped" in verdict.reason
             assert "--map-index" in verdict.reason
 
     def test_an_airflow_without_such_a_list(self, server: FakeAirflow) -> None:
         server.tries = None
-        assert read_tries(settings(server), pytest.fail) == Untold()
+        assert read_attempts(settings(server), pytest.fail) == Untold()
 
     def test_trouble(self, server: FakeAirflow) -> None:
         server.read_faults.extend([fake.BAD_GATEWAY] * 2)
-        assert isinstance(read_tries(settings(server), lambda _: None), list)
+        assert isinstance(read_attempts(settings(server), lambda _: None), list)
         server.read_faults.extend([fake.BAD_GATEWAY] * 4)
-        assert isinstance(read_tries(settings(server), lambda _: None), Retry)
-        verdict = read_tries(settings(server, login=Login(token="wrong")), pytest.fail)
+        assert isinstance(read_attempts(settings(server), lambda _: None), Retry)
+        verdict = read_attempts(settings(server, login=Login(token="wrong")), pytest.fail)
         assert isinstance(verdict, Hold)
 
     def test_what_is_no_time_is_left_out(self, server: FakeAirflow) -> None:
         server.tries = [(1, None, None), (2, "soon", None), TRIES[2]]
-        tries = read_tries(settings(server), pytest.fail)
+        tries = read_attempts(settings(server), pytest.fail)
         assert isinstance(tries, list)
         assert [t.number for t in tries] == [3]
-        assert isinstance(tries[0], Try)
+        assert isinstance(tries[0], Attempt)
 
 
 def in_xcom(server: FakeAirflow, *records: NodeRecord | RunRecord) -> None:
@@ -230,8 +230,8 @@ class TestJournal:
     def test_an_airflow_that_does_not_answer_leaves_a_doubt(
         self, server: FakeAirflow, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        impatient = partial(read_tries, pause=lambda _: None)
-        monkeypatch.setattr("dbt_relay.sinks.airflow.tries.read_tries", impatient)
+        impatient = partial(read_attempts, pause=lambda _: None)
+        monkeypatch.setattr("dbt_relay.sinks.airflow.attempts.read_attempts", impatient)
         with Journal(None) as journal:
             journal.begin(info(server, 2)).put(node("a"), 0)
             server.read_faults.extend([fake.BAD_GATEWAY] * 4)

@@ -201,7 +201,7 @@ def test_a_note_that_is_refused_now_and_then_is_written(
         made = relay(server.url, Login(token="op-0"))
         made.settle(server, record(0))
         getattr(server, way).extend([fault] * 3)
-        said = made.sink.write_note(lambda _: "ours", attempt=1, timeout=5)
+        said = made.sink.note.write(lambda _: "ours", attempt=1, timeout=5)
         assert (said, server.notes) == (None, {-1: "ours"})
 
 
@@ -211,7 +211,7 @@ def test_a_note_that_is_forbidden_is_given_up_soon(relay: MakeRelay) -> None:
         made.settle(server, record(0))
         server.other_faults.extend([fake.FORBIDDEN] * 100)
         began_at = time.monotonic()
-        said = made.sink.write_note(lambda _: "ours", attempt=1, timeout=30)
+        said = made.sink.note.write(lambda _: "ours", attempt=1, timeout=30)
         assert time.monotonic() - began_at < 3
         assert "give the user the role Op" in (said or "")
 

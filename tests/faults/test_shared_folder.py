@@ -8,8 +8,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from support.journal_disk import node, outputs, start
-from support.journals import info
+from support.journal_disk import outputs, start
+from support.journals import info, node
 
 from dbt_relay.sinks import Delivery, Journal, JsonlSink
 from dbt_relay.sinks.journal import history
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RELAY = """
 import sys
 from pathlib import Path
-from support.journal_disk import node
+from support.journals import node
 from dbt_relay.sinks import Delivery, Journal, JsonlSink, RunInfo
 
 folder, out, me, records = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])

@@ -25,7 +25,7 @@ def write(relay: Relay, text: str = "ours", attempt: int | None = 1, timeout: fl
     def compose(there: str) -> str | None:
         return None if there == "full" else f"{there}{text}"
 
-    return relay.sink.write_note(compose, attempt=attempt, timeout=timeout) or "written"
+    return relay.sink.note.write(compose, attempt=attempt, timeout=timeout) or "written"
 
 
 def test_is_made_of_the_note_that_is_there(relay: MakeRelay) -> None:

@@ -98,4 +98,4 @@ def test_a_proxy_that_wants_a_login(relay: MakeRelay) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://no..host"])
 def test_an_address_that_cannot_be_called(relay: MakeRelay, url: str) -> None:
     reason = relay(url).send([RECORD]).waiting[KEY]
-    assert reason == f"Airflow at {url} is no address that can be called: see DBT_RELAY_AIRFLOW_URL"
+    assert reason == f"Airflow at {url} cannot be called: see DBT_RELAY_AIRFLOW_URL"

@@ -38,7 +38,7 @@ def live(seed: int, scratch: Path, patch: pytest.MonkeyPatch, tally: Tally) -> N
     (place / "profiles.yml").write_text("shop: {target: \"{{ env_var('DBT_TARGET') }}\"}\n")
     world = World(random.Random(seed), place, tally)
     patch.setattr("dbt_relay.cli.resume.previous.listing", listing)
-    patch.setattr("dbt_relay.sinks.airflow.tries.read_tries", world.read_tries)
+    patch.setattr("dbt_relay.sinks.airflow.attempts.read_attempts", world.read_attempts)
     patch.setattr("dbt_relay.sinks.airflow.reading.read_records", world.read_records)
     try:
         world.live()

@@ -22,7 +22,7 @@ from dbt_relay.records.exits import Exit
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Hold, Journal, Retry, RunInfo
 from dbt_relay.sinks.airflow import AirflowSettings, Login
-from dbt_relay.sinks.airflow.tries import Try
+from dbt_relay.sinks.airflow.attempts import Attempt
 
 from .project import Project
 from .stand_in import StandIn
@@ -45,7 +45,7 @@ SETTINGS = AirflowSettings(URL, TASK, Login(token="x"), xcom_task_id="results")
 class DagRun:
     """One that is deleted and made again has the same ids, and is another."""
 
-    tries: list[Try] = field(default_factory=list)
+    tries: list[Attempt] = field(default_factory=list)
     xcoms: dict[str, Record] = field(default_factory=dict)
 
 
@@ -130,7 +130,7 @@ class World:
         else:
             self.story.append(f"attempt {attempt} never starts")
         self.now += timedelta(seconds=self.rng.randint(10, 300))
-        self.dag_run.tries.append(Try(attempt, began, self.now))
+        self.dag_run.tries.append(Attempt(attempt, began, self.now))
         if code == 0:
             self.tally.green += 1
             self.tally.green_and_carried += self.has_carried
@@ -305,10 +305,10 @@ class World:
 
         return ls
 
-    def read_tries(self, _: AirflowSettings) -> list[Try] | Retry | Hold:
+    def read_attempts(self, _: AirflowSettings) -> list[Attempt] | Retry | Hold:
         if self.answers == "silence":
             return Retry("no answer")
-        now = Try(len(self.dag_run.tries) + 1, self.now, None)
+        now = Attempt(len(self.dag_run.tries) + 1, self.now, None)
         return [*self.dag_run.tries, now]
 
     def read_records(self, _: AirflowSettings) -> Mapping[str, Record]:

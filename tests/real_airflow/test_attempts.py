@@ -40,7 +40,7 @@ def sent(settings: AirflowSettings, record: Record) -> tuple[object, int]:
             verdict = sink.send(record)
             if not isinstance(verdict, Retry):  # SQLite was locked
                 break
-        return verdict, sink.writes
+        return verdict, sink.writer.writes
     finally:
         sink.close()
 

@@ -1,4 +1,4 @@
-"""Sensors and triggers of Astronomer Cosmos, fed by `--wire cosmos` instead of its producer."""
+"""Sensors and triggers of Astronomer Cosmos, fed by the sink cosmos instead of its producer."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 
 from dbt_relay.sinks import Hold
 from dbt_relay.sinks.airflow import AirflowSettings, Login
-from dbt_relay.sinks.airflow.tries import read_tries
+from dbt_relay.sinks.airflow.attempts import read_attempts
 
 from .census import kill, processes_with
 
@@ -203,7 +203,7 @@ def test_the_tries_of_a_mapped_task(airflow: Airflow) -> None:
         to = AirflowSettings(
             airflow.server.url, "command_mapped", run_id, TASK, login, map_index=map_index
         )
-        return read_tries(to)
+        return read_attempts(to)
 
     for index in (0, 1):
         (only,) = tries(index)

@@ -1,4 +1,4 @@
-"""Retry, hold, deadline: the laws of delivery under a clock that only the tests move."""
+"""Delivery: retry, hold and deadline, with a clock that only the tests move."""
 
 from __future__ import annotations
 
@@ -11,44 +11,19 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 from support.journals import deliver
+from support.journals import node as record
+from support.timing import PATIENCE, Clock, longest, wait_until
 
-from dbt_relay.records.schema import NodeRecord, Record, RunRecord
+from dbt_relay.records.schema import Record, RunRecord
 from dbt_relay.sinks import Delivered, Delivery, Hold, Rejected, Retry, Verdict
-from dbt_relay.sinks.delivery import LONGEST_DELAY, LONGEST_RETRY_AFTER, PROBE_EVERY, retry_delay
+from dbt_relay.sinks.patience import LONGEST_DELAY, LONGEST_RETRY_AFTER, PROBE_EVERY, retry_delay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-PATIENCE = 5.0
-"""Seconds of real time after which a test gives up."""
-
-
-def record(key: str, sequence: int = 1) -> NodeRecord:
-    return NodeRecord(unique_id=key, status="success", outcome="success", sequence=sequence)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.001)
-
-
-class Clock:
-    """Stands still until `advance`. Knows how often it was read in a worker."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.reads: dict[str, int] = {}
-
-    def __call__(self) -> float:
-        name = threading.current_thread().name
-        self.reads[name] = self.reads.get(name, 0) + 1
-        return self.now
+    from collections.abc import Iterator
 
 
 class Scripted:
-    """A sink that answers from a script, then takes everything. Notes when it was asked."""
+    """A sink that answers from a script and then takes everything. `sent` has the times, too."""
 
     name = "scripted"
 
@@ -57,19 +32,13 @@ class Scripted:
         self.script = deque(script)
         self.clock = clock
         self.sent: list[tuple[float, str, int]] = []
-        self.held: dict[str, Record] = {}
         self.is_closed = False
-
-    def learn(self, record: Record) -> None:
-        pass
 
     def send(self, record: Record) -> Verdict:
         self.sent.append((self.clock.now, record.key, record.sequence))
         step = self.script.popleft() if self.script else Delivered()
         if isinstance(step, Exception):
             raise step
-        if isinstance(step, Delivered):
-            self.held[record.key] = record
         return step
 
     def close(self) -> None:
@@ -81,7 +50,10 @@ class Scripted:
 
 
 class Hanging:
-    """A sink that hangs in every request until it is let go."""
+    """A sink that hangs in every request until `answers` is set.
+
+    The first request for a key in `hold_once` is answered with Hold.
+    """
 
     name = "hanging"
     most_workers = 16
@@ -89,12 +61,9 @@ class Hanging:
     def __init__(self, hold_once: set[str] | None = None) -> None:
         self.hold_once = hold_once or set()
         self.entered = threading.Semaphore(0)
-        self.let_go = threading.Event()
+        self.answers = threading.Event()
         self.sent: list[tuple[str, int]] = []
         self.is_closed = False
-
-    def learn(self, record: Record) -> None:
-        pass
 
     def send(self, record: Record) -> Verdict:
         self.sent.append((record.key, record.sequence))
@@ -102,7 +71,7 @@ class Hanging:
         if record.key in self.hold_once:
             self.hold_once.remove(record.key)
             return Hold("403")
-        assert self.let_go.wait(PATIENCE)
+        assert self.answers.wait(PATIENCE)
         return Delivered()
 
     def close(self) -> None:
@@ -122,15 +91,11 @@ def no_thread_left() -> Iterator[None]:
 
 
 def idle(delivery: Delivery, clock: Clock, worker: str = "relay-scripted-0") -> None:
-    """Wait until the worker has woken up, has seen the clock as it is and sleeps again."""
+    """Wait until the worker has woken up, has read the clock, and sleeps again."""
     seen = clock.reads.get(worker, 0)
     delivery.flush(0)
     wait_until(lambda: clock.reads.get(worker, 0) > seen)
     delivery.figures()
-
-
-def longest(_: float, most: float) -> float:
-    return most
 
 
 class TestRetryDelay:
@@ -144,7 +109,7 @@ class TestRetryDelay:
     @pytest.mark.parametrize(
         ("after", "delay"), [(7.0, 7.0), (0.0, 0.5), (0.1, 0.5), (300.0, 300), (1e9, 300)]
     )
-    def test_the_servers_wish_is_honoured_up_to_a_cap(self, after: float, delay: float) -> None:
+    def test_retry_after_is_honoured_up_to_a_cap(self, after: float, delay: float) -> None:
         assert retry_delay(0, after, longest) == delay
 
     @given(
@@ -208,7 +173,7 @@ class TestRetry:
             wait_until(lambda: delivery.figures()[0].delivered == 1)
         assert sink.sent == [(0, "a", 1), (1, "a", 4)]
 
-    def test_a_sink_that_raises_is_tried_again_and_its_words_are_not_shown(
+    def test_a_sink_that_raises_is_tried_again_and_its_message_is_not_shown(
         self, clock: Clock
     ) -> None:
         sink = Scripted(ValueError("token=hunter2"), clock=clock)
@@ -223,7 +188,7 @@ class TestRetry:
 
 
 class TestHold:
-    def test_a_held_sink_is_probed_seldom(self, clock: Clock) -> None:
+    def test_a_held_sink_is_tried_rarely(self, clock: Clock) -> None:
         sink = Scripted(Hold("403"), Hold("still 403"), clock=clock)
         with deliver([sink], clock=clock) as delivery:
             delivery.put(record("a"))
@@ -246,7 +211,7 @@ class TestHold:
             delivery.flush(PATIENCE)
             assert delivery.figures()[0].delivered == 1
 
-    def test_if_it_still_does_not_work_nobody_waits(self, clock: Clock) -> None:
+    def test_if_it_still_does_not_work_the_flush_gives_up(self, clock: Clock) -> None:
         sink = Scripted(*[Hold("403")] * 9, clock=clock)
         with deliver([sink], clock=clock) as delivery:
             delivery.put(record("a"))
@@ -260,22 +225,22 @@ class TestHold:
             assert figures.waiting.keys() == {"a", "b"}
             assert not figures.is_complete
 
-    def test_a_record_that_alone_was_held_is_tried_once_more_at_the_end(self, clock: Clock) -> None:
-        """Of two workers, one is told Hold and then the other delivers."""
+    def test_a_single_held_record_is_tried_once_more_at_the_end(self, clock: Clock) -> None:
+        """One of two workers is told Hold, and then the other delivers."""
         sink = Hanging(hold_once={"a"})
         with deliver([sink], clock=clock, workers=2) as delivery:
             delivery.put(record("b"))
             assert sink.entered.acquire(timeout=PATIENCE)
             delivery.put(record("a"))
             wait_until(lambda: delivery.figures()[0].waiting["a"] == "403")
-            sink.let_go.set()
+            sink.answers.set()
             wait_until(lambda: delivery.figures()[0].delivered >= 1)
             delivery.flush(PATIENCE)
             assert delivery.figures()[0].delivered == 2
 
 
 class TestFlush:
-    def test_gives_up_early_where_the_next_try_comes_too_late(self, clock: Clock) -> None:
+    def test_it_gives_up_early_if_the_next_try_comes_too_late(self, clock: Clock) -> None:
         sink = Scripted(Retry("slow down", after=31), clock=clock)
         with deliver([sink], clock=clock, jitter=longest) as delivery:
             delivery.put(record("a"))
@@ -285,7 +250,7 @@ class TestFlush:
             assert clock.now == 0
             assert delivery.figures()[0].waiting == {"a": "slow down"}
 
-    def test_waits_for_a_try_that_comes_in_time(self, clock: Clock) -> None:
+    def test_it_waits_for_a_try_that_comes_in_time(self, clock: Clock) -> None:
         sink = Scripted(Retry("slow down", after=29), clock=clock)
         with deliver([sink], clock=clock, jitter=longest) as delivery:
             delivery.put(record("a"))
@@ -300,7 +265,7 @@ class TestFlush:
             assert delivery.figures()[0].delivered == 2
 
     @pytest.mark.parametrize("workers", [1, 3])
-    def test_a_hanging_sink_delays_it_by_no_more_than_its_timeout(self, workers: int) -> None:
+    def test_a_hanging_sink_delays_it_only_by_the_timeout(self, workers: int) -> None:
         sink = Hanging()
         delivery = deliver([sink], workers=workers)
         for key in "abcde":
@@ -311,14 +276,14 @@ class TestFlush:
         delivery.flush(0.3)
         delivery.close()
         assert 0.3 <= time.monotonic() - started < 1
-        assert time.process_time() - cpu < 0.2, "somebody spins"
+        assert time.process_time() - cpu < 0.2, "a thread spins"
         assert delivery.figures()[0].waiting == dict.fromkeys("abcde", "not sent yet")
-        assert not sink.is_closed, "a worker still uses it"
-        sink.let_go.set()
+        assert not sink.is_closed, "a worker still uses the sink"
+        sink.answers.set()
         wait_until(lambda: delivery.figures()[0].delivered == workers)
-        assert len(sink.sent) == workers, "sent after close"
+        assert len(sink.sent) == workers, "a record was sent after close"
 
-    def test_a_second_signal_ends_it(self, clock: Clock) -> None:
+    def test_an_interruption_ends_it(self, clock: Clock) -> None:
         sink = Scripted(Retry("down", after=10), clock=clock)
         answers = deque([False, False, True])
         with deliver([sink], clock=clock, jitter=longest) as delivery:
@@ -327,34 +292,34 @@ class TestFlush:
             assert not answers
             assert delivery.figures()[0].waiting == {"a": "down"}
 
-    def test_one_sink_in_trouble_takes_nothing_from_another(self, clock: Clock) -> None:
+    def test_a_sink_in_trouble_does_not_delay_another(self, clock: Clock) -> None:
         hanging, good = Hanging(), Scripted(clock=clock)
         with deliver([hanging, good], clock=clock) as delivery:
             for key in "abc":
                 delivery.put(record(key))
             wait_until(lambda: delivery.figures()[1].delivered == 3)
             assert delivery.figures()[0].delivered == 0
-            hanging.let_go.set()
+            hanging.answers.set()
 
 
 class TestPut:
-    def test_never_waits_for_a_sink(self) -> None:
-        """While the sink hangs in its first request, thousands of records are taken."""
+    def test_it_never_waits_for_a_sink(self) -> None:
+        """It takes thousands of records while the sink hangs in its first request."""
         sink = Hanging()
         with deliver([sink]) as delivery:
             delivery.put(record("first"))
             assert sink.entered.acquire(timeout=PATIENCE)
             for number in range(5000):
                 delivery.put(record(f"n{number % 1000}", number))
-            assert sink.sent == [("first", 1)], "the sink was not what let them through"
+            assert sink.sent == [("first", 1)], "the sink still hangs"
             assert delivery.figures()[0].records == 1001
-            sink.let_go.set()
+            sink.answers.set()
             delivery.flush(PATIENCE)
             assert delivery.figures()[0].delivered == 1001
         assert len(sink.sent) == 1001, "records of one key coalesce"
         assert dict(sink.sent)["n999"] == 4999
 
-    def test_workers_do_not_spin_while_the_only_record_is_the_successor_of_one_in_flight(
+    def test_workers_do_not_spin_while_the_only_record_waits_for_an_older_one_on_its_way(
         self,
     ) -> None:
         sink = Hanging()
@@ -365,18 +330,18 @@ class TestPut:
             cpu = time.process_time()
             threading.Event().wait(0.3)
             assert time.process_time() - cpu < 0.1
-            sink.let_go.set()
+            sink.answers.set()
             delivery.flush(PATIENCE)
-        assert sink.sent == [("a", 1), ("a", 2)], "never two of one key at once"
+        assert sink.sent == [("a", 1), ("a", 2)], "two records of one key were on their way at once"
 
-    def test_no_more_workers_than_the_sink_bears(self, clock: Clock) -> None:
+    def test_there_are_no_more_workers_than_the_sink_allows(self, clock: Clock) -> None:
         before = threading.active_count()
         with deliver([Scripted(clock=clock, workers=2)], workers=8):
             assert threading.active_count() == before + 2
 
 
 class TestFigures:
-    def test_every_loss_has_a_reason(self, clock: Clock) -> None:
+    def test_every_undelivered_record_has_a_reason(self, clock: Clock) -> None:
         sink = Scripted(Delivered(), Rejected("422"), Retry("reset"), clock=clock)
         with deliver([sink], clock=clock, jitter=longest) as delivery:
             for key in "abcd":
@@ -390,7 +355,7 @@ class TestFigures:
         assert figures.to_json() == {"records": 4, "delivered": 1, "waiting": 2, "rejected": 1}
         assert not figures.is_complete
 
-    def test_the_runs_own_record_is_not_counted_but_missed(self, clock: Clock) -> None:
+    def test_the_run_record_is_not_counted_but_its_absence_is_told(self, clock: Clock) -> None:
         sink = Scripted(Delivered(), Rejected("422"), clock=clock)
         with deliver([sink], clock=clock) as delivery:
             delivery.put(record("a"))
@@ -402,7 +367,7 @@ class TestFigures:
         assert (figures.records, figures.delivered, figures.rejected) == (1, 1, {})
         assert not figures.is_complete
 
-    def test_what_is_put_after_the_end_is_not_forgotten(self, clock: Clock) -> None:
+    def test_a_record_that_is_put_after_close_still_waits(self, clock: Clock) -> None:
         sink = Scripted(clock=clock)
         delivery = deliver([sink], clock=clock)
         delivery.close()
@@ -410,7 +375,7 @@ class TestFigures:
         assert delivery.figures()[0].waiting == {"a": "not sent yet"}
         assert sink.is_closed
 
-    def test_a_sink_with_records_waiting_is_closed_too(self, clock: Clock) -> None:
+    def test_a_sink_with_waiting_records_is_closed_too(self, clock: Clock) -> None:
         sink = Scripted(Retry("full", after=99), clock=clock)
         with deliver([sink], clock=clock) as delivery:
             delivery.put(record("a"))

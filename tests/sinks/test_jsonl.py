@@ -1,4 +1,4 @@
-"""The JSON lines: each at once, each whole, whatever the disk does."""
+"""JSON lines: each is written at once, and is whole whatever the disk does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from support.journals import node as record
 
-from dbt_relay.records.schema import NodeRecord, RunRecord
+from dbt_relay.records.schema import RunRecord
 from dbt_relay.records.values import encode
 from dbt_relay.sinks import Delivered, Hold, JsonlSink, Retry
 
@@ -19,12 +20,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 
-def record(key: str, **more: Any) -> NodeRecord:
-    return NodeRecord(unique_id=key, status="success", outcome="success", **more)
-
-
 class Disk(io.RawIOBase):
-    """Takes so many bytes at most, then is full."""
+    """Takes up to `room` bytes, and then is full."""
 
     def __init__(self, room: int) -> None:
         super().__init__()
@@ -43,7 +40,7 @@ class Disk(io.RawIOBase):
         return len(taken)
 
 
-def test_one_line_per_record_at_once(tmp_path: Path) -> None:
+def test_each_record_is_one_line_at_once(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     path.write_text('{"old": 1}\n')
     sink = JsonlSink(path)
@@ -62,7 +59,7 @@ def test_one_line_per_record_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_a_stream_of_others_is_not_closed() -> None:
+def test_a_stream_that_was_passed_in_is_not_closed() -> None:
     stream = io.BytesIO()
     sink = JsonlSink(stream)
     sink.send(record("a"))
@@ -100,20 +97,20 @@ def test_a_real_full_device(tmp_path: Path) -> None:
     sink.close()
 
 
-def test_a_pipe_that_nobody_reads() -> None:
+def test_a_pipe_without_a_reader() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb", buffering=0) as stream:
         sink = JsonlSink(cast("BinaryIO", stream))
         assert isinstance(sink.send(record("a")), Hold)
-    assert isinstance(sink.send(record("a")), Hold), "a closed file"
+    assert isinstance(sink.send(record("a")), Hold), "a closed file is a hold, too"
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [("", ""), ('{"old": 1}\n', '{"old": 1}\n'), ('{"cut of', '{"cut of\n'), ("\n", "\n")],
 )
-def test_a_line_that_was_cut_off_does_not_swallow_the_next(
+def test_a_line_that_was_cut_off_does_not_join_the_next(
     tmp_path: Path, before: str, after: str
 ) -> None:
     path = tmp_path / "records.jsonl"
@@ -166,7 +163,7 @@ class TestFifo:
             sink.close()
             assert [json.loads(text)["unique_id"] for text in reader] == ["a", "b"]
 
-    def test_a_reader_that_went_away_may_be_followed_by_another(self, path: Path) -> None:
+    def test_another_reader_can_follow_the_first(self, path: Path) -> None:
         sink = JsonlSink(path)
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb"):
             assert sink.send(record("a")) == Delivered()
@@ -177,10 +174,8 @@ class TestFifo:
             sink.close()
             assert [json.loads(text)["unique_id"] for text in reader] == ["b"]
 
-    def test_a_reader_that_does_not_keep_up(
-        self, path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("dbt_relay.sinks.jsonl._PATIENCE_MS", 0)
+    def test_a_slow_reader(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dbt_relay.sinks.jsonl._SLOW_READER_MS", 0)
         sink = JsonlSink(path)
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         sent, got = 0, b""
@@ -198,7 +193,7 @@ class TestFifo:
         told = dict.fromkeys(json.loads(text)["unique_id"] for text in got.splitlines())
         assert list(told) == [str(n) for n in range(50)]
 
-    def test_one_that_may_not_be_written_to(
+    def test_a_fifo_without_write_permission(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(os, "access", lambda *_: False)

@@ -1,4 +1,4 @@
-"""Several workers on one sink: what they do at once, and what only one of them may."""
+"""Several workers on one sink: what they do at the same time, and what only one of them does."""
 
 from __future__ import annotations
 
@@ -10,42 +10,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.journals import deliver
+from support.journals import node as record
+from support.timing import PATIENCE, Clock, longest, wait_until
 
-from dbt_relay.records.schema import NodeRecord, Record
 from dbt_relay.sinks import Delivered, Hold, Retry, Verdict
 from dbt_relay.sinks.airflow import Login
 from dbt_relay.sinks.airflow.api.token import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from dbt_relay.records.schema import Record
 
-PATIENCE = 5.0
-"""Seconds of real time after which a test gives up."""
 WORKERS = 4
 
 
-def record(key: str) -> NodeRecord:
-    return NodeRecord(unique_id=key, status="success", outcome="success")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.001)
-
-
-class Clock:
-    """Stands still until a test moves it."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Gated:
-    """A sink whose requests all wait, until the test answers that many of them."""
+    """A sink whose requests wait until the test answers as many of them."""
 
     name = "gated"
     most_workers = WORKERS
@@ -56,9 +35,6 @@ class Gated:
         self.most = 0
         self.sent = 0
         self.answers: list[Verdict] = []
-
-    def learn(self, record: Record) -> None:
-        pass
 
     def send(self, record: Record) -> Verdict:
         with self.changed:
@@ -79,10 +55,6 @@ class Gated:
         pass
 
 
-def longest(_: float, most: float) -> float:
-    return most
-
-
 @pytest.mark.parametrize("trouble", [Retry("down"), Hold("forbidden")], ids=["retry", "hold"])
 def test_a_server_in_trouble_gets_one_probe_at_a_time(trouble: Verdict) -> None:
     clock, sink = Clock(), Gated()
@@ -100,7 +72,7 @@ def test_a_server_in_trouble_gets_one_probe_at_a_time(trouble: Verdict) -> None:
         for number in range(20):
             delivery.put(record(f"later {number}"))
         threading.Event().wait(0.05)
-        assert sink.most == 1, "the others wait for the probe"
+        assert sink.most == 1, "two workers probe the sink at once"
 
         sink.answer(Delivered())
         wait_until(lambda: sink.waiting == WORKERS)
@@ -108,15 +80,15 @@ def test_a_server_in_trouble_gets_one_probe_at_a_time(trouble: Verdict) -> None:
         wait_until(lambda: delivery.figures()[0].delivered == 40)
 
 
-def test_what_was_on_the_way_together_fails_as_one() -> None:
+def test_records_that_fail_together_count_as_one_failure() -> None:
     ceilings: list[float] = []
 
-    def noted(_: float, most: float) -> float:
+    def recorded(_: float, most: float) -> float:
         ceilings.append(most)
         return most
 
     clock, sink = Clock(), Gated()
-    with deliver([sink], workers=WORKERS, clock=clock, jitter=noted) as delivery:
+    with deliver([sink], workers=WORKERS, clock=clock, jitter=recorded) as delivery:
         for number in range(20):
             delivery.put(record(str(number)))
         wait_until(lambda: sink.waiting == WORKERS)
@@ -127,7 +99,7 @@ def test_what_was_on_the_way_together_fails_as_one() -> None:
         wait_until(lambda: sink.sent == WORKERS + 1)
         sink.answer(Retry("down"))
         wait_until(lambda: len(ceilings) == WORKERS + 1)
-        assert ceilings == [0.5] * WORKERS + [1.0], "one trouble, however many met it"
+        assert ceilings == [0.5] * WORKERS + [1.0], "the failures of one trouble were counted apart"
 
 
 def test_workers_that_wait_for_a_probe_do_not_spin() -> None:
@@ -153,7 +125,7 @@ def jwt(expiry: float) -> str:
     return f"e30.{claims}.x"
 
 
-def test_workers_whose_token_is_refused_at_once_log_in_once() -> None:
+def test_workers_whose_token_is_refused_at_the_same_time_log_in_once() -> None:
     asked: list[str] = []
     together = threading.Barrier(WORKERS)
 
@@ -179,7 +151,7 @@ def test_workers_whose_token_is_refused_at_once_log_in_once() -> None:
     assert asked == ["u", "u"]
 
 
-def test_a_token_that_lives_for_a_minute_serves_for_most_of_it() -> None:
+def test_a_token_with_a_minute_to_live_is_used_for_most_of_it() -> None:
     clock, asked = Clock(), []
 
     def exchange(*_: str) -> str:

@@ -1,4 +1,4 @@
-"""What an Airflow, or what stands in its place, can answer to a write instead of taking it."""
+"""Answers of an Airflow, or of a proxy before it, that do not do what was asked."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Fault:
-    """What becomes of one request. `refuse` closes the connection without an answer, `reset` resets
-    it, `drip` sends a body that never ends, `truncate` half of it."""
+    """A request that is not answered well. `refuse` closes the connection without an answer,
+    `reset` resets it, `drip` sends a body that never ends, `truncate` half of a body. `commits`
+    says that Airflow does what was asked all the same."""
 
     way: Way
     commits: bool = False
@@ -75,7 +76,7 @@ CRASHED = Fault("answer", answer=CRASH)
 
 
 def refusal(value: Any, path: str = "value") -> str | None:
-    """Why Airflow 3.3.2 on PostgreSQL refuses the value: its own check, and its database's."""
+    """Why Airflow 3.3.2 on PostgreSQL refuses the value: by its own check, or by the database's."""
     if isinstance(value, str):
         try:
             value.encode()

@@ -38,14 +38,16 @@ class Request:
 
 
 class FakeAirflow:
-    """Use as a context manager. `xcoms` holds what was committed to task `dbt`, by key, for each
-    map index; `results` is a task too, which no retry clears. `try_number` is that of `dbt`,
-    `states` are what is told of its state, the last one for ever, and `notes` its notes by map
-    index. `tries` are all of `dbt`: number, start and end. `others` are tasks that the DAG has
-    besides.
+    """Use as a context manager. It has one DAG run with the tasks `dbt` and `results`.
 
-    `faults` befall the writes, `read_faults` the reads below a DAG run and `other_faults` the rest,
-    a login for example: one each, in this order. A stall or a drip lasts `patience` seconds.
+    `xcoms` are the values of `dbt`, by map index and key; a retry clears them, but not the values
+    of `results`. `try_number`, `states` and `notes` are of `dbt` too: each answer takes the next
+    state, and keeps the last one; notes go by map index. `tries` are number, start and end of each
+    try. `others` are more tasks of the DAG.
+
+    Each request takes the next fault: a write from `faults`, a read below the DAG run from
+    `read_faults`, any other, such as a login, from `other_faults`. A stall or a drip lasts
+    `patience` seconds.
     """
 
     def __init__(
@@ -127,8 +129,8 @@ class FakeAirflow:
             self.expired |= self.valid.keys()
             self.valid.clear()
 
-    def note(self, request: Request) -> None:
-        """Take down a request, before it is answered; called with the lock held."""
+    def log(self, request: Request) -> None:
+        """Keep a request before it is answered; called with the lock held."""
         self.requests.append(request)
 
     def writes(self) -> dict[str, list[str]]:
@@ -211,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
             fault = faults.popleft() if faults else None
         answer = answer_it() if fault is None or fault.commits else fault.answer
         with self.airflow.lock:
-            self.airflow.note(replace(request, status=_seen(answer, fault)))
+            self.airflow.log(replace(request, status=_seen(answer, fault)))
         self._give(answer, fault)
 
     def _read(self) -> Answer:
@@ -278,7 +280,7 @@ class _Handler(BaseHTTPRequestHandler):
             known = {"version": airflow.version, "git_version": None}
             return airflow.version_answer or Answer(200, known)
         if self.command == "PATCH":
-            return self._note(json.loads(body))
+            return self._write_note(json.loads(body))
         if self.path.partition("?")[0] == "/api/v2/dags":
             with airflow.lock:
                 return self._unauthorized() or airflow.dags_answer
@@ -303,7 +305,7 @@ class _Handler(BaseHTTPRequestHandler):
             airflow.valid[token] = user
         return Answer(201, {"access_token": token})
 
-    def _note(self, content: dict[str, Any]) -> Answer:
+    def _write_note(self, content: dict[str, Any]) -> Answer:
         """A task instance changed: its note and nothing else."""
         airflow = self.airflow
         path, _, query = self.path.partition("?")
@@ -335,7 +337,7 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = self._refusal(request, content) or self._commit(request, content)
                 has_written = answer.status in (200, 201)
             status = _seen(answer, fault)
-            airflow.note(replace(request, has_written=has_written, status=status))
+            airflow.log(replace(request, has_written=has_written, status=status))
         self._give(answer, fault)
 
     def _refusal(self, request: Request, content: dict[str, Any]) -> Answer | None:
@@ -428,14 +430,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _reset(self, request: Request | None) -> None:
         if request is not None:
             with self.airflow.lock:
-                self.airflow.note(request)
+                self.airflow.log(request)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True
 
 
 def _absent_below(dag: str, run: str, task: str | None = None) -> Answer:
-    """The words of Airflow 3.0 to 3.3, which do not say what it is that they do not have."""
+    """The words of Airflow 3.0 to 3.3, which do not say which of the ids is missing."""
     if task is None:
         known = f"The DagRun with dag_id: `{dag}` and run_id: `{run}` was not found"
     else:
@@ -445,5 +447,5 @@ def _absent_below(dag: str, run: str, task: str | None = None) -> Answer:
 
 
 def _seen(answer: Answer, fault: Fault | None) -> int:
-    """The status that the client gets to see; 0 if none."""
+    """The status that the client sees; 0 if it gets no answer."""
     return 0 if fault is not None and fault.way in UNANSWERED else answer.status

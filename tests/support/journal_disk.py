@@ -1,4 +1,4 @@
-"""What lies on the disk of a journal: left by a process that died, and taken up by the next."""
+"""A journal on disk: the files that a killed process leaves, and what the next process does."""
 
 from __future__ import annotations
 
@@ -9,42 +9,41 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dbt_relay.records.schema import NodeRecord, RunRecord
+from dbt_relay.records.schema import RunRecord
 from dbt_relay.sinks import Delivered, Delivery, Journal, JournalRun, Verdict
 from dbt_relay.sinks.journal import history
-from support.journals import info
+from support.journals import info, node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dbt_relay.records.schema import Record
 
-# A journal syncs when it is opened and closed, and a test has hundreds: where memory can be a
-# folder, a disk need not be waited for.
+# A journal waits for the disk when it opens and closes, and a test opens hundreds. A folder in
+# memory saves the wait.
 FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 PAGE = 4096
 RECORDS = 60
 MANY = 10_000
-"""More steps than any of the tests has records: something goes round in circles."""
-
-
-def node(key: str, sequence: int = 1, message: str | None = None) -> NodeRecord:
-    return NodeRecord(
-        unique_id=key, status="success", outcome="success", sequence=sequence, message=message
-    )
+"""More records than any test has. Who drains more goes round in circles."""
 
 
 def copy_of_disk(folder: Path, to: Path) -> Path:
-    """What a process leaves behind that is killed now: its files, no lock and no shared memory."""
+    """The files that this process would leave if it were killed now: no lock, no shared memory."""
     return Path(shutil.copytree(folder, to, ignore=shutil.ignore_patterns("*-shm", "opening")))
 
 
-def journal_of_the_dead(folder: Path, records: int = 12, **kept: Any) -> Path:
-    """The state folder of a relay that was killed: a run that had ended in time, every second
-    record of it delivered, and one in which nothing was; `checkpoint` says that the file has all
-    and the log nothing."""
+def killed_journal(
+    folder: Path, records: int = 12, *, first_part_in_file: bool = False, checkpoint: bool = False
+) -> Path:
+    """The state folder of a killed relay.
+
+    It has a run that ended, with every second record delivered, and a run that was killed, with
+    none delivered. With `first_part_in_file` the file has the first run and the write-ahead log
+    has the second; with `checkpoint` the file has both.
+    """
     with Journal(folder / "alive") as journal:
         ended = journal.begin(info())
         for number in range(records):
@@ -54,24 +53,27 @@ def journal_of_the_dead(folder: Path, records: int = 12, **kept: Any) -> Path:
                 ended.queue("airflow").acknowledge(leased)
         ended.put(RunRecord(state="finished", exit_code=0), 0)
         ended.close()
-        if kept.get("first_part_in_file"):
+        if first_part_in_file:
             journal.database.checkpoint()
         killed = journal.begin(info())
         for number in range(records):
             killed.put(node(f"killed.{number}", message="x" * 300), 0)
-        if kept.get("checkpoint"):
+        if checkpoint:
             journal.database.checkpoint()
         dead = copy_of_disk(folder / "alive", folder / "dead")
-        if kept.get("checkpoint"):
+        if checkpoint:
             (dead / "journal.db-wal").unlink()
     return dead
 
 
 @dataclass
 class TakenUp:
-    """What the next process made of it: what it was told, found and could deliver."""
+    """What the next process found in a killed journal.
 
-    notes: list[str] = field(default_factory=list)
+    `got` has the keys that it delivered, by run. `known` counts the records in the journal.
+    """
+
+    warnings: list[str] = field(default_factory=list)
     got: dict[str, list[str]] = field(default_factory=dict)
     lost: int = 0
     rejected: dict[str, str] = field(default_factory=dict)
@@ -83,7 +85,7 @@ class TakenUp:
 
 
 def drain(run: JournalRun, sink: str = "airflow", at: float = 1e9) -> list[str]:
-    """Deliver what waits; the keys in the order in which they went."""
+    """Deliver every waiting record; their keys in the order of delivery."""
     got: list[str] = []
     for _ in range(MANY):
         if run.queue(sink).next_due() is None:
@@ -92,13 +94,13 @@ def drain(run: JournalRun, sink: str = "airflow", at: float = 1e9) -> list[str]:
         if leased is not None:
             got.append(leased.record.key)
             run.queue(sink).acknowledge(leased)
-    raise AssertionError(f"there is no end to it: {got[-5:]}")
+    raise AssertionError(f"the queue does not end: {got[-5:]}")
 
 
 def take_up(folder: Path) -> TakenUp:
-    """Open the journal, look at every run, deliver what waits, and begin a new run."""
+    """Open the journal, read every run, deliver what waits, and begin a new run."""
     found = TakenUp()
-    with Journal(folder, found.notes.append) as journal:
+    with Journal(folder, found.warnings.append) as journal:
         for past in history.runs(journal):
             found.known += len(history.records(journal, past.number))
             history.reasons(journal, past.number)
@@ -113,16 +115,16 @@ def take_up(folder: Path) -> TakenUp:
         for number in range(5):
             fresh.put(node(f"new.{number}"), 0)
         assert drain(fresh) == [f"new.{number}" for number in range(5)]
-        assert journal.trouble is None, "what is damaged is no reason to go without a file"
+        assert journal.trouble is None, "the new journal is not in a file"
         number = fresh.number
-    with Journal(folder, found.notes.append) as journal:
-        assert len(history.records(journal, number)) == 5, "the new journal has kept nothing"
+    with Journal(folder, found.warnings.append) as journal:
+        assert len(history.records(journal, number)) == 5, "the new journal has lost records"
         assert history.past_run(journal, number).delivery == {"airflow": {"delivered": 5}}
     return found
 
 
 class Taking:
-    """A sink that takes everything, once it may."""
+    """A sink that takes everything once `is_open` is set."""
 
     name = "airflow"
     most_workers = 1
@@ -131,9 +133,6 @@ class Taking:
         self.address = {"path": "/airflow"}
         self.is_open = threading.Event()
         self.got: list[str] = []
-
-    def learn(self, record: Record) -> None:
-        pass
 
     def send(self, record: Record) -> Verdict:
         assert self.is_open.wait(20)
@@ -145,11 +144,14 @@ class Taking:
 
 
 def relay(folder: Path, fill: Callable[[Journal], object] = lambda _: None) -> tuple[int, str]:
-    """A whole delivery. Every record has to come through, without an exception and with at most
-    one note; how many are in no journal, and the note."""
-    notes: list[str] = []
+    """Deliver RECORDS records, and call `fill` after the first quarter of them.
+
+    Every record has to be delivered, with at most one warning. Returns how many records are in no
+    file, and the warning.
+    """
+    warnings: list[str] = []
     sink = Taking()
-    with Journal(folder, notes.append) as journal:
+    with Journal(folder, warnings.append) as journal:
         run = journal.begin(info())
         with Delivery(run, [sink]) as delivery:
             for number in range(RECORDS):
@@ -160,17 +162,17 @@ def relay(folder: Path, fill: Callable[[Journal], object] = lambda _: None) -> t
             delivery.flush(20)
             (figures,) = delivery.figures()
         assert figures.is_complete, figures
-        assert sink.got[:1] + sorted(sink.got[1:]) == sorted(sink.got), "nothing twice"
+        assert sink.got[:1] + sorted(sink.got[1:]) == sorted(sink.got), "a record was sent twice"
         assert {*sink.got} == {f"n{number}" for number in range(RECORDS)}
         assert len(sink.got) == RECORDS
-        assert (journal.trouble is None) == (notes == []) == (journal.file is not None)
-        assert len(notes) < 2, "once is enough"
-        assert not [note for note in notes if "what is left at the end is lost" not in note]
-        return journal.unkept, "".join(notes)
+        assert (journal.trouble is None) == (warnings == []) == (journal.file is not None)
+        assert len(warnings) < 2, "the same trouble was told twice"
+        assert all("those that still wait at the end are lost" in text for text in warnings)
+        return journal.only_in_memory, "".join(warnings)
 
 
 def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-    """A process of its own that runs a script, with the tests' modules at hand."""
+    """Run a script in another process that can import the tests' modules."""
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.Popen(
@@ -179,7 +181,7 @@ def start(script: str, *arguments: object) -> subprocess.Popen[str]:
 
 
 def outputs(processes: Iterable[subprocess.Popen[str]]) -> list[str]:
-    """What each has printed; all have to end well."""
+    """What each process printed. Each has to exit with 0."""
     processes = [*processes]
     try:
         said = [process.communicate(timeout=30)[0] for process in processes]

@@ -1,10 +1,11 @@
-"""A delivery with a journal behind it, as tests need one."""
+"""A run in a journal, a record for it, and a delivery of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from dbt_relay.records import TaskInstance
+from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks import Delivery, Journal, JournalRun, RunInfo, Sink
 
 if TYPE_CHECKING:
@@ -12,19 +13,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OPEN: list[Journal] = []
-"""Closed at the end of the test."""
+"""The journals that `begin` opened. They are closed at the end of the test."""
 
 IDS = ("dag_id", "run_id", "task_id", "map_index")
 STARTED = "2026-01-02T03:04:05.000006Z"
 
 
 def info(sinks: Iterable[str] = ("airflow",), **fields: Any) -> RunInfo:
-    """What is known of a run; the ids of a task instance in `fields` become its task."""
+    """What the relay knows of a run. Ids in `fields` become the run's task instance."""
     known: dict[str, Any] = {"command": ("dbt", "build"), "started_at": STARTED, **fields}
     ids = {name: known.pop(name) for name in IDS if name in known}
     if ids:
         known["task"] = TaskInstance(**ids)
     return RunInfo(sinks={name: {"path": f"/{name}"} for name in sinks}, **known)
+
+
+def node(key: str, sequence: int = 1, **more: Any) -> NodeRecord:
+    """The record of a node that succeeded."""
+    return NodeRecord(unique_id=key, status="success", outcome="success", sequence=sequence, **more)
 
 
 def begin(folder: Path | None, *sinks: str, **fields: Any) -> JournalRun:

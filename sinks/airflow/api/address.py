@@ -1,4 +1,4 @@
-"""Addresses as people write them: of Airflow, which holds no login, and of a proxy, which may."""
+"""Addresses as people write them. Airflow's holds no login; a proxy's may hold one."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _PROXY: Final = re.compile(
     rf"(?i:(https?))://(?:([^\s/?#]*)@)?({_HOST})(?::(\d{{1,5}}))?/?", re.ASCII
 )
 _LOGIN: Final = re.compile(r"(?:\s*[\w+.-]*:?[/\\]{2})?(.*)(?:@|%(?:25)*40)", re.DOTALL)
-"""What is before the last `@` of an address, however that is written."""
+"""The part of an address before the last `@`, which may be percent-encoded."""
 
 
 def without_login(address: str) -> str:
-    """An address as it may be shown: no login and no query, however wrong it is."""
+    """The address without login and query, to be shown. It may be wrong in any way."""
     login = _LOGIN.match(address)
     if login is None:
         return re.split(r"[?#]", address)[0]
@@ -36,7 +36,7 @@ def without_login(address: str) -> str:
 
 
 def passwords(address: str) -> list[str]:
-    """What must not be seen of an address: its password, or its token, and both as they are sent"""
+    """The password or token in an address, as it is written and as it is sent."""
     login = _LOGIN.match(address)
     if login is None:
         return []
@@ -46,9 +46,9 @@ def passwords(address: str) -> list[str]:
 
 
 def base_url(address: str) -> str:
-    """Airflow's root from what people have at hand: the browser's address, or the API's.
+    """Airflow's root, from the address that the browser shows or from the API's address.
 
-    Raises ValueError for what is no http(s) address, and for one with a login in it.
+    Raises ValueError if it is no http(s) address, or has a login in it.
     """
     url = address.strip().rstrip("/")
     url = re.sub(r"/(api(/v\d+)?|home)$", "", url).rstrip("/")
@@ -67,14 +67,14 @@ def base_url(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy without its login, and the header that logs in."""
+    """A proxy's address without its login, and the header that logs in."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @classmethod
     def of(cls, address: str, source: str = "--proxy") -> Proxy:
-        """Raises ValueError, which names the `source`, for what is no address of an HTTP proxy."""
+        """Raises ValueError if it is no address of an HTTP proxy; the text names the `source`."""
         found = _PROXY.fullmatch(address.strip())
         if found is None or not 0 < int(found[4] or 1) < 65536:
             kind = "a SOCKS proxy" if address.strip().lower().startswith("socks") else "no address"
@@ -93,9 +93,9 @@ class Proxy:
 
 
 def proxy_of(url: str, given: str | None, environ: Mapping[str, str]) -> str | None:
-    """The address of the proxy to Airflow, checked: the one that was given, else the environment's.
+    """The checked address of the proxy to Airflow: the given one, else the environment's.
 
-    apache-airflow-client 3.3 reads the environment as well, but does not log in. Raises ValueError.
+    apache-airflow-client 3.3 reads the environment too, but does not log in. Raises ValueError.
     """
     if given is not None:
         Proxy.of(given, f"--proxy or {PROXY}")
@@ -118,7 +118,7 @@ PROXIES: Final = tuple(
 
 
 def _is_direct(url: str, no_proxy: str) -> bool:
-    """Whether NO_PROXY names the host, as the client understands it."""
+    """Whether NO_PROXY names the host, by the client's own rules."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     places = host, parts.netloc.lower()
@@ -139,9 +139,9 @@ def _is_in_network(host: str, network: str) -> bool:
 
 
 def is_same_address(one: str, other: str) -> bool:
-    """Whether two addresses, however they are written, are of one Airflow.
+    """Whether two addresses lead to the same Airflow, in whatever form they are written.
 
-    Raises ValueError for what is none, see `base_url`.
+    Raises ValueError as `base_url` does.
     """
     return _normal(one) == _normal(other)
 

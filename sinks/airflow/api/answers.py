@@ -1,4 +1,4 @@
-"""What each answer of an Airflow means: done, another request, later, a person's turn, never."""
+"""What each answer of Airflow means: done, try another way, later, a person must act, never."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Write = Literal["POST", "PATCH"]
 Method = Literal["GET"] | Write
 
 VALUE_LIMIT: Final = 4 * 1024 * 1024
-"""Bytes that are read of a value: more than any record of ours can be."""
+"""Bytes that are read of a value. No record of ours is as large."""
 
 _SHOWN: Final = 200
 _SUCCESS: Final = {"GET": 200, "POST": 201, "PATCH": 200}
 _WRONG_PATH: Final = (
     "this is not Airflow's API. Set DBT_RELAY_AIRFLOW_URL to the address that the browser shows, "
-    "https:// or http:// as it has it, or ask whether a proxy stands in between"
+    "with its https:// or http://, or ask whether a proxy stands in between"
 )
 _NO_DAG: Final = re.compile(r"(the )?dag (with|id)\b", re.IGNORECASE)
 _NO_RUN: Final = re.compile(r"(the )?dag ?run\b", re.IGNORECASE)
@@ -36,7 +36,7 @@ _TOO_OLD: Final = "or Airflow is older than 3.0, which cannot write XComs over i
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: its body at most up to a limit. `date` is the server's clock."""
+    """An HTTP answer, with the body up to a limit. `date` is the time on the server's clock."""
 
     status: int
     body: bytes = b""
@@ -46,7 +46,7 @@ class Answer:
 
     @property
     def content(self) -> Any:
-        """The body as JSON; None if it is none."""
+        """The body as JSON; None if it is no JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -54,7 +54,7 @@ class Answer:
 
     @property
     def detail(self) -> str:
-        """Airflow's own words, never more than a line; no value that was sent is in it."""
+        """Airflow's own words in one line. They never repeat a value that was sent."""
         try:
             detail: Any = json.loads(self.body)["detail"]
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -67,34 +67,39 @@ class Answer:
         return " ".join(in_one_line(str(detail or "")).split())[:_SHOWN]
 
     @property
-    def names_what_is_absent(self) -> bool:
-        """Whether it is Airflow's own 404, about an id; an address that is none gives another."""
+    def names_missing_id(self) -> bool:
+        """Whether this is Airflow's own 404, about an id. A wrong path gives another 404."""
         return self.status == 404 and self.detail not in ("", "Not Found")
 
     @property
+    def asks_for_map_index(self) -> bool:
+        """Whether Airflow says that the task is mapped, and the request has no map index."""
+        return self.status == 404 and "is mapped" in self.detail
+
+    @property
     def is_json(self) -> bool:
-        """Whether Airflow itself may have given it; a proxy gives pages."""
+        """Whether Airflow itself may have answered; a proxy answers with pages."""
         return "json" in self.content_type.lower()
 
     @property
     def is_unauthenticated(self) -> bool:
-        """Whether the token is not, or no longer, accepted."""
+        """Whether Airflow does not, or no longer, accept the token."""
         return self.status == 401 or (self.status == 403 and "Invalid JWT token" in self.detail)
 
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """409: there is an XCom of this key."""
+    """409: an XCom with this key exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """404 to a GET or PATCH: there is no XCom of this key."""
+    """404 to a GET or PATCH: no XCom has this key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a GET brought."""
+    """The JSON object that a GET brought."""
 
     data: JsonObject
 
@@ -111,20 +116,20 @@ def read_content(answer: Answer, to: AirflowSettings) -> Content | Missing | Ret
             except (ValueError, RecursionError):
                 return Retry(f"Airflow at {to.url} broke off in the middle of its answer")
             return Content(data if is_object(data) else {})
-        case Exists() | Rejected():  # said of writes only
+        case Exists() | Rejected():  # only a write can be answered so
             return Retry(_trouble(answer, to))
         case _:
             return meaning
 
 
 def read_answer(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | Exists | Missing:
-    """What an answer means. Only 201 to a POST and 200 to a PATCH or GET are success."""
+    """What an answer means. The only successes are 201 to a POST, and 200 to a PATCH or GET."""
     meaning = _meaning(method, answer, to)
     return as_seen(meaning, answer, to) if isinstance(meaning, Hold) else meaning
 
 
 def as_seen(hold: Hold, answer: Answer, to: AirflowSettings) -> Hold:
-    """The Hold that also says what was answered, and whether by Airflow itself."""
+    """The same Hold with the answer in it, and with whether Airflow itself answered."""
     what = f"{answer.status} {answer.detail}".rstrip()
     if not answer.is_json:
         what += " and a page instead of JSON"
@@ -166,8 +171,8 @@ def _meaning(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | E
     if status == 413:
         return Rejected(f"{where}, or a proxy, finds it too large: see --max-message-bytes")
     if not detail and status != 422:
-        # A proxy's answer, or a web server's to http:// on its https:// port: about the address,
-        # not about this record.
+        # A proxy answers so, and a web server to http:// on its https:// port. The address is
+        # wrong, not this record.
         return Hold(f"{where} answered {status} without a word of Airflow's: {_WRONG_PATH}")
     return Rejected(
         f"{where} refused the value: {detail or 'HTTP 422'}. --sink jsonl:PATH keeps it"
@@ -175,31 +180,29 @@ def _meaning(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | E
 
 
 def refused_by_proxy(to: AirflowSettings) -> Hold:
-    """407, which a proxy answers in Airflow's place."""
+    """The meaning of 407, which a proxy answers in Airflow's place."""
     return Hold(f"the proxy to Airflow at {to.url} wants a login: see --proxy and HTTPS_PROXY")
 
 
 def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Hold | Missing:
-    detail = answer.detail
+    detail, task = answer.detail, to.task
     where = f"Airflow at {to.url}"
     if detail.startswith(("The XCom with key", "XCom entry with key")):
         return Missing()
-    if detail.startswith("Task instance is mapped"):
+    if answer.asks_for_map_index:
         return Hold(f"{where}: {detail}. Pass --map-index '{{{{ ti.map_index }}}}'")
     if detail.startswith("Task"):
         return Hold(
-            f"{where} has no task {to.xcom_task!r} in DAG {to.task.dag_id!r}: see --xcom-task-id"
+            f"{where} has no task {to.xcom_task!r} in DAG {task.dag_id!r}: see --xcom-task-id"
         )
     if _NO_RUN.match(detail):
-        return Hold(
-            f"{where} has no run {to.task.run_id!r} of DAG {to.task.dag_id!r}: see --run-id"
-        )
+        return Hold(f"{where} has no run {task.run_id!r} of DAG {task.dag_id!r}: see --run-id")
     if _NO_DAG.match(detail):
-        return Hold(f"{where} has no DAG {to.task.dag_id!r}: see --dag-id and --airflow-url")
+        return Hold(f"{where} has no DAG {task.dag_id!r}: see --dag-id and --airflow-url")
     if _NO_INSTANCE.match(detail):
         return Hold(
-            f"{where} has no such task in run {to.task.run_id!r} of DAG {to.task.dag_id!r} "
-            f"({detail}): see --dag-id, --run-id and --task-id"
+            f"{where} has no such task in run {task.run_id!r} of DAG {task.dag_id!r} ({detail}): "
+            "see --dag-id, --run-id and --task-id"
         )
     if method == "PATCH" and "not found" not in detail.lower():
         return Hold(f"{where} does not know this address: {_WRONG_PATH}")
@@ -208,17 +211,16 @@ def _not_found(method: Method, answer: Answer, to: AirflowSettings) -> Hold | Mi
 
 def _trouble(answer: Answer, to: AirflowSettings) -> str:
     if answer.status == 500 and "text/plain" in answer.content_type.lower():
-        # Airflow 3 runs into its own foreign key where the task instance does not exist.
+        # Airflow 3 breaks its own foreign key if the task instance does not exist.
         return (
-            f"Airflow at {to.url} answered 500: it does so too where task {to.xcom_task!r} has no "
-            f"map index {to.task.map_index}; a mapped task needs --map-index "
-            "'{{ ti.map_index }}'"
+            f"Airflow at {to.url} answered 500, as it does if task {to.xcom_task!r} has no map "
+            f"index {to.task.map_index}; a mapped task needs --map-index '{{{{ ti.map_index }}}}'"
         )
     return f"Airflow at {to.url} answered {answer.status} {answer.detail}".rstrip()
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After in seconds, given as a number or as a date; None if it is neither."""
+    """A Retry-After header in seconds. It is a number or a date; None if it is neither."""
     if not retry_after:
         return None
     if retry_after.strip().isdecimal():

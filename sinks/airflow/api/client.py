@@ -19,7 +19,7 @@ from airflow_client.client.models.x_com_update_body import XComUpdateBody
 from ...sink import Hold, Retry
 from .address import Proxy
 from .answers import VALUE_LIMIT, Answer, as_seen, refused_by_proxy
-from .no_answer import unanswered
+from .no_answer import why_no_answer
 
 if TYPE_CHECKING:
     from .answers import Write
@@ -31,7 +31,8 @@ PAGE: Final = 100
 
 
 class Client:
-    """Speaks to one Airflow. One request at a time and thread; no retries, no redirects."""
+    """Speaks to one Airflow, one request at a time in each thread. It neither retries nor follows
+    redirects."""
 
     def __init__(self, settings: AirflowSettings) -> None:
         self._to = settings
@@ -49,8 +50,9 @@ class Client:
         self._timeout = (settings.connect_timeout, settings.read_timeout)
 
     def write(self, method: Write, key: str, value: Any, token: str) -> Answer | Retry | Hold:
-        """POST or PATCH one XCom; a failure to get any answer is a verdict."""
+        """POST or PATCH one XCom. Where no answer comes, the verdict says why."""
         to = self._to
+        map_index = to.task.map_index
         self._configuration.access_token = token
         place: dict[str, Any] = {
             "dag_id": to.task.dag_id,
@@ -59,22 +61,22 @@ class Client:
         }
         try:
             if method == "POST":
-                # The variants that do not read the answer also work with Airflow 3.0, whose
-                # answers lack fields that the client's models require.
-                create = XComCreateBody(key=key, value=value, map_index=to.task.map_index)
+                # The client's models require fields that the answers of Airflow 3.0 lack. These
+                # variants do not read the answer.
+                create = XComCreateBody(key=key, value=value, map_index=map_index)
                 response = self._xcoms.create_xcom_entry_without_preload_content(
                     **place, x_com_create_body=create, _request_timeout=self._timeout
                 )
             else:
-                update = XComUpdateBody(value=value, map_index=to.task.map_index)
+                update = XComUpdateBody(value=value, map_index=map_index)
                 response = self._xcoms.update_xcom_entry_without_preload_content(
                     **place, xcom_key=key, x_com_update_body=update, _request_timeout=self._timeout
                 )
             return self._answer(response)
         except http.HTTPError as error:
-            return unanswered(error, to)
+            return why_no_answer(error, to)
         except ApiException as error:  # the client's wrapping of a TLS error
-            return unanswered(error.__context__ or error, to)
+            return why_no_answer(error.__context__ or error, to)
 
     def xcom(self, key: str, token: str) -> Answer | Retry | Hold:
         """One XCom with its value."""
@@ -87,26 +89,19 @@ class Client:
 
     def task_instance(self, task_id: str, token: str) -> Answer | Retry | Hold:
         """The state of a task in this DAG run, at its newest try."""
-        index = self._to.task.map_index
-        return self._get(token, "taskInstances", task_id, *([str(index)] if index >= 0 else []))
+        return self._get(token, *self._instance(task_id))
 
-    def tries(self, token: str) -> Answer | Retry | Hold:
+    def attempts(self, token: str) -> Answer | Retry | Hold:
         """When each try of the task that runs dbt began and ended (Airflow 2.10 and newer)."""
-        index = self._to.task.map_index
-        parts = (
-            "taskInstances",
-            self._to.task.task_id,
-            *([str(index)] if index >= 0 else []),
-            "tries",
-        )
-        return self._get(token, *parts)
+        return self._get(token, *self._instance(self._to.task.task_id), "tries")
 
     def write_note(self, note: str, token: str) -> Answer | Retry | Hold:
-        """Replace the note of the task that runs dbt, and nothing else of it.
+        """Replace the note of the task that runs dbt, and no other field of the task.
 
-        Without a map index Airflow 3.3 would write that of every instance of a mapped task.
+        Without a map index Airflow 3.3 would write the note of every instance of a mapped task.
         """
-        path = self._path("taskInstances", self._to.task.task_id, str(self._to.task.map_index))
+        task = self._to.task
+        path = self._path("taskInstances", task.task_id, str(task.map_index))
         body = json.dumps({"note": note})
         return self.ask("PATCH", path + "?update_mask=note", token=token, body=body)
 
@@ -115,22 +110,21 @@ class Client:
         return self._get(token, "taskInstances", task_id)
 
     def look(self, path: str, token: str) -> Answer | Retry | Hold:
-        """What is at a path below `/api/v2/`."""
+        """The answer for a path below `/api/v2/`."""
         return self.ask("GET", f"/api/v2/{path}", token=token)
 
     def dag_run(self, token: str) -> Answer | Retry | Hold:
         return self._get(token)
 
     def dag(self, token: str) -> Answer | Retry | Hold:
-        path = f"/api/v2/dags/{quote(self._to.task.dag_id, safe='')}"
-        return self.ask("GET", path, token=token)
+        return self.ask("GET", f"/api/v2/dags/{quote(self._to.task.dag_id, safe='')}", token=token)
 
     def dags(self, token: str) -> Answer | Retry | Hold:
-        """A first DAG: what every user may ask for."""
+        """A list with one DAG at most. Every user may ask for it."""
         return self.ask("GET", "/api/v2/dags?limit=1", token=token)
 
     def create_nothing(self, token: str) -> Answer | Retry | Hold:
-        """A POST without key and value, refused with 422 where a whole one would be allowed."""
+        """A POST without key and value. Airflow answers 422 if the user may write XComs."""
         return self.ask("POST", self._path(*self._entries()), token=token, body="{}")
 
     def log_in(self, username: str, password: str) -> str | Retry | Hold:
@@ -160,7 +154,7 @@ class Client:
             return as_seen(refused, answer, self._to)
 
     def version(self) -> str | None:
-        """Airflow's version, None if it does not tell."""
+        """Airflow's version; None if Airflow does not tell it."""
         answer = self.ask("GET", "/api/v2/version")
         try:
             return str(json.loads(answer.body)["version"]) if isinstance(answer, Answer) else None
@@ -175,7 +169,7 @@ class Client:
     def ask(
         self, method: str, path: str, *, token: str | None = None, body: str | None = None
     ) -> Answer | Retry | Hold:
-        """Any other request; `path` is quoted already."""
+        """The answer to any other request; `path` is quoted."""
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -192,24 +186,28 @@ class Client:
             )
             return self._answer(response, VALUE_LIMIT if method == "GET" else _BODY_LIMIT)
         except http.HTTPError as error:
-            return unanswered(error, self._to)
+            return why_no_answer(error, self._to)
 
     def _path(self, *parts: str) -> str:
-        """The address of what belongs to the DAG run. Run ids hold `+` and `:`."""
+        """A path below the DAG run, quoted: run ids hold `+` and `:`."""
         below = ("dags", self._to.task.dag_id, "dagRuns", self._to.task.run_id, *parts)
         return "/api/v2/" + "/".join(quote(part, safe="") for part in below)
 
     def _entries(self) -> tuple[str, ...]:
         return "taskInstances", self._to.xcom_task, "xcomEntries"
 
+    def _instance(self, task_id: str) -> tuple[str, ...]:
+        index = self._to.task.map_index
+        return "taskInstances", task_id, *((str(index),) if index >= 0 else ())
+
     def _get(self, token: str, *parts: str, **query: int) -> Answer | Retry | Hold:
         question = f"?{urlencode(query)}" if query else ""
         return self.ask("GET", self._path(*parts) + question, token=token)
 
     def _answer(self, response: Any, limit: int = _BODY_LIMIT) -> Answer:
-        """Read the answer, but no longer and no more than it is worth.
+        """The answer, with as much of its body as `limit` and the time-out allow.
 
-        An unread rest would be taken for the next answer: the connection goes with it.
+        A connection with an unread rest is closed: the rest would be taken for the next answer.
         """
         headers = response.headers
         body = bytearray()
@@ -238,7 +236,7 @@ class Client:
 
 
 def http_timeout(timeouts: tuple[float, float]) -> Any:
-    """A connect and a read timeout as urllib3 wants them."""
+    """A connect and a read timeout in urllib3's own form."""
     from urllib3 import Timeout  # noqa: PLC0415 - beside the exceptions, the only name needed
 
     return Timeout(connect=timeouts[0], read=timeouts[1])

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _SHOWN: Final = 200
 
 
-def unanswered(error: BaseException, to: AirflowSettings) -> Retry | Hold:
-    """What an error of urllib3 means."""
+def why_no_answer(error: BaseException, to: AirflowSettings) -> Retry | Hold:
+    """What an error of urllib3 means for the request that it ended."""
     where = f"Airflow at {to.url}"
     cause = error
     if isinstance(error, http.MaxRetryError) and error.reason is not None:
@@ -30,9 +30,9 @@ def unanswered(error: BaseException, to: AirflowSettings) -> Retry | Hold:
             return refused_by_proxy(to)
         return Retry(f"the proxy to {where} cannot be reached: see --proxy and HTTPS_PROXY")
     if isinstance(cause, http.SSLError):
-        return _insecure(str(cause), where, to.ca_file)
+        return _tls_failure(str(cause), where, to.ca_file)
     if isinstance(cause, http.LocationValueError):
-        return Hold(f"{where} is no address that can be called: see DBT_RELAY_AIRFLOW_URL")
+        return Hold(f"{where} cannot be called: see DBT_RELAY_AIRFLOW_URL")
     if isinstance(cause, http.NameResolutionError):
         return Retry(f"{where} cannot be found: its host name does not resolve")
     if isinstance(cause, (http.NewConnectionError, http.ConnectTimeoutError)):
@@ -42,8 +42,8 @@ def unanswered(error: BaseException, to: AirflowSettings) -> Retry | Hold:
     return Retry(f"the connection to {where} broke off ({type(cause).__name__})")
 
 
-def _insecure(words: str, where: str, ca_file: Path | None) -> Retry | Hold:
-    """What OpenSSL's words mean."""
+def _tls_failure(words: str, where: str, ca_file: Path | None) -> Retry | Hold:
+    """What OpenSSL's error text means."""
     refused = re.search(r"certificate verify failed: (.+?)\.? \(_ssl", words)
     if refused is not None:
         why = refused[1][:_SHOWN]

@@ -1,9 +1,9 @@
-"""Where in which Airflow the records go, and how to get in."""
+"""Which task's XComs in which Airflow the records become, and how to get in."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,14 +11,9 @@ if TYPE_CHECKING:
     from ....records.task import TaskInstance
 
 
-WireName = Literal["relay", "cosmos"]
-WIRES: Final[tuple[WireName, ...]] = ("relay", "cosmos")
-_KEPT: Final = ("url", "xcom_task_id", "key_prefix", "max_message_bytes", "wire", "renews")
-
-
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One way to get a bearer token, in this order; nothing of it is ever shown."""
+    """How to get a bearer token: the first of these fields that is set. No secret is shown."""
 
     token: str | None = field(default=None, repr=False)
     token_file: Path | None = None
@@ -38,13 +33,12 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class AirflowSettings:
-    """`url` is Airflow's root, see `base_url`.
+    """`url` is Airflow's root, see `base_url`; `task` is the task instance that runs dbt.
 
-    `task` is the task that runs dbt. It holds the XComs, unless `xcom_task_id` names another task.
-    `wire` is the form of the XComs; those of Cosmos go by names that cannot be chosen.
-    `renews`: nodes are run again for a run that has ended, whose own record stays. `force` lets a
-    record replace a newer one. Timeouts are in seconds: for the connection, for
-    each read, and for a whole answer.
+    That task also holds the XComs, unless `xcom_task_id` names another task of the same DAG run.
+    `renews` is for nodes that run again after their task has ended: the record of the run is not
+    written then. `force` lets a record replace a newer one. Timeouts are in seconds: to connect,
+    for each read, and for a whole answer.
     """
 
     url: str
@@ -53,7 +47,6 @@ class AirflowSettings:
     xcom_task_id: str | None = None
     key_prefix: str = ""
     max_message_bytes: int = 16_384
-    wire: WireName = "relay"
     renews: bool = False
     force: bool = False
     ca_file: Path | None = None
@@ -64,12 +57,23 @@ class AirflowSettings:
 
     @property
     def address(self) -> dict[str, Any]:
-        """The part that the journal keeps. It has no credentials, and no proxy, since the address
-        of a proxy may hold some."""
-        kept = {name: getattr(self, name) for name in _KEPT}
-        return {**asdict(self.task), **kept, "ca_file": str(self.ca_file) if self.ca_file else None}
+        """The part that the journal keeps, as flat JSON. It leaves out the credentials, and the
+        proxy, whose address may hold some."""
+        task = self.task
+        return {
+            "url": self.url,
+            "dag_id": task.dag_id,
+            "run_id": task.run_id,
+            "task_id": task.task_id,
+            "xcom_task_id": self.xcom_task_id,
+            "map_index": task.map_index,
+            "key_prefix": self.key_prefix,
+            "max_message_bytes": self.max_message_bytes,
+            "renews": self.renews,
+            "ca_file": str(self.ca_file) if self.ca_file else None,
+        }
 
     @property
     def xcom_task(self) -> str:
-        """The task whose XComs the records are."""
+        """The id of the task that holds the XComs."""
         return self.xcom_task_id or self.task.task_id

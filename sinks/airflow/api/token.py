@@ -1,4 +1,4 @@
-"""A bearer token that is there when needed: read, fetched, renewed."""
+"""The bearer token for Airflow: read, fetched or exchanged, and renewed before it expires."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 _COMMAND_TIMEOUT: Final = 30
 _TOKEN: Final = re.compile(r"[!-~]+")
 _RENEW_BEFORE: Final = 60
-"""Seconds before its expiry that a token is renewed."""
+"""A token is renewed so many seconds before it expires."""
 
 
 class Token:
-    """The current token. `exchange` turns a user name and password into one."""
+    """The current token. `exchange` turns a user name and password into a token."""
 
     def __init__(
         self,
@@ -41,15 +41,15 @@ class Token:
         self._renewing = threading.Lock()
 
     def get(self) -> str | Retry | Hold:
-        """The token, fresh if it is about to expire."""
+        """The token; a new one if the last is about to expire."""
         with self._renewing:
             if self._token is not None and self._clock() < self._renew_at:
                 return self._token
             return self._renew()
 
     def renew(self, refused: str | None = None) -> str | Retry | Hold:
-        """A token other than the `refused` one if another thread has got it already, else a new
-        one, or why there is none."""
+        """A token in place of the one that Airflow `refused`, or why there is none. If another
+        thread has renewed it already, that token is returned."""
         with self._renewing:
             if refused is not None and self._token is not None and self._token != refused:
                 return self._token
@@ -63,14 +63,14 @@ class Token:
                 what = "holds blanks or line breaks" if token else "is empty"
                 return Hold(f"the Airflow token {what}: see where DBT_RELAY_AIRFLOW_TOKEN… gets it")
             expiry, now = expires_at(token), self._clock()
-            # A token that lives for a minute only must serve for more than one record.
+            # A token that lives for only a minute must serve more than one record.
             self._renew_at = expiry - min(_RENEW_BEFORE, max(0.0, expiry - now) / 10)
             self._token = token
         return token
 
     @property
     def is_renewable(self) -> bool:
-        """Whether `renew` can give another token than before."""
+        """Whether `renew` can return a token that differs from the last one."""
         return not self._login.token
 
     def _fetch(self) -> str | Retry | Hold:
@@ -87,11 +87,14 @@ class Token:
             return _run(login.token_command)
         if login.username and login.password is not None:
             return self._exchange(login.username, login.password)
-        return Hold("no Airflow credentials: set DBT_RELAY_AIRFLOW_TOKEN or one of its kin")
+        return Hold(
+            "no Airflow credentials: set DBT_RELAY_AIRFLOW_TOKEN, _TOKEN_FILE, _TOKEN_COMMAND, or "
+            "_USERNAME and _PASSWORD"
+        )
 
 
 def _run(command: str) -> str | Hold:
-    """The command's output; neither it nor the command is shown, as both may hold secrets."""
+    """The command's output. Neither the output nor the command is shown: they may hold secrets."""
     try:
         done = subprocess.run(
             shlex.split(command),
@@ -114,14 +117,14 @@ def _run(command: str) -> str | Hold:
         )
     if done.returncode != 0:
         return Hold(
-            f"the Airflow token command ended with exit code {done.returncode}: run what "
-            "DBT_RELAY_AIRFLOW_TOKEN_COMMAND says by hand to see why"
+            f"the Airflow token command ended with exit code {done.returncode}: run the command in "
+            "DBT_RELAY_AIRFLOW_TOKEN_COMMAND by hand to see why"
         )
     return done.stdout
 
 
 def expires_at(token: str) -> float:
-    """The `exp` of a JWT in seconds since 1970; a token that is none never expires."""
+    """The `exp` of a JWT in seconds since 1970; infinity for any other token."""
     try:
         claims = token.split(".")[1]
         return float(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"])

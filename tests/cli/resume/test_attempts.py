@@ -14,7 +14,7 @@ from dbt_relay.cli.resume.previous import earlier
 from dbt_relay.cli.resume.remaining import CannotResumeError
 from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Journal, RunInfo
-from dbt_relay.sinks.airflow.tries import Try
+from dbt_relay.sinks.airflow.attempts import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,13 +41,13 @@ def run(attempt: int, **other: Any) -> RunInfo:
     return replace(THIS, attempt=attempt, **{"started_at": at(10 * attempt), **other})
 
 
-def a_try(number: int, began: float | None = None, took: float | None = 5) -> Try:
+def a_try(number: int, began: float | None = None, took: float | None = 5) -> Attempt:
     start = NOON + timedelta(minutes=10 * number if began is None else began)
-    return Try(number, start, None if took is None else start + timedelta(minutes=took))
+    return Attempt(number, start, None if took is None else start + timedelta(minutes=took))
 
 
 def found(
-    attempt: int, runs: Sequence[RunInfo], tries: Sequence[Try] | None = None, **mine: Any
+    attempt: int, runs: Sequence[RunInfo], tries: Sequence[Attempt] | None = None, **mine: Any
 ) -> int | None:
     """The place of the run that is the attempt before, from 1."""
     past = attempt_before(run(attempt, **mine), [*enumerate(runs, 1)], tries)

@@ -1,5 +1,4 @@
-"""Damage by hand: whatever became of the journal's files, the next process goes on, keeps what can
-be read, and says in numbers what cannot."""
+"""Damaged journals: the next process goes on, saves what can be read, and counts what is lost."""
 
 from __future__ import annotations
 
@@ -18,13 +17,12 @@ from support.journal_disk import (
     PAGE,
     copy_of_disk,
     drain,
-    journal_of_the_dead,
-    node,
+    killed_journal,
     outputs,
     start,
     take_up,
 )
-from support.journals import info
+from support.journals import info, node
 
 from dbt_relay.sinks import Journal
 from dbt_relay.sinks.journal import history
@@ -34,10 +32,10 @@ if TYPE_CHECKING:
 
 RECORDS = 12
 WAITING = RECORDS // 2 + 1 + RECORDS
-"""Of the run that had ended half of the nodes and its own record, of the other one all."""
+"""Half of the nodes of the run that ended, its run record, and all nodes of the killed run."""
 COMMITTED = RECORDS + 1 + RECORDS
 KEYS = {f"{run}.{number}" for run in ("ended", "killed") for number in range(RECORDS)}
-COUNTS = re.compile(r"aside as (\S+): (\d+) records could be read from it and are kept")
+COUNTS = re.compile(r"aside as (\S+): saved (\d+) records? from it")
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +46,14 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def whole(scratch: Path) -> Path:
-    """All in the file."""
-    return journal_of_the_dead(scratch / "whole", RECORDS, checkpoint=True)
+    """A killed journal: the file has all records."""
+    return killed_journal(scratch / "whole", RECORDS, checkpoint=True)
 
 
 @pytest.fixture(scope="module")
 def killed(scratch: Path) -> Path:
-    """All in the log but what comes first."""
-    return journal_of_the_dead(scratch / "killed", RECORDS, first_part_in_file=True)
+    """A killed journal: the log has all records except those of the first run."""
+    return killed_journal(scratch / "killed", RECORDS, first_part_in_file=True)
 
 
 @pytest.fixture
@@ -65,26 +63,24 @@ def folder(scratch: Path) -> Iterator[Path]:
 
 
 def again(pristine: Path, folder: Path) -> Path:
-    """The folder's journal as it was before the last damage."""
+    """A fresh copy of a killed journal, for the next damage."""
     place = folder / "state"
     shutil.rmtree(place, ignore_errors=True)
     return copy_of_disk(pristine, place)
 
 
-def kept(notes: list[str], place: Path) -> int:
-    """How many records were taken over, as the note says; the damaged file has to be there."""
-    (found,) = [match for note in notes if (match := COUNTS.search(note))]
+def saved(warnings: list[str], place: Path) -> int:
+    """How many records the warning calls saved. The damaged file has to be set aside."""
+    (found,) = [match for warning in warnings if (match := COUNTS.search(warning))]
     assert (place / found[1]).exists()
     return int(found[2])
 
 
-def test_nothing_is_said_of_a_journal_that_is_whole(
-    whole: Path, killed: Path, folder: Path
-) -> None:
+def test_a_whole_journal_causes_no_warning(whole: Path, killed: Path, folder: Path) -> None:
     for pristine in (whole, killed):
         place = again(pristine, folder)
         found = take_up(place)
-        assert found.notes == []
+        assert found.warnings == []
         assert (found.lost, found.rejected) == (0, {})
         assert sum(map(len, found.got.values())) == WAITING
         assert {path.name for path in place.iterdir()} == {"journal.db", "claims"}
@@ -98,13 +94,13 @@ def test_a_truncated_file(whole: Path, folder: Path, part: float, odd: int) -> N
     length = min(size - 1, max(1, int(size * part) // PAGE * PAGE + odd))
     os.truncate(place / "journal.db", length)
     found = take_up(place)
-    if length > size - PAGE and not found.notes:
-        return  # nothing may have been in that part of the last page
-    count = kept(found.notes, place)
+    if length > size - PAGE and not found.warnings:
+        return  # that part of the last page held nothing
+    count = saved(found.warnings, place)
     assert found.known == count
-    assert length < 0.9 * size or count > 0, "the last page is not all there is"
+    assert length < 0.9 * size or count > 0, "more than the last page can be read"
     if count < COMMITTED:
-        assert "could not" in found.notes[0] or "were killed are lost" in found.notes[-1]
+        assert "lost up to" in found.warnings[0] or "of killed runs" in found.warnings[-1]
 
 
 def test_each_page_zeroed_in_turn(whole: Path, folder: Path) -> None:
@@ -117,23 +113,23 @@ def test_each_page_zeroed_in_turn(whole: Path, folder: Path) -> None:
             file.seek(page * PAGE)
             file.write(bytes(PAGE))
         found = take_up(place)
-        if not found.notes:
-            assert found.known == COMMITTED, f"page {page}: records are gone without a word"
+        if not found.warnings:
+            assert found.known == COMMITTED, f"page {page}: records are gone without a warning"
             assert len(found.keys) == WAITING, f"page {page}"
             unnoticed += 1
             continue
-        counts.append(kept(found.notes, place))
+        counts.append(saved(found.warnings, place))
         assert found.known == counts[-1]
-        could_not = re.search(r"up to (\d+) could not", found.notes[0])
+        unread = re.search(r"lost up to (\d+)", found.warnings[0])
         missing = COMMITTED - counts[-1] - len(found.rejected)
-        assert missing <= int(could_not[1] if could_not else 0) + found.lost or page == 0
+        assert missing <= int(unread[1] if unread else 0) + found.lost or page == 0
     assert unnoticed <= 3
-    assert sorted(counts)[len(counts) // 2] == COMMITTED, "a page holds few records, or an index"
+    assert sorted(counts)[len(counts) // 2] == COMMITTED, "most pages hold no record"
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_flipped_bytes_in_the_file(whole: Path, folder: Path, seed: int) -> None:
-    """Nothing tells SQLite that a byte is another one, so all that can be asked for is to go on."""
+    """SQLite has no checksums, so the test can only ask that the next process goes on."""
     chance = random.Random(seed)
     place = again(whole, folder)
     content = bytearray((place / "journal.db").read_bytes())
@@ -160,8 +156,8 @@ def test_a_damaged_log_loses_its_end_and_the_loss_is_counted(
             content[at + 20] ^= 0x10
             log.write_bytes(content)
         found = take_up(place)
-        said = re.search(r"(\d+) records of runs that were killed are lost", "".join(found.notes))
-        lost = found.lost + int(said[1] if said else 0)
+        told = re.search(r"lost (\d+) records? of killed runs", "".join(found.warnings))
+        lost = found.lost + int(told[1] if told else 0)
         there = len([key for key in found.keys if key.startswith("killed.")])
         assert there + lost == RECORDS, f"{way} at {at}"
         assert len([key for key in found.keys if key.startswith("ended.")]) == RECORDS // 2
@@ -171,17 +167,17 @@ def test_a_damaged_log_loses_its_end_and_the_loss_is_counted(
     assert RECORDS in losses
 
 
-def test_a_file_emptied_whose_log_is_there(scratch: Path, folder: Path) -> None:
-    place = again(journal_of_the_dead(scratch / "log only", RECORDS), folder)
+def test_an_emptied_file_is_saved_from_its_log(scratch: Path, folder: Path) -> None:
+    place = again(killed_journal(scratch / "log only", RECORDS), folder)
     os.truncate(place / "journal.db", 0)
     found = take_up(place)
-    assert kept(found.notes, place) == COMMITTED
+    assert saved(found.warnings, place) == COMMITTED
     assert len(found.keys) == WAITING
 
 
 @pytest.mark.parametrize("what", ["text", "zeros", "folder", "header"])
-def test_no_journal_any_more(folder: Path, what: str) -> None:
-    """The claims beside it say that there was one. Without them see `test_folder`."""
+def test_a_file_that_is_no_longer_a_journal(folder: Path, what: str) -> None:
+    """The folder of locks says that it was one. `test_folder` has files without that folder."""
     path = folder / "journal.db"
     (folder / "claims").mkdir()
     if what == "folder":
@@ -193,24 +189,24 @@ def test_no_journal_any_more(folder: Path, what: str) -> None:
             or b"SQLite format 3\0" + bytes(84)
         )
     found = take_up(folder)
-    assert kept(found.notes, folder) == 0
-    assert len(found.notes) == 1
+    assert saved(found.warnings, folder) == 0
+    assert len(found.warnings) == 1
 
 
 def test_an_empty_file_is_a_new_journal(folder: Path) -> None:
     (folder / "journal.db").touch()
-    assert take_up(folder).notes == []
+    assert take_up(folder).warnings == []
 
 
 @pytest.mark.parametrize("version", [0, -1])
-def test_another_version_is_kept_and_what_both_know_is_taken_over(
+def test_a_version_that_never_was_is_set_aside_and_its_records_are_saved(
     whole: Path, folder: Path, version: int
 ) -> None:
     place = again(whole, folder)
     _change(place, f"pragma user_version = {version}")
     found = take_up(place)
-    assert kept(found.notes, place) == COMMITTED
-    assert f"its version is {version}, not 2" in found.notes[0]
+    assert saved(found.warnings, place) == COMMITTED
+    assert f"its version is {version}, not 2" in found.warnings[0]
     assert len(found.keys) == WAITING
 
 
@@ -219,12 +215,12 @@ def test_a_missing_table(whole: Path, folder: Path, table: str) -> None:
     place = again(whole, folder)
     _change(place, f"drop table {table}")
     found = take_up(place)
-    count = kept(found.notes, place)
+    count = saved(found.warnings, place)
     assert found.known == count == (0 if table == "record" else COMMITTED)
     if table == "run":
-        assert len(found.keys) == WAITING, "its sinks are still known"
+        assert len(found.keys) == WAITING, "the sinks of the runs are still known"
     if table == "delivery":
-        assert found.keys > KEYS, "what may have been delivered is delivered once more"
+        assert found.keys > KEYS, "records that may have been delivered are delivered again"
 
 
 def test_a_missing_index(whole: Path, folder: Path) -> None:
@@ -234,27 +230,27 @@ def test_a_missing_index(whole: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\xff" * 32768, b"x" * 100])
-def test_a_leftover_of_shared_memory(killed: Path, folder: Path, garbage: bytes) -> None:
+def test_shared_memory_left_by_a_dead_process(killed: Path, folder: Path, garbage: bytes) -> None:
     place = again(killed, folder)
     (place / "journal.db-shm").write_bytes(garbage)
     found = take_up(place)
-    assert found.notes == []
+    assert found.warnings == []
     assert len(found.keys) == WAITING
 
 
-def test_a_kill_in_the_middle_of_setting_it_aside(whole: Path, folder: Path) -> None:
+def test_a_kill_while_a_journal_is_set_aside(whole: Path, folder: Path) -> None:
     place = again(whole, folder)
     (place / "journal.db.new").write_text("half of it")
     _change(place, "pragma user_version = -1")
-    assert kept(take_up(place).notes, place) == COMMITTED
+    assert saved(take_up(place).warnings, place) == COMMITTED
     place = again(whole, folder)
     (place / "journal.db").rename(place / "journal.db.new")
     found = take_up(place)
-    assert found.notes == []
+    assert found.warnings == []
     assert len(found.keys) == WAITING
 
 
-def test_a_record_that_cannot_be_read_is_buried_and_the_others_go_on(
+def test_an_unreadable_record_is_rejected_and_the_others_are_delivered(
     whole: Path, folder: Path
 ) -> None:
     place = again(whole, folder)
@@ -279,24 +275,24 @@ def test_a_record_that_cannot_be_read_is_buried_and_the_others_go_on(
         "update sqlite_sequence set seq = 1 << 60",
     ],
 )
-def test_a_value_that_makes_no_sense(whole: Path, folder: Path, damage: str) -> None:
+def test_a_nonsensical_value_costs_only_its_run(whole: Path, folder: Path, damage: str) -> None:
     place = again(whole, folder)
     _change(place, damage)
     found = take_up(place)
-    assert "1" in found.got, "the other run is not touched by it"
+    assert "1" in found.got, "the other run is not affected"
     place = again(whole, folder)
     _change(place, damage)
     _change(place, "pragma user_version = -1")
-    assert kept(take_up(place).notes, place) == COMMITTED
+    assert saved(take_up(place).warnings, place) == COMMITTED
 
 
-def test_each_page_zeroed_in_turn_while_it_is_in_use(folder: Path) -> None:
-    """Of what waits nothing is lost: the process that put it still has it."""
+def test_each_page_zeroed_in_turn_while_the_journal_is_in_use(folder: Path) -> None:
+    """No waiting record is lost: the process that put it still has it."""
     page, pages = 0, 2
     while page < pages:
-        notes: list[str] = []
+        warnings: list[str] = []
         place = folder / str(page)
-        with Journal(place, notes.append) as journal:
+        with Journal(place, warnings.append) as journal:
             run = journal.begin(info(("airflow", "jsonl")))
             for number in range(20):
                 run.put(node(f"n{number}", message="x" * 300), 0)
@@ -306,7 +302,7 @@ def test_each_page_zeroed_in_turn_while_it_is_in_use(folder: Path) -> None:
             on_the_way = run.queue("airflow").lease(0)
             assert on_the_way is not None
             run.put(node(on_the_way.record.key, 2), 0)
-            # Closed no sooner than the journal: that would end SQLite's locks on it.
+            # Closed after the journal: closing a file ends SQLite's locks on it in this process.
             damaged = os.open(place / "journal.db", os.O_RDWR)
             journal.database.checkpoint()
             journal.database.rows("pragma shrink_memory")
@@ -325,19 +321,19 @@ def test_each_page_zeroed_in_turn_while_it_is_in_use(folder: Path) -> None:
             run.put(node("last"), 0)
             number = run.number
         os.close(damaged)
-        with Journal(place, notes.append) as journal:
+        with Journal(place, warnings.append) as journal:
             assert "last" in history.records(journal, number)
             later = journal.adopt(number)
             assert later is not None
             assert [drain(later, sink) for sink in later.info.sinks] in ([], [["last"]] * 2)
-            assert later.info.sinks or notes, "where its sinks are is lost without a word"
-        assert len(notes) < 2
+            assert later.info.sinks or warnings, "the sinks of the run are lost without a warning"
+        assert len(warnings) < 2
         page += 1
     assert pages > 10
 
 
-def test_a_journal_that_is_deleted_in_use(folder: Path) -> None:
-    """The next process finds what was put since the workers looked for it last."""
+def test_a_journal_that_is_deleted_while_in_use(folder: Path) -> None:
+    """The workers notice at the next checkpoint. The new file then has all that still waits."""
     with Journal(folder / "state", pytest.fail) as journal:
         run = journal.begin(info())
         run.put(node("a"), 0)
@@ -351,9 +347,9 @@ def test_a_journal_that_is_deleted_in_use(folder: Path) -> None:
         assert sorted(drain(run)) == ["a", "b"]
 
 
-def test_a_journal_in_whose_place_none_can_be_any_more(folder: Path) -> None:
-    notes: list[str] = []
-    with Journal(folder / "state", notes.append) as journal:
+def test_a_deleted_journal_that_cannot_be_made_again(folder: Path) -> None:
+    warnings: list[str] = []
+    with Journal(folder / "state", warnings.append) as journal:
         run = journal.begin(info())
         run.put(node("a"), 0)
         shutil.rmtree(folder / "state")
@@ -361,11 +357,11 @@ def test_a_journal_in_whose_place_none_can_be_any_more(folder: Path) -> None:
         journal.database.checkpoint()
         run.put(node("b"), 0)
         assert drain(run) == ["a", "b"]
-        assert journal.unkept == 1
-    assert len(notes) == 1
+        assert journal.only_in_memory == 1
+    assert len(warnings) == 1
 
 
-def test_a_live_relay_follows_where_another_process_has_set_its_journal_aside(
+def test_a_live_relay_goes_on_in_the_journal_by_which_another_process_replaced_its_own(
     folder: Path,
 ) -> None:
     with Journal(folder, pytest.fail) as journal:
@@ -373,9 +369,9 @@ def test_a_live_relay_follows_where_another_process_has_set_its_journal_aside(
         for key in "abc":
             run.put(node(key), 0)
         _change(folder, "pragma user_version = -1")
-        notes: list[str] = []
-        with Journal(folder, notes.append) as other:
-            assert kept(notes, folder) == 3
+        warnings: list[str] = []
+        with Journal(folder, warnings.append) as other:
+            assert saved(warnings, folder) == 3
             journal.database.checkpoint()
             run.put(node("d"), 0)
             assert history.records(other, run.number).keys() == set("abcd")
@@ -387,24 +383,24 @@ def test_a_live_relay_follows_where_another_process_has_set_its_journal_aside(
 FINDER = """
 import sys
 from pathlib import Path
-from support.journal_disk import node
+from support.journals import node
 from support.journals import info
 from dbt_relay.sinks import Journal
 
 me, folder = sys.argv[1], Path(sys.argv[2])
-notes = []
+warnings = []
 print("ready", flush=True)
 sys.stdin.readline()
-with Journal(folder, notes.append) as journal:
+with Journal(folder, warnings.append) as journal:
     run = journal.begin(info())
     for number in range(20):
         run.put(node(f"{me}.{number}"), 0)
     assert journal.trouble is None, journal.trouble
-print(len(notes))
+print(len(warnings))
 """
 
 
-def test_of_several_processes_that_find_the_damage_one_sets_it_aside(folder: Path) -> None:
+def test_only_one_of_several_processes_sets_a_damaged_journal_aside(folder: Path) -> None:
     (folder / "journal.db").write_bytes(b"dear diary\n" * 999)
     (folder / "claims").mkdir()
     finders = [start(FINDER, me, folder) for me in range(4)]

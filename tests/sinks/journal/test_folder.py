@@ -1,4 +1,4 @@
-"""The state folder is its owner's alone, and what is not the journal's is left as it is."""
+"""The state folder is private, and dbt-relay changes nothing foreign in it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.journal_disk import FAST, drain, node
-from support.journals import info
+from support.journal_disk import FAST, drain
+from support.journals import info, node
 
 from dbt_relay.sinks import Journal, JsonlSink
 from dbt_relay.sinks.journal import history
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NOBODY = 65534
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of a file")
 
 
 @pytest.fixture
@@ -41,20 +41,20 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def use(folder: Path) -> tuple[list[str], bool]:
-    """A run with records: what was said, and whether they are kept in a file."""
-    notes: list[str] = []
-    with Journal(folder, notes.append) as journal:
+    """Put records into a journal: the warnings, and whether the journal is in a file."""
+    warnings: list[str] = []
+    with Journal(folder, warnings.append) as journal:
         run = journal.begin(info())
         for number in range(3):
             run.put(node(f"n{number}"), 0)
         assert drain(run) == ["n0", "n1", "n2"]
         if journal.file is not None:
             check_modes(folder)
-        return notes, journal.file is not None
+        return warnings, journal.file is not None
 
 
 def check_modes(folder: Path) -> None:
-    """Nobody but the owner can read what the journal has put there."""
+    """Only the owner can read the journal's files."""
     for path in folder.rglob("*"):
         if path.name.startswith("journal.db") or path.parent.name == "claims":
             assert stat.S_IMODE(path.lstat().st_mode) == 0o600, path
@@ -75,18 +75,18 @@ class TestPermissions:
         state = folder / "deeper" / "down"
         assert use(state) == ([], True)
         assert mode(state) == 0o700
-        assert not mode(folder) & 0o022, "who may write to what is above can replace it"
+        assert not mode(folder) & 0o022, "others could replace the state folder"
         assert use(state) == ([], True)
 
     @pytest.mark.parametrize("given", [0o755, 0o777, 0o770, 0o2775, 0o700])
-    def test_whoever_made_the_folder(self, folder: Path, given: int) -> None:
+    def test_a_folder_that_was_there_before(self, folder: Path, given: int) -> None:
         folder.mkdir()
         folder.chmod(given)
         assert use(folder) == ([], True)
         assert mode(folder) & 0o777 == 0o700
 
     @pytest.mark.parametrize("umask", [0o000, 0o022], indirect=True, ids=oct)
-    def test_what_an_older_version_has_left(self, folder: Path, umask: int) -> None:
+    def test_files_that_an_older_version_left(self, folder: Path, umask: int) -> None:
         assert use(folder) == ([], True)
         for name in ("journal.db.damaged-20990101T000000", "opening", "claims/0123"):
             (folder / name).touch()
@@ -98,7 +98,7 @@ class TestPermissions:
 
     @pytest.mark.parametrize("umask", [0o000], indirect=True, ids=oct)
     def test_a_folder_with_other_files_keeps_its_mode(self, folder: Path, umask: int) -> None:
-        """It is somebody's project, say: only what the journal puts there is private."""
+        """It may be a dbt project. Only the journal's own files become private."""
         folder.mkdir(mode=0o755)
         (folder / "dbt_project.yml").touch()
         (folder / "dbt_project.yml").chmod(0o644)
@@ -106,12 +106,12 @@ class TestPermissions:
         assert mode(folder) == 0o755
         assert mode(folder / "dbt_project.yml") == 0o644
 
-    def test_a_folder_that_all_users_share_is_told(self, folder: Path) -> None:
+    def test_a_folder_that_all_users_share_causes_a_warning(self, folder: Path) -> None:
         folder.mkdir()
         folder.chmod(0o1777)
-        (note,), is_kept = use(folder)
-        assert "is shared by all users" in note
-        assert "DBT_RELAY_STATE_DIR" in note
+        (warning,), is_kept = use(folder)
+        assert "is shared by all users" in warning
+        assert "DBT_RELAY_STATE_DIR" in warning
         assert is_kept
         assert folder.stat().st_mode & 0o1777 == 0o1777
 
@@ -126,7 +126,7 @@ class TestPermissions:
 
     @as_root
     def test_a_folder_whose_mode_cannot_be_changed(self, folder: Path) -> None:
-        """As a volume of Kubernetes, which root owns and everybody may write to."""
+        """A Kubernetes volume, say: root owns it, and everybody can write to it."""
         folder.parent.chmod(0o711)
         folder.mkdir()
         folder.chmod(0o777)
@@ -142,7 +142,7 @@ class TestPermissions:
         check_modes(folder)
 
     @pytest.mark.parametrize("umask", [0o000], indirect=True, ids=oct)
-    def test_of_relays_that_make_it_at_once(self, folder: Path, umask: int) -> None:
+    def test_relays_that_create_it_at_the_same_time(self, folder: Path, umask: int) -> None:
         code = (
             "import sys; from pathlib import Path; from dbt_relay.sinks import Journal\n"
             "sys.stdin.readline()\n"
@@ -170,7 +170,7 @@ class TestPermissions:
         assert mode(folder / "records.jsonl") == 0o666 & ~umask
         (folder / "records.jsonl").chmod(0o640)
         JsonlSink(folder / "records.jsonl").close()
-        assert mode(folder / "records.jsonl") == 0o640, "that of a file that is there stays"
+        assert mode(folder / "records.jsonl") == 0o640, "the mode of an existing file stays"
 
 
 def database(path: Path, wal: bool = False) -> None:
@@ -184,7 +184,7 @@ def database(path: Path, wal: bool = False) -> None:
 
 
 def snapshot(folder: Path) -> dict[str, Any]:
-    """Everything in it, with links as links."""
+    """Each path with its link target, content and inode. Links are not followed."""
     return {
         str(path.relative_to(folder)): (
             (path.readlink() if path.is_symlink() else None),
@@ -212,10 +212,10 @@ class TestForeign:
     def untouched(folder: Path, words: str) -> None:
         before = snapshot(folder.parent)
         for _ in range(2):
-            (note,), is_kept = use(folder)
+            (warning,), is_kept = use(folder)
             assert not is_kept
-            assert words in note
-            assert "Move that away, or set DBT_RELAY_STATE_DIR" in note
+            assert words in warning
+            assert "Move that away, or set DBT_RELAY_STATE_DIR" in warning
         after = snapshot(folder.parent)
         assert before == after
 
@@ -223,21 +223,21 @@ class TestForeign:
     def test_a_file_in_its_place(self, folder: Path, what: str) -> None:
         folder.mkdir()
         (folder / "journal.db").write_bytes(CONTENTS[what])
-        self.untouched(folder, "journal.db in it is a file that no dbt-relay has made")
+        self.untouched(folder, "dbt-relay did not make the file journal.db in it")
 
     @pytest.mark.parametrize("wal", [False, True])
-    @pytest.mark.parametrize("has_claims", [False, True])
-    def test_another_programs_database(self, folder: Path, wal: bool, has_claims: bool) -> None:
+    @pytest.mark.parametrize("has_locks", [False, True])
+    def test_another_programs_database(self, folder: Path, wal: bool, has_locks: bool) -> None:
         folder.mkdir()
         database(folder / "journal.db", wal)
-        if has_claims:
+        if has_locks:
             (folder / "claims").mkdir()
         self.untouched(folder, "journal.db in it is the database of another program")
 
     def test_a_folder_in_its_place(self, folder: Path) -> None:
         (folder / "journal.db").mkdir(parents=True)
         (folder / "journal.db" / "mine").write_text("mine")
-        self.untouched(folder, "journal.db in it is a folder that no dbt-relay has made")
+        self.untouched(folder, "dbt-relay did not make the folder journal.db in it")
 
     @pytest.mark.parametrize(
         "name",
@@ -261,35 +261,35 @@ class TestForeign:
             use(folder.parent / "other")
             target = folder.parent / "other" / ("claims" if name == "claims" else "journal.db")
         (folder / name).symlink_to(target)
-        self.untouched(folder, f"{name} in it is a link to elsewhere")
+        self.untouched(folder, f"{name} in it is a symbolic link")
 
     @pytest.mark.parametrize("name", ["journal.db", "journal.db-wal", "opening", "claims"])
-    def test_what_is_no_file(self, folder: Path, name: str) -> None:
+    def test_a_pipe_in_its_place(self, folder: Path, name: str) -> None:
         folder.mkdir()
         os.mkfifo(folder / name)
-        self.untouched(folder, f"{name} in it is no f")
+        self.untouched(folder, f"{name} in it is not a ")
 
     def test_a_socket(self, folder: Path) -> None:
         folder.mkdir()
         with socket.socket(socket.AF_UNIX) as bound:
             bound.bind(str(folder / "journal.db"))
-            self.untouched(folder, "journal.db in it is no file")
+            self.untouched(folder, "journal.db in it is not a regular file")
 
     def test_a_file_in_place_of_the_lock(self, folder: Path) -> None:
         folder.mkdir()
-        (folder / "opening").write_text("what was said at the opening")
-        self.untouched(folder, "opening in it is a file that no dbt-relay has made")
+        (folder / "opening").write_text("notes on an opening")
+        self.untouched(folder, "dbt-relay did not make the file opening in it")
 
     @as_root
     @pytest.mark.parametrize("name", ["journal.db", "journal.db-wal", "claims", "opening"])
-    def test_what_belongs_to_another_user(self, folder: Path, name: str) -> None:
+    def test_a_file_of_another_user(self, folder: Path, name: str) -> None:
         use(folder)
         if not (folder / name).exists():
             (folder / name).touch()
         os.chown(folder / name, NOBODY, NOBODY)
         self.untouched(folder, f"{name} in it belongs to another user")
 
-    def test_it_is_used_once_that_is_gone(self, folder: Path) -> None:
+    def test_the_folder_is_used_once_the_foreign_file_is_gone(self, folder: Path) -> None:
         folder.mkdir()
         (folder / "journal.db").write_text("dear diary")
         assert not use(folder)[1]
@@ -298,7 +298,7 @@ class TestForeign:
 
 
 class TestDamaged:
-    """What was a journal once, as the claims beside it say, is set aside as before, whole."""
+    """A damaged journal, with the folder of locks beside it, is set aside unchanged."""
 
     @pytest.mark.parametrize("what", CONTENTS)
     @pytest.mark.parametrize("has_log", [False, True])
@@ -311,20 +311,20 @@ class TestDamaged:
         (folder / "journal.db").write_bytes(CONTENTS[what])
         if has_log:
             (folder / "journal.db-wal").write_bytes(log)
-        notes, is_kept = use(folder)
+        warnings, is_kept = use(folder)
         assert is_kept
         if has_log and len(CONTENTS[what]) >= 512:
-            assert notes == [], "the log has every page, and SQLite uses it"
+            assert warnings == [], "the log has every page, and SQLite uses the log"
             return
-        assert "is set aside as journal.db.damaged-" in notes[0]
+        assert "is set aside as journal.db.damaged-" in warnings[0]
         (aside,) = [p for p in folder.glob("*.damaged-*") if not p.name.endswith(("-wal", "-shm"))]
         assert aside.read_bytes()[: len(CONTENTS[what])] == CONTENTS[what]
-        assert not list(folder.glob("*rescue*"))
+        assert not list(folder.glob("*salvage*"))
         if has_log and len(CONTENTS[what]) < 512:
             with Journal(folder, pytest.fail) as journal:
                 assert len(history.runs(journal)) == 2, "the log had every page"
 
-    def test_a_kill_while_it_is_made_for_the_first_time(self, folder: Path) -> None:
+    def test_a_kill_while_the_journal_is_first_created(self, folder: Path) -> None:
         folder.mkdir()
         db = sqlite3.connect(folder / "journal.db")
         db.execute("pragma journal_mode = wal")
@@ -333,7 +333,7 @@ class TestDamaged:
         assert use(folder) == ([], True)
 
 
-def no_claim(path: Path) -> list[Callable[[], object]]:
+def foreign_files(path: Path) -> list[Callable[[], object]]:
     return [
         lambda: path.symlink_to(path.parent / "target"),
         lambda: path.write_text("x" * 21),
@@ -343,11 +343,11 @@ def no_claim(path: Path) -> list[Callable[[], object]]:
 
 
 @pytest.mark.parametrize("kind", range(4), ids=["link", "text", "folder", "fifo"])
-def test_what_is_no_claim_is_not_taken(tmp_path: Path, kind: int) -> None:
+def test_a_foreign_file_is_not_taken_for_a_lock(tmp_path: Path, kind: int) -> None:
     (tmp_path / "target").write_text("precious")
-    no_claim(tmp_path / "claim")[kind]()
+    foreign_files(tmp_path / "lock")[kind]()
     before = snapshot(tmp_path)
-    with pytest.raises(OSError):  # noqa: PT011 - whichever
-        RunLock.take(tmp_path / "claim")
-    assert not RunLock.is_taken(tmp_path / "claim")
+    with pytest.raises(OSError):  # noqa: PT011 - each kind has another message
+        RunLock.take(tmp_path / "lock")
+    assert not RunLock.is_taken(tmp_path / "lock")
     assert snapshot(tmp_path) == before

@@ -1,4 +1,4 @@
-"""What the journal knows of past runs, and what it forgets when."""
+"""Past runs in the journal: what it knows of them, and when it deletes them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.journal_disk import copy_of_disk, node
-from support.journals import info
+from support.journal_disk import copy_of_disk
+from support.journals import info, node
 
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Journal, JournalRun
@@ -33,7 +33,7 @@ def ago(**span: float) -> str:
 
 
 def a_run(journal: Journal, *, waiting: int = 0, delivered: int = 1, **fields: Any) -> JournalRun:
-    """A run with so many records, none of them on its way, and still claimed."""
+    """A run with so many records, none of them on its way. This process holds its lock."""
     run = journal.begin(info(**{"started_at": ago(hours=1), **fields}))
     for number in range(delivered + waiting):
         run.put(node(f"n{number}"), number)
@@ -54,7 +54,7 @@ class TestRuns:
         assert numbers(journal) == [3, 2, 1]
         assert [past.number for past in history.runs(journal, 2)] == [3, 2]
 
-    def test_what_is_known_of_a_run(self, journal: Journal) -> None:
+    def test_all_that_is_known_of_a_run(self, journal: Journal) -> None:
         run = journal.begin(info(("airflow", "jsonl"), cwd="/shop", target_dir="/t", **AIRFLOW))
         failed = NodeRecord(unique_id="m", status="error", outcome="failure", message="no")
         for record in (failed, node("a"), node("b"), RunRecord(state="running")):
@@ -74,7 +74,7 @@ class TestRuns:
         assert ("airflow", "rejected", "m", "422") in history.reasons(journal, run.number)
         assert ("jsonl", "waiting", "m", "not sent yet") in history.reasons(journal, run.number)
 
-    def test_a_run_of_which_only_its_own_record_waits_is_waiting(self, journal: Journal) -> None:
+    def test_a_run_is_waiting_if_only_its_run_record_waits(self, journal: Journal) -> None:
         run = a_run(journal)
         assert not history.past_run(journal, run.number).is_waiting
         run.put(RunRecord(state="finished"), 9)
@@ -82,7 +82,7 @@ class TestRuns:
         assert past.is_waiting
         assert past.count("waiting") == 0
 
-    def test_there_is_no_such_run(self, journal: Journal) -> None:
+    def test_a_number_without_a_run(self, journal: Journal) -> None:
         with pytest.raises(LookupError):
             history.past_run(journal, 7)
         with pytest.raises(LookupError):
@@ -103,7 +103,7 @@ class TestState:
             ("died", False, "died", False),
         ],
     )
-    def test_by_its_own_record_and_its_owner(
+    def test_the_state_follows_from_the_run_record_and_the_owner(
         self, tmp_path: Path, record: Any, is_alive: bool, state: str, died_unnoticed: bool
     ) -> None:
         with Journal(tmp_path / "state") as journal:
@@ -136,13 +136,13 @@ class TestPrune:
         assert journal.state_dir is not None
         assert [*(journal.state_dir / "claims").iterdir()] == []
 
-    def test_the_old_go_even_if_they_are_few(self, journal: Journal) -> None:
+    def test_old_runs_are_deleted_even_if_they_are_few(self, journal: Journal) -> None:
         a_run(journal, started_at=ago(days=14, seconds=1)).close()
         a_run(journal, started_at=ago(days=14)).close()
         assert prune(journal, NOW, 50, 14) == Pruned(1, 0)
         assert numbers(journal) == [2]
 
-    def test_records_that_wait_survive_the_number_but_not_the_days(self, journal: Journal) -> None:
+    def test_a_run_with_waiting_records_is_deleted_for_its_age_only(self, journal: Journal) -> None:
         a_run(journal, waiting=3, started_at=ago(days=15)).close()
         a_run(journal, waiting=3, started_at=ago(days=13)).close()
         for _ in range(2):
@@ -150,14 +150,14 @@ class TestPrune:
         assert prune(journal, NOW, 1, 14) == Pruned(2, 3)
         assert numbers(journal) == [4, 2]
 
-    def test_a_record_that_waits_for_two_sinks_is_one(self, journal: Journal) -> None:
+    def test_a_record_that_waits_for_two_sinks_is_counted_once(self, journal: Journal) -> None:
         run = journal.begin(info(("airflow", "jsonl"), started_at=ago(days=15)))
         run.put(node("a"), 0)
         run.close()
         assert prune(journal, NOW, 50, 14) == Pruned(1, 1)
 
-    def test_what_somebody_is_at_work_on_survives_both(self, journal: Journal) -> None:
-        """Also what this process itself is at work on."""
+    def test_a_run_with_an_owner_is_never_deleted(self, journal: Journal) -> None:
+        """Nor is a run that this process itself works on."""
         a_run(journal, started_at=ago(days=99))
         assert journal.state_dir is not None
         with Journal(journal.state_dir) as other:
@@ -187,12 +187,12 @@ class TestPrune:
         assert before > 3e6
         assert history.size(journal.state_dir) < 1e5
 
-    def test_a_damaged_journal_goes_when_it_is_old_enough(self, tmp_path: Path) -> None:
+    def test_a_journal_that_was_set_aside_is_deleted_for_its_age(self, tmp_path: Path) -> None:
         (tmp_path / "journal.db").write_bytes(b"dear diary\n" * 999)
         (tmp_path / "claims").mkdir()
-        notes: list[str] = []
-        with Journal(tmp_path, notes.append) as journal:
-            assert len(notes) == 1
+        warnings: list[str] = []
+        with Journal(tmp_path, warnings.append) as journal:
+            assert len(warnings) == 1
             for when in ("20260214T120000.000001-1", "20260215T120000.000001-2"):
                 (tmp_path / f"journal.db.damaged-{when}").touch()
                 (tmp_path / f"journal.db.damaged-{when}-wal").touch()
@@ -207,7 +207,7 @@ class TestPrune:
 
 
 class TestAttempts:
-    def test_all_in_the_order_in_which_they_began(self, journal: Journal) -> None:
+    def test_all_attempts_oldest_first(self, journal: Journal) -> None:
         runs = [a_run(journal, attempt=n, started_at=ago(hours=n), **AIRFLOW) for n in (1, 2, 1)]
         found = history.attempts(journal, info(attempt=4, **AIRFLOW))
         assert found == [(run.number, run.info) for run in runs]
@@ -223,7 +223,9 @@ class TestAttempts:
             {"renews": True},
         ],
     )
-    def test_not_of_another_task_instance(self, journal: Journal, other: dict[str, Any]) -> None:
+    def test_a_run_of_another_task_instance_is_no_attempt(
+        self, journal: Journal, other: dict[str, Any]
+    ) -> None:
         a_run(journal, **{**AIRFLOW, "attempt": 1, **other})
         assert history.attempts(journal, info(attempt=2, **AIRFLOW)) == []
 
@@ -232,7 +234,7 @@ class TestAttempts:
         a_run(journal, attempt=1)
         assert history.attempts(journal, info(attempt=2)) == []
 
-    def test_one_that_is_illegible_is_left_out(self, journal: Journal) -> None:
+    def test_an_unreadable_run_is_left_out(self, journal: Journal) -> None:
         for attempt in (1, 2, 3):
             a_run(journal, attempt=attempt, **AIRFLOW)
         journal.database.execute("update run set environment = '7' where id = 2")
@@ -240,25 +242,25 @@ class TestAttempts:
         assert [n for n, _ in history.attempts(journal, info(attempt=4, **AIRFLOW))] == [1]
 
 
-class TestLocate:
-    def test_where_the_artifacts_are_is_known_later(self, tmp_path: Path) -> None:
+class TestTargetDir:
+    def test_it_can_be_set_after_the_run_began(self, tmp_path: Path) -> None:
         with Journal(tmp_path / "state", pytest.fail) as journal:
             run = a_run(journal, target_dir="/p/{{ x }}")
             run.set_target_dir("/p/build/prod")
             assert history.past_run(journal, run.number).info.target_dir == "/p/build/prod"
             assert run.info.target_dir == "/p/build/prod"
 
-    def test_also_by_a_journal_that_takes_its_place(self, tmp_path: Path) -> None:
-        notes: list[str] = []
-        with Journal(tmp_path / "state", notes.append) as journal:
+    def test_a_journal_that_replaces_this_one_knows_it_too(self, tmp_path: Path) -> None:
+        warnings: list[str] = []
+        with Journal(tmp_path / "state", warnings.append) as journal:
             run = a_run(journal, target_dir="/p/{{ x }}")
             run.set_target_dir("/p/build/prod")
-            journal.database.set_aside("it is to be tested")
+            journal.database.set_aside("this is a test")
             assert history.past_run(journal, run.number).info == run.info
-        assert len(notes) == 1
+        assert len(warnings) == 1
 
 
-def test_the_size_is_of_all_that_the_journal_has_on_disk(tmp_path: Path) -> None:
+def test_the_size_includes_every_file_of_the_journal(tmp_path: Path) -> None:
     for name in ("journal.db", "journal.db-wal", "journal.db.damaged-1"):
         (tmp_path / name).write_bytes(bytes(100))
     (tmp_path / "other").write_bytes(bytes(100))

@@ -1,5 +1,4 @@
-"""The journal against a model: nothing put into it is ever lost, whatever dies, and the newest of a
-key wins."""
+"""The journal against a model: no record is lost, whatever dies, and a key's newest record wins."""
 
 from __future__ import annotations
 
@@ -13,13 +12,14 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support.journal_disk import FAST, copy_of_disk
-from support.journal_disk import node as record
 from support.journals import OPEN, begin, info
+from support.journals import node as record
 
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Journal, JournalRun
 from dbt_relay.sinks.journal import history
-from dbt_relay.sinks.journal.rows import ClosedError, Leased
+from dbt_relay.sinks.journal.database import ClosedError
+from dbt_relay.sinks.journal.rows import Leased
 
 SINKS = ("airflow", "jsonl")
 KEYS = st.sampled_from("abcd")
@@ -33,7 +33,7 @@ def lease(run: JournalRun, now: float = 0.0, sink: str = "airflow") -> Leased:
 
 
 class Truth:
-    """What the model knows of one sink."""
+    """What the model expects of one sink."""
 
     def __init__(self) -> None:
         self.state: dict[str, str] = {}
@@ -46,19 +46,19 @@ class Truth:
         return {key for key, known in self.state.items() if known == state}
 
     def free(self) -> list[str]:
-        """What may be leased, what has waited longest first."""
+        """The keys that can be leased; the one that has waited longest comes first."""
         order = [*self.state]
         free = self.keys("waiting") - self.on_the_way.keys()
         return sorted(free, key=lambda key: (self.due[key], order.index(key)))
 
 
 class JournalMachine(RuleBasedStateMachine):
-    """One run with two sinks, in a journal on disk whose process dies now and then."""
+    """One run with two sinks, in a journal on disk. Its process dies now and then."""
 
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr("dbt_relay.sinks.journal.run.GLANCE", 0.0)  # nobody else is there
+        self.patch.setattr("dbt_relay.sinks.journal.run.LOCK_WAIT", 0.0)  # no other process looks
         self.scratch = tempfile.TemporaryDirectory(dir=FAST)
         self.folder = Path(self.scratch.name) / "0"
         self.journal = Journal(self.folder, pytest.fail)
@@ -103,15 +103,15 @@ class JournalMachine(RuleBasedStateMachine):
         if first is None or truth.due[first] > self.now:
             assert leased is None
             return
-        assert leased is not None, "what is due has to go"
+        assert leased is not None, "a due record is not leased"
         assert leased.record.key not in truth.on_the_way, "two sends of one key at once"
-        assert leased.record.key == first, "what waits longest goes first"
+        assert leased.record.key == first, "another record has waited longer"
         assert leased.record == self.newest[first], "an older record than the newest"
-        assert leased.record not in truth.got, "sent again, and it was acknowledged"
+        assert leased.record not in truth.got, "an acknowledged record is sent again"
         truth.on_the_way[first] = leased
 
     @precondition(lambda self: any(truth.on_the_way for truth in self.sinks.values()))
-    @rule(data=st.data(), ending=st.sampled_from(["acknowledge", "bury", "fail", "hold"]))
+    @rule(data=st.data(), ending=st.sampled_from(["acknowledge", "reject", "fail", "hold"]))
     def settle(self, data: st.DataObject, ending: str) -> None:
         sink = data.draw(st.sampled_from([s for s in SINKS if self.sinks[s].on_the_way]))
         truth = self.sinks[sink]
@@ -122,7 +122,7 @@ class JournalMachine(RuleBasedStateMachine):
             self.run.queue(sink).acknowledge(leased)
             truth.got.append(self.newest[key] if is_newest else record(key, -1))
             truth.state[key] = "delivered" if is_newest else "waiting"
-        elif ending == "bury":
+        elif ending == "reject":
             self.run.queue(sink).reject(leased, "refused")
             if is_newest:
                 truth.state[key], truth.reason[key] = "rejected", "refused"
@@ -140,7 +140,7 @@ class JournalMachine(RuleBasedStateMachine):
         self._close()
         self.journal = Journal(self.folder, pytest.fail)
         adopted = self.journal.adopt(self.run.number)
-        assert adopted is not None, "the dead hold on to nothing"
+        assert adopted is not None, "a dead process still holds the lock"
         assert adopted.lost == 0
         assert adopted.info == self.run.info
         self.run, self.now = adopted, clock
@@ -184,7 +184,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> JournalRun:
     return begin(tmp_path if request.param == "disk" else None, "airflow")
 
 
-def test_what_waits_longest_goes_first_and_a_failure_goes_to_the_end(run: JournalRun) -> None:
+def test_the_longest_wait_goes_first_and_a_failure_goes_to_the_end(run: JournalRun) -> None:
     for now, key in enumerate("abc"):
         run.put(record(key), now)
     first = lease(run, 5)
@@ -201,20 +201,20 @@ def test_records_of_one_key_coalesce_while_they_wait(run: JournalRun) -> None:
     run.put(record("a", 101), 0)
     run.put(record("a", 102), 0)
     assert run.queue("airflow").lease(0) is None
-    assert run.queue("airflow").next_due() is None, "nobody may wait for it with a time-out of zero"
+    assert run.queue("airflow").next_due() is None, "a worker would wait for it without a pause"
     run.queue("airflow").acknowledge(sent)
-    assert run.queue("airflow").account().delivered == set(), "the newest is not delivered yet"
+    assert run.queue("airflow").account().delivered == set(), "the newest record still waits"
     assert lease(run).record == record("a", 102)
 
 
-def test_reasons(run: JournalRun) -> None:
+def test_the_reason_follows_what_became_of_the_record(run: JournalRun) -> None:
     run.put(record("a"), 0)
     assert run.queue("airflow").account().waiting == {"a": NOT_SENT}
     run.queue("airflow").put_back(lease(run), 1, "connection refused")
     assert run.queue("airflow").account().waiting == {"a": "connection refused"}
     run.put(record("a", 2), 0.5)
     assert run.queue("airflow").account().waiting == {"a": "connection refused"}
-    assert run.queue("airflow").lease(0.9) is None, "a newer record does not cut the wait short"
+    assert run.queue("airflow").lease(0.9) is None, "a newer record must not shorten the wait"
     run.queue("airflow").reject(lease(run, 1), "422")
     assert run.queue("airflow").account().rejected == {"a": "422"}
     run.retry_rejected()
@@ -234,7 +234,7 @@ def test_two_runs_of_one_process_do_not_see_each_others_records(tmp_path: Path) 
     assert lease(first).record.key == "a"
 
 
-def test_a_run_without_a_sink_is_kept_all_the_same(tmp_path: Path) -> None:
+def test_a_run_without_a_sink_is_in_the_journal_too(tmp_path: Path) -> None:
     run = begin(tmp_path)
     run.put(record("a"), 0)
     run.put(RunRecord(state="finished"), 0)
@@ -243,8 +243,8 @@ def test_a_run_without_a_sink_is_kept_all_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("disk", [True, False])
-def test_names_that_are_no_utf_8(tmp_path: Path, disk: bool) -> None:
-    """A folder's name can be any bytes, and dbt's log holds lone surrogates."""
+def test_names_that_are_not_utf_8(tmp_path: Path, disk: bool) -> None:
+    """A folder's name can be any bytes, and dbt's log can have lone surrogates."""
     sink = "jsonl:/tmp/\udcff"
     run = begin(tmp_path if disk else None, sink, cwd="/tmp/\udcff", command=("dbt", "\udcff"))
     run.put(record("model.\ud800"), 0)
@@ -261,12 +261,12 @@ def test_names_that_are_no_utf_8(tmp_path: Path, disk: bool) -> None:
     assert lease(run, sink=sink).record == leased.record
 
 
-def test_who_only_looks_whether_a_run_has_an_owner_does_not_become_it(tmp_path: Path) -> None:
-    """To look, one has the lock for a moment."""
+def test_looking_for_an_owner_does_not_keep_another_process_from_adopting(tmp_path: Path) -> None:
+    """A process that looks holds the lock for a moment."""
     run = begin(tmp_path / "live", "airflow")
     dead = copy_of_disk(tmp_path / "live", tmp_path / "dead")
-    (claim,) = (dead / "claims").iterdir()
-    with claim.open() as looking, Journal(dead, pytest.fail) as journal:
+    (lock,) = (dead / "claims").iterdir()
+    with lock.open() as looking, Journal(dead, pytest.fail) as journal:
         fcntl.flock(looking, fcntl.LOCK_SH)
         threading.Timer(0.01, fcntl.flock, [looking, fcntl.LOCK_UN]).start()
         assert journal.adopt(run.number) is not None
@@ -281,7 +281,7 @@ def test_put_has_committed_when_it_returns(tmp_path: Path) -> None:
             assert len(history.records(journal, run.number)) == number + 1
 
 
-def test_a_worker_that_is_late_learns_that_the_journal_is_closed(run: JournalRun) -> None:
+def test_a_late_worker_finds_out_that_the_journal_is_closed(run: JournalRun) -> None:
     run.put(record("a"), 0)
     leased = lease(run)
     OPEN.pop().close()
@@ -289,7 +289,7 @@ def test_a_worker_that_is_late_learns_that_the_journal_is_closed(run: JournalRun
         run.queue("airflow").acknowledge(leased)
 
 
-def test_the_log_of_a_run_that_delivers_nothing_does_not_grow_for_ever(tmp_path: Path) -> None:
+def test_the_log_has_a_limit_even_if_nothing_is_delivered(tmp_path: Path) -> None:
     run = begin(tmp_path, "airflow")
     long = "x" * 20_000
     for number in range(1200):

@@ -1,4 +1,4 @@
-"""A lock is its process's: nobody else gets it, and nobody has to wait for the dead."""
+"""A lock belongs to one process at a time, and the kernel frees it when that process dies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.journal_disk import outputs, start
 
-from dbt_relay.sinks.journal.lock import GLANCE, RunLock
+from dbt_relay.sinks.journal.lock import LOCK_WAIT, RunLock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ sys.stdin.readline()
 for _ in range(40):
     lock = RunLock.take(path, within=30)
     assert lock is not None
-    assert lock.committed() == 0, "the file of an owner before"
+    assert lock.committed() == 0, "this is the file of an earlier owner"
     lock.set_committed(1)
     tally.write_text(str(int(tally.read_text()) + 1))
     lock.release()
@@ -49,20 +49,20 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "lock"
 
 
-def test_only_one_has_it(path: Path) -> None:
+def test_only_one_owner_at_a_time(path: Path) -> None:
     first = RunLock.take(path)
     assert first is not None
     assert RunLock.take(path) is None
     assert RunLock.is_taken(path)
     first.release()
     assert not RunLock.is_taken(path)
-    assert not path.exists(), "the run is over"
+    assert not path.exists(), "release deletes the file"
     second = RunLock.take(path)
     assert second is not None
     second.release()
 
 
-def test_another_waits_as_long_as_it_said(path: Path) -> None:
+def test_taking_it_waits_up_to_the_given_time(path: Path) -> None:
     first = RunLock.take(path)
     assert first is not None
     started = time.monotonic()
@@ -74,8 +74,8 @@ def test_another_waits_as_long_as_it_said(path: Path) -> None:
     second.release()
 
 
-def test_to_ask_about_it_is_not_to_take_it(path: Path) -> None:
-    """While another asks again and again, the lock can be had."""
+def test_asking_about_it_does_not_take_it(path: Path) -> None:
+    """While another thread asks again and again, the lock can be taken."""
     path.touch()
     stop = threading.Event()
 
@@ -88,7 +88,7 @@ def test_to_ask_about_it_is_not_to_take_it(path: Path) -> None:
     asking.start()
     try:
         for _ in range(50):
-            lock = RunLock.take(path, GLANCE)
+            lock = RunLock.take(path, LOCK_WAIT)
             assert lock is not None
             lock.release()
             path.touch()
@@ -97,7 +97,7 @@ def test_to_ask_about_it_is_not_to_take_it(path: Path) -> None:
         asking.join()
 
 
-def test_where_none_can_be(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_a_lock(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         RunLock.take(tmp_path / "nowhere" / "lock")
     with pytest.raises(IsADirectoryError):
@@ -105,7 +105,7 @@ def test_where_none_can_be(tmp_path: Path) -> None:
     assert not RunLock.is_taken(tmp_path / "nowhere")
 
 
-def test_the_number_that_was_noted_last(path: Path) -> None:
+def test_it_holds_the_last_count(path: Path) -> None:
     lock = RunLock.take(path)
     assert lock is not None
     assert lock.committed() == 0
@@ -121,7 +121,7 @@ def test_the_number_that_was_noted_last(path: Path) -> None:
         lock.release()
 
 
-def test_the_dead_leave_it_to_the_next_with_what_they_noted(path: Path) -> None:
+def test_the_next_owner_reads_the_count_of_a_killed_one(path: Path) -> None:
     holder = start(HOLDER, path)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "taken\n"
@@ -131,21 +131,21 @@ def test_the_dead_leave_it_to_the_next_with_what_they_noted(path: Path) -> None:
     holder.communicate()
     assert not RunLock.is_taken(path)
     lock = RunLock.take(path)
-    assert lock is not None, "nobody has to wait for a time-out"
+    assert lock is not None, "the kernel has freed the lock"
     assert lock.committed() == 42
     lock.release()
 
 
-def test_a_child_of_its_process_does_not_keep_it(path: Path) -> None:
-    """dbt may outlive the relay."""
+def test_a_child_process_does_not_inherit_it(path: Path) -> None:
+    """dbt may outlive the relay, and must not hold its lock."""
     lock = RunLock.take(path)
     assert lock is not None
     assert not os.get_inheritable(lock._fd)
     lock.release()
 
 
-def test_many_that_want_it_have_it_one_after_the_other(path: Path, tmp_path: Path) -> None:
-    """The owner removes the file each time, so some open one that is about to go."""
+def test_contenders_get_it_one_after_another(path: Path, tmp_path: Path) -> None:
+    """Each owner deletes the file, so a contender may open a file that is about to be deleted."""
     tally = tmp_path / "tally"
     tally.write_text("0")
     contenders = [start(CONTENDER, path, tally) for _ in range(3)]

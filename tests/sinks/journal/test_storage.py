@@ -1,5 +1,4 @@
-"""No room, no permission, no folder, no lock: dbt's records go their way from memory, and it is
-said once."""
+"""No room, no permission, no folder, no lock: records are delivered from memory, with a warning."""
 
 from __future__ import annotations
 
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.journal_disk import FAST, RECORDS, drain, node, outputs, relay, start
-from support.journals import info
+from support.journal_disk import FAST, RECORDS, drain, outputs, relay, start
+from support.journals import info, node
 
 from dbt_relay.sinks import Journal
 from dbt_relay.sinks.journal import history
@@ -30,28 +29,28 @@ def folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_with_room_everything_is_kept(folder: Path) -> None:
+def test_with_room_every_record_is_in_the_file(folder: Path) -> None:
     assert relay(folder) == (0, "")
 
 
-def test_the_journal_may_not_grow(folder: Path) -> None:
+def test_a_journal_that_cannot_grow(folder: Path) -> None:
     def fill(journal: Journal) -> None:
         (pages,) = journal.database.rows("pragma page_count")[0]
         journal.database.rows(f"pragma max_page_count = {pages + 5}")
 
-    unkept, note = relay(folder, fill)
-    assert 0 < unkept < 3 * RECORDS // 4
-    assert "database or disk is full" in note
+    only_in_memory, warning = relay(folder, fill)
+    assert 0 < only_in_memory < 3 * RECORDS // 4
+    assert "database or disk is full" in warning
     with Journal(folder, pytest.fail) as journal:
         (past,) = history.runs(journal)
         kept = history.records(journal, past.number)
-        assert len(kept) == RECORDS - unkept, "what was committed before is there"
+        assert len(kept) == RECORDS - only_in_memory, "the file lacks a committed record"
         run = journal.adopt(past.number)
         assert run is not None
         assert {*drain(run)} <= {*kept}
 
 
-def test_what_was_on_its_way_when_the_disk_was_full_is_settled_in_memory(folder: Path) -> None:
+def test_a_record_on_its_way_when_the_disk_is_full_is_settled_in_memory(folder: Path) -> None:
     with Journal(folder, lambda _: None) as journal:
         run = journal.begin(info(("airflow", "jsonl")))
         for key in "abcd":
@@ -87,17 +86,17 @@ for limit in sys.argv[2:]:
 """
 
 
-def test_files_may_not_grow(folder: Path) -> None:
-    """As a full disk or a quota: the write fails part of the way."""
+def test_files_that_cannot_grow(folder: Path) -> None:
+    """Like a full disk or a quota: the write fails part of the way."""
     (said,) = outputs([start(LIMITED, folder, *LIMITS)])
     for limit, line in zip(LIMITS, said.splitlines(), strict=True):
-        unkept, note = line.split("|")
-        assert 0 < int(unkept) <= RECORDS
-        assert int(unkept) < RECORDS or limit < 100_000
-        assert "cannot be used" in note
+        only_in_memory, warning = line.split("|")
+        assert 0 < int(only_in_memory) <= RECORDS
+        assert int(only_in_memory) < RECORDS or limit < 100_000
+        assert "cannot be used" in warning
         with Journal(folder / str(limit), pytest.fail) as journal:  # there is room again
             kept = sum(len(history.records(journal, past.number)) for past in history.runs(journal))
-            assert kept == RECORDS - int(unkept)
+            assert kept == RECORDS - int(only_in_memory)
 
 
 FULL = """
@@ -118,7 +117,7 @@ print(*relay(Path(sys.argv[1]) / "state", fill), sep="|")
 
 
 def test_a_full_disk(folder: Path) -> None:
-    """A real one, where one can be had; elsewhere the tests above have to do."""
+    """A real one, on a machine that can mount it. Elsewhere the tests above stand in."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root can mount a small tmpfs; RLIMIT_FSIZE and max_page_count stand in")
     mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)]
@@ -127,12 +126,12 @@ def test_a_full_disk(folder: Path) -> None:
         pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
     try:
         (said,) = outputs([start(FULL, folder)])
-        unkept, note = said.strip().split("|")
-        assert 0 < int(unkept) < RECORDS
-        assert "disk" in note
+        only_in_memory, warning = said.strip().split("|")
+        assert 0 < int(only_in_memory) < RECORDS
+        assert "disk" in warning
         with Journal(folder / "state", lambda _: None) as journal:  # it is still full
             (past,) = history.runs(journal)
-            assert len(history.records(journal, past.number)) == RECORDS - int(unkept)
+            assert len(history.records(journal, past.number)) == RECORDS - int(only_in_memory)
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
@@ -149,8 +148,8 @@ for state in sys.argv[1:]:
 """
 
 
-def test_what_may_not_be_written(folder: Path) -> None:
-    """An empty folder, one with a journal, the journal's file, the claims' folder."""
+def test_files_without_write_permission(folder: Path) -> None:
+    """An empty folder, a folder with a journal, the journal's file, the folder of locks."""
     folder.chmod(0o755)
     states = [folder / what for what in ("empty", "journal", "file", "claims")]
     for state in states:
@@ -163,21 +162,21 @@ def test_what_may_not_be_written(folder: Path) -> None:
         shut.chmod(0o444 if shut.is_file() else 0o555)
     (said,) = outputs([start(UNPRIVILEGED, *states)])
     for state, line in zip(states, said.splitlines(), strict=True):
-        unkept, note = line.split("|")
-        assert int(unkept) == RECORDS, state.name
-        assert f"the journal in {state} cannot be used" in note
-        assert "DBT_RELAY_STATE_DIR" in note
+        only_in_memory, warning = line.split("|")
+        assert int(only_in_memory) == RECORDS, state.name
+        assert f"the journal in {state} cannot be used" in warning
+        assert "DBT_RELAY_STATE_DIR" in warning
 
 
 def test_a_state_folder_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    unkept, note = relay(tmp_path / "file" / "state")
-    assert unkept == RECORDS
-    assert "Not a directory" in note
+    only_in_memory, warning = relay(tmp_path / "file" / "state")
+    assert only_in_memory == RECORDS
+    assert "Not a directory" in warning
 
 
 @pytest.mark.parametrize("name", ["claims", "opening"])
-def test_something_else_where_the_claims_should_be(folder: Path, name: str) -> None:
+def test_something_else_in_the_place_of_the_locks(folder: Path, name: str) -> None:
     if name == "claims":
         (folder / name).touch()
     else:
@@ -186,18 +185,18 @@ def test_something_else_where_the_claims_should_be(folder: Path, name: str) -> N
 
 
 def test_no_home() -> None:
-    """No state folder can be told: in memory, and nothing to warn of."""
-    notes: list[str] = []
-    with Journal(None, notes.append) as journal:
+    """Without a state folder the journal is in memory, without a warning."""
+    warnings: list[str] = []
+    with Journal(None, warnings.append) as journal:
         run = journal.begin(info())
         run.put(node("a"), 0)
         assert drain(run) == ["a"]
-        assert (journal.file, journal.trouble, journal.unkept) == (None, None, 1)
-    assert notes == []
+        assert (journal.file, journal.trouble, journal.only_in_memory) == (None, None, 1)
+    assert warnings == []
 
 
 @pytest.mark.parametrize("since", ["before", "meanwhile"])
-def test_another_process_has_it_locked_for_too_long(
+def test_another_process_locks_the_file_for_too_long(
     folder: Path, since: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dbt_relay.sinks.journal.storage.BUSY", 0.05)
@@ -206,16 +205,16 @@ def test_another_process_has_it_locked_for_too_long(
     try:
         if since == "before":
             locker.execute("begin exclusive")
-        unkept, note = relay(
+        only_in_memory, warning = relay(
             folder, lambda _: since == "before" or locker.execute("begin exclusive")
         )
-        assert unkept == RECORDS - (RECORDS // 4 if since == "meanwhile" else 0)
-        assert "database is locked" in note
+        assert only_in_memory == RECORDS - (RECORDS // 4 if since == "meanwhile" else 0)
+        assert "database is locked" in warning
     finally:
         locker.close()
 
 
-def test_a_lock_that_is_soon_gone_is_waited_for(folder: Path) -> None:
+def test_the_journal_waits_for_a_short_lock(folder: Path) -> None:
     connect(folder / "journal.db").close()
     locker = sqlite3.connect(folder / "journal.db", isolation_level=None, check_same_thread=False)
 
@@ -229,13 +228,13 @@ def test_a_lock_that_is_soon_gone_is_waited_for(folder: Path) -> None:
         locker.close()
 
 
-def test_a_fault_of_ours_is_no_reason_to_go_without_a_journal(folder: Path) -> None:
+def test_a_wrong_call_does_not_replace_the_journal(folder: Path) -> None:
     with Journal(folder, pytest.fail) as journal:
         with pytest.raises(sqlite3.Error):
             journal.database.rows("select ?", ({},))
         assert journal.file is not None
 
 
-def test_the_folder_is_its_owners_business(tmp_path: Path) -> None:
+def test_a_new_folder_is_private(tmp_path: Path) -> None:
     relay(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700

@@ -1,4 +1,4 @@
-"""A journal of another version: an older one is brought up to date, a newer one is left alone."""
+"""A journal of an older version is brought up to date, a journal of a newer one is not changed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from support.journal_disk import drain, node, outputs, start
-from support.journals import info
+from support.journal_disk import drain, outputs, start
+from support.journals import info, node
 
 from dbt_relay.records.schema import RunRecord
 from dbt_relay.sinks import Journal
@@ -46,7 +46,7 @@ insert into record values (1, 1, 'a', 1, 'success', '{"schema": "dbt-relay/node@
 insert into delivery (run, sink, key) values (1, 'airflow', 'a');
 pragma user_version = 1;
 """
-"""The first version's schema, and a run."""
+"""The schema of version 1, and a run."""
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def version_of(folder: Path) -> int:
 
 
 def as_version(folder: Path, version: int) -> bytes:
-    """The file of a closed journal that says it is of this version."""
+    """Make a journal that claims to be of this version; the content of its file."""
     with Journal(folder, pytest.fail) as journal:
         run = journal.begin(info())
         run.put(node("a"), 0)
@@ -73,7 +73,7 @@ def as_version(folder: Path, version: int) -> bytes:
 
 
 class TestOlder:
-    def test_what_it_has_is_there_and_what_it_lacks_is_not_known(self, old: Path) -> None:
+    def test_its_columns_are_read_and_missing_columns_are_unknown(self, old: Path) -> None:
         with Journal(old, pytest.fail) as journal:
             (past,) = history.runs(journal)
             assert past.info.command == ("dbt", "build")
@@ -87,8 +87,16 @@ class TestOlder:
             assert history.past_run(journal, number).info == new
         assert version_of(old) == storage.VERSION
 
+    @pytest.mark.parametrize("column", ["dag_id", "run_id", "task_id"])
+    def test_a_run_that_lacks_an_id_has_no_task(self, old: Path, column: str) -> None:
+        with closing(sqlite3.connect(old / "journal.db")) as db, db:
+            db.execute(f"update run set {column} = null")
+        with Journal(old, pytest.fail) as journal:
+            (past,) = history.runs(journal)
+            assert past.info.task is None
+
     def test_a_relay_of_the_old_version_can_go_on_in_it(self, old: Path) -> None:
-        """It names the columns that it knows, and may be in the middle of its run."""
+        """Such a relay may be in the middle of its run. It names the columns that it knows."""
         before = sqlite3.connect(old / "journal.db", isolation_level=None)
         with closing(before), Journal(old, pytest.fail) as journal:
             before.execute(
@@ -96,16 +104,16 @@ class TestOlder:
             )
             assert [past.info.environment for past in history.runs(journal)] == [None, None]
 
-    def test_several_open_it_at_once(self, old: Path) -> None:
+    def test_several_processes_open_it_at_once(self, old: Path) -> None:
         script = """
 import sys
 from pathlib import Path
 from dbt_relay.sinks import Journal
 from dbt_relay.sinks.journal import history
 sys.stdin.readline()
-notes = []
-with Journal(Path(sys.argv[1]), notes.append) as journal:
-    print(len(history.runs(journal)), journal.trouble, notes)
+warnings = []
+with Journal(Path(sys.argv[1]), warnings.append) as journal:
+    print(len(history.runs(journal)), journal.trouble, warnings)
 """
         processes = [start(script, old) for _ in range(4)]
         for process in processes:
@@ -116,7 +124,7 @@ with Journal(Path(sys.argv[1]), notes.append) as journal:
         assert version_of(old) == storage.VERSION
 
     def test_several_threads_bring_one_file_up_to_date(self, old: Path) -> None:
-        """Without the lock on opening, as a relay on another kernel has none."""
+        """Without the lock `opening`: relays on two kernels do not see each other's locks."""
         ready, faults = threading.Barrier(4), list[BaseException]()
 
         def open_it() -> None:
@@ -134,67 +142,67 @@ with Journal(Path(sys.argv[1]), notes.append) as journal:
         assert faults == []
         assert version_of(old) == storage.VERSION
 
-    def test_one_that_fails_half_way_changes_nothing(
+    def test_an_upgrade_that_fails_half_way_changes_nothing(
         self, old: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(storage, "ADDED", {2: {"airflow_url": "text", "id": "text"}})
+        monkeypatch.setattr(storage, "ADDED_COLUMNS", {2: {"airflow_url": "text", "id": "text"}})
         with pytest.raises((storage.DamagedError, sqlite3.Error)):
             storage.connect(old / "journal.db")
         monkeypatch.undo()
         with Journal(old, pytest.fail) as journal:
             assert len(history.runs(journal)) == 1
 
-    def test_a_damaged_one_is_rescued_with_what_it_has(self, old: Path) -> None:
+    def test_a_damaged_one_is_salvaged_with_the_columns_that_it_has(self, old: Path) -> None:
         with closing(sqlite3.connect(old / "journal.db")) as db:
             db.execute("drop table delivery")
-        notes: list[str] = []
-        with Journal(old, notes.append) as journal:
+        warnings: list[str] = []
+        with Journal(old, warnings.append) as journal:
             (past,) = history.runs(journal)
             assert past.info.task is not None
             assert past.info.task.dag_id == "shop"
             assert past.info.environment is None
             assert [*history.records(journal, past.number)] == ["a"]
-        assert len(notes) == 1
-        assert "set aside" in notes[0]
+        assert len(warnings) == 1
+        assert "set aside" in warnings[0]
 
 
 class TestNewer:
     @pytest.mark.parametrize("version", [storage.VERSION + 1, 7, 1000, 2**31 - 1])
-    def test_it_is_left_as_it_is(self, tmp_path: Path, version: int) -> None:
+    def test_it_is_not_changed(self, tmp_path: Path, version: int) -> None:
         before = as_version(tmp_path, version)
-        notes: list[str] = []
-        with Journal(tmp_path, notes.append) as journal:
+        warnings: list[str] = []
+        with Journal(tmp_path, warnings.append) as journal:
             run = journal.begin(info())
             run.put(node("b"), 0)
             run.put(RunRecord(state="running"), 0)
-            assert drain(run) == ["b", RunRecord.key], "it goes on in memory"
+            assert drain(run) == ["b", RunRecord.key], "the run goes on in memory"
             journal.database.checkpoint()
             assert journal.file is None
-            assert journal.unkept == 1
-        assert len(notes) == 1
+            assert journal.only_in_memory == 1
+        assert len(warnings) == 1
         for words in ("newer dbt-relay", str(version), "Upgrade", "--state-dir", "left as it is"):
-            assert words in notes[0]
-        assert "damaged" not in notes[0]
+            assert words in warnings[0]
+        assert "damaged" not in warnings[0]
         assert (tmp_path / "journal.db").read_bytes() == before
         assert not [*tmp_path.glob("*.damaged-*")]
 
-    def test_also_with_all_in_its_log(self, tmp_path: Path) -> None:
-        """The log of a relay that was killed, or is at work, has the version."""
+    def test_its_version_may_be_in_the_log(self, tmp_path: Path) -> None:
+        """As it is while a relay works, and after a relay was killed."""
         place = tmp_path / "journal.db"
         with Journal(tmp_path, pytest.fail):
             pass
         with closing(sqlite3.connect(place, isolation_level=None)) as newer:
             newer.execute("pragma wal_autocheckpoint = 0")
             newer.execute("pragma user_version = 9")
-            notes: list[str] = []
-            with Journal(tmp_path, notes.append) as journal:
+            warnings: list[str] = []
+            with Journal(tmp_path, warnings.append) as journal:
                 assert journal.file is None
-            assert "newer dbt-relay" in notes[0]
+            assert "newer dbt-relay" in warnings[0]
             assert newer.execute("pragma user_version").fetchone() == (9,)
 
-    def test_also_where_it_becomes_newer_while_it_is_in_use(self, tmp_path: Path) -> None:
-        notes: list[str] = []
-        with Journal(tmp_path, notes.append) as journal:
+    def test_it_may_become_newer_while_it_is_in_use(self, tmp_path: Path) -> None:
+        warnings: list[str] = []
+        with Journal(tmp_path, warnings.append) as journal:
             run = journal.begin(info())
             run.put(node("a"), 0)
             with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as newer:
@@ -203,6 +211,6 @@ class TestNewer:
                 newer.execute("pragma wal_checkpoint(truncate)")
             run.put(node("b"), 0)
             assert drain(run) == ["a", "b"]
-        assert len(notes) == 1
-        assert "newer dbt-relay" in notes[0]
+        assert len(warnings) == 1
+        assert "newer dbt-relay" in warnings[0]
         assert not [*tmp_path.glob("*.damaged-*")]

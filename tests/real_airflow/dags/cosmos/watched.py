@@ -41,7 +41,7 @@ with DAG("cosmos"):
     BashOperator(
         task_id="dbt",
         bash_command="until [ -e {{ dag_run.conf['go'] }} ]; do sleep 0.2; done; "
-        "dbt-relay run --wire cosmos -- dbt build",
+        "dbt-relay run --sink cosmos -- dbt build",
         cwd=PROJECT_DIR,
         priority_weight=20,
     )
