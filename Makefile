@@ -4,7 +4,7 @@
 # make check   lint, types, layers
 # make chaos   200 seeded kills of the relay, Airflow and dbt; a tenth of them is part of make test
 # make fuzz    100,000 mutated real logs through the parser, which must raise nothing
-# make bench   what reading dbt's log costs, and its manifest, and what the journal does
+# make bench   what starting costs, reading dbt's log and its manifest, and the journal
 PYTHON ?= python3
 BIN := .venv/bin
 AIRFLOW := .venv-airflow/bin/airflow
@@ -41,6 +41,7 @@ check: .venv/dev $(AIRFLOW)
 	$(BIN)/python -m pytest -q tests/project
 
 bench: .venv/dev
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/parse.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/journal.py

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from ..records.plural import counted
 from ..records.schema import RunRecord
 from ..sinks import Delivery
 from ..sinks.journal import history
@@ -49,7 +50,7 @@ Examples:
 DIED: Final = "the relay was killed, or its host went down, before dbt had ended"
 
 
-@click.command(help=HELP, epilog=CREDENTIALS, short_help="Send what is waiting.")
+@click.command(help=HELP, epilog=CREDENTIALS)
 @option("--all/--no-all", "everything", default=False, help="Every run with records that wait.")
 @option(
     "--force/--no-force",
@@ -92,9 +93,7 @@ def _deliver(journal: Journal, past: PastRun, settings: Reaching, *, force: bool
         return 0
     try:
         if run.lost:
-            lost = f"{run.lost} record{' that was' if run.lost == 1 else 's that were'} kept"
-            verb = "is" if run.lost == 1 else "are"
-            notice(f"{name}: {lost} {verb} lost: the journal was damaged")
+            notice(f"{name}: lost {counted(run.lost, 'record')}: the journal was damaged")
         # Read again under the lock: another `deliver` may have changed the run meanwhile.
         past = history.past_run(journal, past.number)
         if past.record is None or past.record.state == "running":

@@ -25,7 +25,8 @@ from ..sinks.airflow.checks import Check, check_airflow
 from ..sinks.journal import folder, storage
 from . import exit_codes
 from .dbt.arguments import position_of_dbt
-from .dbt.command import prepare, without_own
+from .dbt.command import prepare
+from .dbt.variables import without_airflow_access
 from .options import CREDENTIALS, relay_options
 from .relay.state_folder import state_dir
 from .settings import AIRFLOW_SINKS, ConfigurationError
@@ -56,7 +57,6 @@ _SET_STATE: Final = "set DBT_RELAY_STATE_DIR to a folder that can be written to"
     context_settings={"allow_interspersed_args": False},
     help=HELP,
     epilog=CREDENTIALS,
-    short_help="Check that this machine can deliver.",
 )
 @relay_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -129,7 +129,7 @@ def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Check:
     with tempfile.TemporaryDirectory(prefix="dbt-relay-") as logs:
         quiet = {"LOG_PATH": logs, "SEND_ANONYMOUS_USAGE_STATS": "0"}
         env = {
-            **without_own(environ),
+            **without_airflow_access(environ),
             **{p + k: v for p in ("DBT_ENGINE_", "DBT_") for k, v in quiet.items()},
         }
         # The one command of dbt that needs no project and no database, and yet logs.
@@ -247,7 +247,7 @@ def _state_folder(path: Path) -> Check:
     except OSError as error:
         what = f"{path} cannot be written to ({error.strerror})"
         return Check("FAIL", what, _SET_STATE)
-    what = f"{path} can be written to, {free / 1024**2:,.0f} MB are free"
+    what = f"{path} can be written to, with {free / 1024**2:,.0f} MB free"
     if shared is not None:
         return Check("warn", what, shared)
     if free < _LITTLE_SPACE:

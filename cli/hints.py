@@ -1,4 +1,4 @@
-"""What was meant by a command line that the relay does not understand."""
+"""Hints for a command line that dbt-relay or dbt does not understand: what to type instead."""
 
 from __future__ import annotations
 
@@ -13,38 +13,42 @@ if TYPE_CHECKING:
 
     import click
 
-_BEHIND: Final = "an option of dbt goes behind it"
-_PERHAPS: Final = "if that is an option of dbt, it goes behind it"
-_BEFORE: Final = "an option of dbt-relay goes before `--`"
+_AFTER_DBT: Final = "put dbt's options after dbt"
+_PERHAPS_AFTER_DBT: Final = "if that is an option of dbt, put it after dbt"
+_BEFORE_DASHES: Final = "put dbt-relay's options before `--`"
+_AFTER_RUN: Final = "put the dbt command after `run --`"
 
 
-def hint(words: Sequence[str], commands: Mapping[str, click.Command]) -> str | None:
-    """What to type instead of `dbt-relay WORDS`, which click refused; None if that is not clear."""
+def usage_hint(words: Sequence[str], names: Collection[str], run: click.Command) -> str | None:
+    """What to type instead of `dbt-relay WORDS`, which click refused; None if that is not clear.
+
+    `names` are the commands of dbt-relay, `run` is the command of that name.
+    """
     words = words[1:] if words[:1] == ["--"] else words
     if not words:
         return None
     first = words[0]
-    ours = _options(commands["run"])
-    if first in commands:
+    ours = _options(run)
+    if first in names:
         return _of_run(words[1:], ours) if first == "run" else None
     if first in SUBCOMMANDS:
-        return _said("a command of dbt follows `run --`", [], ["dbt", *words])
+        return _advice(_AFTER_RUN, [], ["dbt", *words])
     if first.startswith("-"):
         if "run" in words and position_of_dbt(words) != words.index("run") - 1:
             at = words.index("run")
             return _of_run([*words[:at], *words[at + 1 :]], ours)
         if not SUBCOMMANDS.isdisjoint(words) and position_of_dbt(words) is None:
-            return _said("a command of dbt follows `run --`", [], ["dbt", *words])
+            return _advice(_AFTER_RUN, [], ["dbt", *words])
         return _of_run(words, ours) if position_of_dbt(words) is not None else None
     if position_of_dbt(words) is not None:
-        return _said("a command that runs dbt follows `run --`", [], words)
+        return _advice(_AFTER_RUN, [], words)
     if Path(first).is_file():
-        return f"a saved log is read by: dbt-relay replay {shlex.join(words)}"
+        return f"to read a saved log: dbt-relay replay {shlex.join(words)}"
     return None
 
 
-def hint_behind(command: Sequence[str], run: click.Command) -> str | None:
-    """The same for options of the relay that were given to dbt, which does not know them."""
+def dbt_usage_hint(command: Sequence[str], run: click.Command) -> str | None:
+    """What to type instead of COMMAND, which dbt refused; None unless it has options of `run`."""
     at = position_of_dbt(command)
     if at is None:
         return None
@@ -52,35 +56,40 @@ def hint_behind(command: Sequence[str], run: click.Command) -> str | None:
     kept = [*command[at + 1 :]]
     for word in own:
         kept.remove(word)
-    return _said(_BEFORE, own, [*command[: at + 1], *kept]) if own else None
+    return _advice(_BEFORE_DASHES, own, [*command[: at + 1], *kept]) if own else None
 
 
-def hint_of_start(command: Sequence[str]) -> str:
-    """What to add where the command could not be started; empty if nothing."""
+def start_hint(command: Sequence[str]) -> str:
+    """A sentence for a command that could not be started, empty unless it may be one of dbt's."""
     if command[0] not in SUBCOMMANDS:
         return ""
-    return f" If it is a command of dbt: {shlex.join(['dbt-relay', 'run', '--', 'dbt', *command])}"
+    return " " + _advice("For dbt's own command, type", [], ["dbt", *command])
 
 
 def _of_run(words: Sequence[str], ours: Mapping[str, bool]) -> str | None:
+    """The hint for the words after `dbt-relay run`."""
     at = words.index("--") if "--" in words else None
     own, foreign, rest = _sorted(words[:at], ours, is_command_apart=at is not None)
     command = [*words[at + 1 :]] if at is not None else rest
     if not command and not foreign:
-        return _said("the command that runs dbt follows `--`", own, ["dbt", "build"])
+        return _advice("put the dbt command after `--`", own, ["dbt", "build"])
     if not foreign:
         return None
     if not command or command[0] in SUBCOMMANDS:
         command = ["dbt", *(command or ["run"])]
     names = {word.partition("=")[0].replace("--no-", "--", 1) for word in foreign if word[0] == "-"}
     is_known = names <= GLOBAL | WITH_VALUE | WITH_VALUES
-    return _said(_BEHIND if is_known else _PERHAPS, own, [*command, *foreign])
+    return _advice(_AFTER_DBT if is_known else _PERHAPS_AFTER_DBT, own, [*command, *foreign])
 
 
 def _sorted(
     words: Sequence[str], ours: Mapping[str, bool], *, is_command_apart: bool
 ) -> tuple[list[str], list[str], list[str]]:
-    """The relay's options, those of dbt, and the command that begins at the first other word."""
+    """The options of `run`, the options of dbt, and the command, from the first other word on.
+
+    `ours` says of each option of `run` whether it takes a value. With `is_command_apart` the words
+    hold no command, and other words are dropped.
+    """
     own: list[str] = []
     foreign: list[str] = []
     left = [*words]
@@ -103,12 +112,12 @@ def _sorted(
     return own, foreign, left
 
 
-def _said(what: str, own: Sequence[str], command: Collection[str]) -> str:
+def _advice(what: str, own: Sequence[str], command: Collection[str]) -> str:
     return f"{what}: {shlex.join(['dbt-relay', 'run', *own, '--', *command])}"
 
 
 def _options(command: click.Command) -> dict[str, bool]:
-    """The names of a command's options, and whether each takes a value."""
+    """The options of a command by name, with whether each takes a value."""
     return {
         name: not getattr(parameter, "is_flag", False)
         for parameter in command.params

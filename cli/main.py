@@ -1,11 +1,13 @@
-"""The `dbt-relay` command group, and what its exit codes mean."""
+"""The `dbt-relay` command group, and the console script that runs it.
+
+Keep the imports here few: `dbt-relay --help` pays for each of them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
-import platform
 import sys
 import threading
 from typing import NoReturn
@@ -13,18 +15,8 @@ from typing import NoReturn
 import click
 
 from .. import __version__
-from ..records.display import displayed
-from . import exit_codes
-from .deliver import deliver
-from .doctor import doctor
-from .hints import hint
+from .commands import OUTLINES, LazyGroup
 from .output import streams
-from .output.masking import print_fault, secrets_in
-from .output.notice import notice
-from .replay import replay
-from .run import run
-from .runs import runs, show
-from .wait import wait
 
 HELP = """Run dbt once; every node's result is in Airflow the moment it is known.
 
@@ -40,63 +32,38 @@ Examples:
 
 
 @click.group(
+    cls=LazyGroup,
+    commands=OUTLINES,
     help=HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(
-    __version__,
-    message=f"dbt-relay %(version)s (python {platform.python_version()})",
+    __version__, message=f"dbt-relay %(version)s (python {sys.version.split()[0]})"
 )
 def cli() -> None:
     pass
 
 
-cli.add_command(run)
-cli.add_command(replay)
-cli.add_command(runs)
-cli.add_command(show)
-cli.add_command(deliver)
-cli.add_command(doctor)
-cli.add_command(wait)
-
-
 def main() -> None:
-    """The console script. Bad usage ends with 64: click's own 2 would read as dbt's."""
-    streams.take_over()
-    _print_anything()
+    """The console script: run the command that was typed, and end with its exit code."""
+    streams.make_safe()
+    _print_unencodable_as_escapes()
     try:
         code = cli.main(prog_name="dbt-relay", standalone_mode=False)
-    except click.UsageError as error:
-        _show(error)
-        meant = hint(sys.argv[1:], cli.commands)
-        if meant is not None:
-            notice(meant)
-        code = exit_codes.USAGE
-    except click.ClickException as error:
-        _show(error)
-        code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = 130
-    except Exception:
-        print_fault()
-        click.echo("relay: this is a fault of dbt-relay: please report it with the above", err=True)
-        code = exit_codes.INTERNAL
+    except Exception as error:
+        from .errors import explain  # noqa: PLC0415 - it needs much that `--help` does not
+
+        code = explain(error, sys.argv[1:])
     _leave(code)
 
 
-def _show(error: click.ClickException) -> None:
-    """Its message quotes what was typed, or what is in a variable."""
-    text = io.StringIO()
-    error.show(text)
-    shown = displayed(secrets_in(os.environ).mask_text(text.getvalue()))
-    click.echo(shown, nl=False, err=True)
-
-
 def _leave(code: int) -> NoReturn:
-    """End with this code, whatever a thread is at that still waits for a server.
+    """End the process with this code, even while a thread waits for a server.
 
-    An interpreter that shuts down ends such a thread in the middle of a C or Rust function, which
-    may abort the process (Python 3.11 with pydantic-core: exit code 134 in place of dbt's).
+    When Python shuts down, it ends such a thread in the middle of a C or Rust function. That may
+    abort the process (Python 3.11 with pydantic-core: exit code 134 in place of dbt's).
     """
     if threading.active_count() > 1:
         for stream in (sys.stdout, sys.stderr):
@@ -106,9 +73,11 @@ def _leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _print_anything() -> None:
-    """A name or a message that the terminal's encoding lacks is shown as escapes: what is printed
-    must not decide how a task ends."""
+def _print_unencodable_as_escapes() -> None:
+    """Print characters that the terminal's encoding lacks as escapes, in place of an error.
+
+    A name in a message must not decide how a task ends.
+    """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None where it was closed at the start
+        if isinstance(stream, io.TextIOWrapper):  # None if it was closed at the start
             stream.reconfigure(errors="backslashreplace")

@@ -11,7 +11,7 @@ import click
 
 from ..records.schema import RunRecord
 from . import exit_codes
-from .dbt.no_events import JSON_LOG, is_hopeless, reason
+from .dbt.no_events import HOW_TO_LOG, reason, reason_at_start
 from .dbt.saved_log import SavedLog
 from .options import CREDENTIALS, option, relay_options
 from .output.console import Console
@@ -45,7 +45,6 @@ _PATIENCE: Final = 1 << 16
 @click.command(
     help=HELP,
     epilog=CREDENTIALS,
-    short_help="Relay the results in a saved log.",
 )
 @relay_options
 @option(
@@ -61,10 +60,10 @@ def replay(log: str, target_path: Path, settings: RelaySettings) -> int:
     for line in destination.remarks:
         notice(line)
     saved = SavedLog(log)
-    hopeless = is_hopeless(saved)
-    if hopeless is not None:
+    why = reason_at_start(saved)
+    if why is not None:
         destination.close()
-        return _refuse(saved, hopeless)
+        return _refuse(saved, why)
     secrets = secrets_in(os.environ, settings.airflow.connection.proxy)
     out = (sys.stderr if destination.owns_stdout else sys.stdout).buffer
     command = secrets.mask_command(("replay", log))
@@ -99,7 +98,7 @@ def _feed(run: RelayedRun, saved: SavedLog) -> None:
         if not is_said and saved.size > _PATIENCE:
             is_said = True
             if not run.has_events:
-                notice(f"no event of dbt's log yet in {saved.name}, which is read on: {JSON_LOG}")
+                notice(f"no event of dbt's log in {saved.name} yet, still reading: {HOW_TO_LOG}")
     if saved.trouble is not None:
         notice(f"{saved.name} cannot be read to its end: {saved.trouble}")
 

@@ -15,10 +15,10 @@ from ..records.exits import Exit
 from ..records.schema import RunRecord
 from .dbt.arguments import asks_about_dbt
 from .dbt.command import DbtCommand, prepare
-from .hints import hint_behind, hint_of_start
+from .hints import dbt_usage_hint, start_hint
 from .options import CREDENTIALS, option, relay_options
 from .output.console import Console
-from .output.masking import MaskedErrors, secrets_in
+from .output.masking import MaskedStderr, secrets_in
 from .output.notice import notice
 from .process.child import CannotStartError, Child
 from .process.signals import Signals
@@ -29,7 +29,6 @@ from .relay.run_record import now
 from .relay.session import RelayedRun
 from .relay.state_folder import open_journal
 from .resume.environment import environment
-from .resume.previous import StoppedError, resumption_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +67,6 @@ DBT_USAGE: Final = 2
     context_settings={"allow_interspersed_args": False},
     help=HELP,
     epilog=CREDENTIALS,
-    short_help="Run dbt and relay its results.",
 )
 @relay_options
 @option(
@@ -129,16 +127,12 @@ def relay(command: Sequence[str], settings: RelaySettings, *, grace: float, resu
     secrets = secrets_in(os.environ, settings.airflow.connection.proxy)
     with (
         Signals() as signals,
-        MaskedErrors(secrets) as errors,
+        MaskedStderr(secrets) as errors,
         open_journal(settings.keeping, os.environ) as journal,
     ):
         start = _Start(tuple(command), destination, journal, secrets, signals)
-        if resumes:
-            try:
-                start.resume()
-            except StoppedError as error:
-                notice("told to stop before dbt was started")
-                return error.exit_code
+        if resumes and (stopped := start.resume()) is not None:
+            return stopped
         prepared = start.prepared
         if prepared.removed:
             notice(f"{', '.join(prepared.removed)} {REMOVED}")
@@ -151,7 +145,7 @@ def relay(command: Sequence[str], settings: RelaySettings, *, grace: float, resu
                 on_stderr=errors.write,
             )
         except CannotStartError as error:
-            notice(f"{error}{hint_of_start(command)}")
+            notice(f"{error}{start_hint(command)}")
             destination.close()
             return error.exit_code
         with child, start.relayed() as run_:
@@ -205,19 +199,26 @@ class _Start:
             self._record.environment,
         )
 
-    def resume(self) -> None:
-        """Leave out what an earlier attempt has done. Raises StoppedError on a stop signal."""
-        found = self._resumption = resumption_of(
-            self._command,
-            self._journal,
-            self._info,
-            airflow=self._destination.lasting_airflow,
-            asked=self._destination.asked_airflow,
-            signals=self._signals,
-        )
+    def resume(self) -> int | None:
+        """Leave out what an earlier attempt has done; returns an exit code if told to stop."""
+        from .resume.previous import StoppedError, resumption_of  # noqa: PLC0415 - for --resume
+
+        try:
+            found = self._resumption = resumption_of(
+                self._command,
+                self._journal,
+                self._info,
+                airflow=self._destination.lasting_airflow,
+                asked=self._destination.asked_airflow,
+                signals=self._signals,
+            )
+        except StoppedError as error:
+            notice("told to stop before dbt was started")
+            return error.exit_code
         if found.remark is not None:
             notice(found.remark)
         self.prepared = _prepare(found.command)
+        return None
 
     def relayed(self) -> RelayedRun:
         """The run, to be fed with what dbt prints."""
@@ -259,7 +260,7 @@ def _say_why_no_log(ended: Exit, prepared: DbtCommand, command: Sequence[str]) -
     if (prepared.is_wrapped or ended.code == 0) and not asks_about_dbt(command):
         notice(NO_LOG)
     if ended.code == DBT_USAGE:
-        meant = hint_behind(command, run)
+        meant = dbt_usage_hint(command, run)
         if meant is not None:
             notice(meant)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..records.display import displayed, in_one_line
+from ..records.plural import counted
 from ..records.schema import NodeRecord
 from ..records.values import encode
 from ..sinks.journal import history
@@ -45,7 +46,7 @@ _as_json = option(
 )
 
 
-@click.command(help=_RUNS_HELP, short_help="List the latest runs.")
+@click.command(help=_RUNS_HELP)
 @option(
     "--limit",
     type=click.IntRange(min=1),
@@ -72,11 +73,11 @@ def runs(limit: int, as_json: bool, settings: Keeping) -> int:
         if journal.file is not None:
             kept = len(history.runs(journal))
             size = history.size(journal.file.parent) / 1e6
-            click.echo(f"\n{journal.file}: {kept} run{'' if kept == 1 else 's'}, {size:.1f} MB")
+            click.echo(f"\n{journal.file}: {counted(kept, 'run')}, {size:.1f} MB")
         return 0
 
 
-@click.command(help=_SHOW_HELP, short_help="Show the nodes of a run.")
+@click.command(help=_SHOW_HELP)
 @_as_json
 @journal_options
 @click.argument("run", type=int, required=False)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ..records.task import TaskInstance
+from ..sinks.airflow import AirflowSettings, Login, base_url, check_prefix, proxy_of
 from . import exit_codes
 from .output.notice import notice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from ..sinks.airflow import AirflowSettings, Login
 
 CREDENTIALS: Final = (
     "DBT_RELAY_AIRFLOW_TOKEN (or …_TOKEN_FILE, …_TOKEN_COMMAND, …_USERNAME and …_PASSWORD)"
@@ -120,13 +120,6 @@ class AirflowAccess:
 
         Raises ConfigurationError for settings that cannot work.
         """
-        from ..sinks.airflow import (  # noqa: PLC0415 - not for commands without Airflow
-            AirflowSettings,
-            base_url,
-            check_prefix,
-            proxy_of,
-        )
-
         form = self.xcoms
         try:
             check_prefix(form.key_prefix)
@@ -202,9 +195,6 @@ class RelaySettings:
 
 def login_of(environ: Mapping[str, str]) -> Login:
     """The credentials for Airflow, which come from the environment only."""
-    from pathlib import Path  # noqa: PLC0415
-
-    from ..sinks.airflow import Login  # noqa: PLC0415 - not for commands without Airflow
 
     def secret(name: str) -> str | None:
         return environ.get(f"DBT_RELAY_AIRFLOW_{name}") or None

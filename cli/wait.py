@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from ..consumer.waiting.decision import Policy
-from ..sinks.airflow import Watch
+from ..sinks.airflow.reading import Watch
 from . import exit_codes
 from .options import CREDENTIALS, option, reading_options
 from .output.notice import notice
@@ -64,7 +64,6 @@ class _WithCommand(click.Command):
     cls=_WithCommand,
     help=HELP,
     epilog=CREDENTIALS,
-    short_help="Wait for a node, and end as it did.",
 )
 @click.option("--task-id", required=True, metavar="ID", help="The task that runs dbt.")
 @reading_options

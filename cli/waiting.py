@@ -12,7 +12,7 @@ import click
 from ..consumer.waiting.decision import Decision, Policy, combine
 from ..consumer.waiting.look import Waiting, look
 from ..consumer.waiting.prefixes import look_at_prefixes
-from ..sinks.airflow import UnreadError, read_records
+from ..sinks.airflow.reading import UnreadError, read_records
 from ..sinks.sink import Hold, Retry
 from .output import streams
 from .output.notice import notice
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..records.schema import Record
-    from ..sinks.airflow import AirflowSettings, Watch
+    from ..sinks.airflow import AirflowSettings
+    from ..sinks.airflow.reading import Watch
 
 _JITTER: Final = 0.2
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from ..records.plural import counted
 from ..records.schema import GOOD, NODE_CHECKS, NodeRecord, instant, is_good, outcome_of
 from ..records.values import is_object, number, text
 
@@ -244,8 +245,9 @@ class Node:
         if not self._errors or not self._first_errors or self._has_own_text:
             return own
         shown = [*self._first_errors]
-        if len(self._errors) > len(shown):
-            shown.append(f"… and {len(self._errors) - len(shown)} more errors of batches")
+        if (left := len(self._errors) - len(shown)) > 0:
+            rest = counted(left, "more error of a batch", "more errors of batches")
+            shown.append(f"… and {rest}")
         is_result = own is not None and _MICROBATCH.fullmatch(own)
         return "\n".join([own, *shown] if own and is_result else shown) or None
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
-def counted(number: int, noun: str) -> str:
-    """The number and its noun: `1 record`, `1,200 records`. The noun's plural ends in `s`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, one: str, several: str = "") -> str:
+    """The number with the words for `one` thing or for `several`, by default `one` with an s.
+
+    `counted(1, "record")` is "1 record"; `counted(2000, "record is", "records are")` is "2,000
+    records are".
+    """
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"

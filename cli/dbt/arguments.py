@@ -1,4 +1,4 @@
-"""A dbt command line taken apart, so that another one can be made of its parts."""
+"""A dbt command line, split into parts that another command line can be made of."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WITH_VALUES: Final = frozenset(
         "--output-keys", "--resource-type", "--resource-types", "--select", "-m", "-s",
     }
 )  # fmt: skip
-"""Each takes all words up to the next option (dbt's `MultiOption`)."""
+"""Options that take every word up to the next option (dbt's `MultiOption`)."""
 
 _TWO_WORDS: Final = frozenset({"docs", "source"})
 MODULE: Final = "dbt.cli.main"
@@ -37,7 +37,7 @@ SUBCOMMANDS: Final = frozenset(
         "run-operation", "seed", "show", "sl", "snapshot", "source", "system", "test", "wizard",
     }
 )  # fmt: skip
-"""Of dbt 1.7 to 1.12, and of v2."""
+"""Subcommands of dbt 1.7 to 1.12, and of v2."""
 
 GLOBAL: Final = frozenset(
     {
@@ -54,11 +54,11 @@ _SHORT_WITH_VALUE: Final = "rtsm"
 
 
 def position_of_dbt(command: Sequence[str]) -> int | None:
-    """Where dbt is: 0 if the command is dbt, else behind a wrapper's words; None if nowhere.
+    """The index of the word that starts dbt: 0 for dbt itself, more behind a wrapper; None if none.
 
-    A folder, a user or a container may be called dbt as well. So a subcommand or an option of dbt
-    has to follow, or nothing, and the last such word is dbt, unless it is a value of an option of
-    the one before it: `dbt run --select dbt build`.
+    A folder, a user or a container may be called dbt too. So a word counts only if nothing, a
+    subcommand or an option of dbt follows. The last such word is dbt, unless it is a value of an
+    option of the one before: `dbt run --select dbt build`.
     """
     named = [at for at, word in enumerate(command) if _is_dbt(word)]
     if named and named[0] == 0:
@@ -74,9 +74,11 @@ def position_of_dbt(command: Sequence[str]) -> int | None:
 
 
 def asks_about_dbt(command: Sequence[str]) -> bool:
-    """Whether dbt is only to tell of itself, which leaves no log: its help or its version."""
+    """Whether the command only asks dbt for its help or its version, which leaves no log."""
     at = position_of_dbt(command)
-    words = [*unbundled(command[at + 1 :])] if at is not None else ["of something else"]
+    if at is None:
+        return False
+    words = [*unbundled(command[at + 1 :])]
     return not words or words[0] in ("help", "man") or not _ABOUT.isdisjoint(words)
 
 
@@ -94,12 +96,12 @@ def _fits(words: Sequence[str]) -> bool:
 
 
 def _may_fit(words: Sequence[str]) -> bool:
-    """Whether an option that is not known here may be one of a newer dbt."""
+    """Whether an unknown option follows, which a newer dbt may have, and then a subcommand."""
     return words[0].startswith("-") and words[0] != "--" and not SUBCOMMANDS.isdisjoint(words)
 
 
 def _values(words: Sequence[str]) -> set[int]:
-    """The positions of those words that are values of options."""
+    """The indexes of the words that are values of options."""
     found: set[int] = set()
     name, most = "", 0
     for at, word in enumerate(words):
@@ -149,18 +151,21 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class DbtArguments:
-    """`dbt` with what is before it, options of all commands, the subcommand and its options."""
+    """A call of dbt: the program with its wrapper, then options, subcommand and its options.
+
+    `before` are the options in front of the subcommand. `others` are words that belong to no
+    option, such as the macro of a `run-operation`.
+    """
 
     program: tuple[str, ...]
     before: tuple[Option, ...]
     subcommand: str
     options: tuple[Option, ...]
     others: tuple[str, ...]
-    """What is neither: the macro of a `run-operation`."""
 
     @classmethod
     def of(cls, command: Sequence[str]) -> DbtArguments | None:
-        """The parts of a command; None if it does not end in one call of dbt."""
+        """The parts of a command; None if it does not end in a call of dbt."""
         at = position_of_dbt(command)
         if at is None:
             return None
@@ -197,12 +202,12 @@ class DbtArguments:
     def words(
         self, subcommand: str, options: Iterable[Option], without: Collection[str] = ()
     ) -> tuple[str, ...]:
-        """The command line of a subcommand with these options, and `without` some of any."""
+        """The same call with another subcommand and these options, `without` options by name."""
         before = (word for o in self.before if o.name not in without for word in o.words)
         after = (word for o in options if o.name not in without for word in o.words)
         return (*self.program, *before, subcommand, *after)
 
 
 def _ends_values(name: str, word: str) -> bool:
-    # A single value may begin with a dash; of several, the next option ends them.
+    # A single value may begin with a dash. Several values end at the next option.
     return name in WITH_VALUES and word.startswith("-")

@@ -1,4 +1,4 @@
-"""What a file is in which there is no event of dbt's log, and what to give instead."""
+"""Why a file holds no event of dbt's log: what the file is, and what to give instead."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from .saved_log import SavedLog
 
-JSON_LOG: Final = (
-    "it has to be written with --log-format json, or --log-format-file json for logs/dbt.log"
+HOW_TO_LOG: Final = (
+    "let dbt log with --log-format json, or with --log-format-file json for logs/dbt.log"
 )
 _PACKED: Final = (
     (b"\x28\xb5\x2f\xfd", "compressed by zstd", "zstd -dc"),
@@ -31,14 +31,14 @@ _TEXT_LOG: Final = re.compile(
 )
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _EVENT: Final = b'"info'
-"""Stands in each event, escaped or not."""
+"""A part of each event, escaped or not."""
 
 
-def is_hopeless(log: SavedLog) -> str | None:
-    """Why no event can come, where the beginning says so; None where one may come yet.
+def reason_at_start(log: SavedLog) -> str | None:
+    """Why the log holds no event, if its beginning shows that; None if events may follow.
 
-    dbt's log as text may go on as JSON: after `--log-format-file json` was set, or behind a
-    `dbt deps`. So a file is looked through, and of a stream the rest is waited for.
+    A text log of dbt may go on as JSON: after `--log-format-file json` was set, or after a
+    `dbt deps`. So a file is searched to its end, and the rest of a stream is waited for.
     """
     head = log.head
     if any(head.startswith(magic) for magic, _, _ in _PACKED) or head.startswith(b"SQLite format"):
@@ -53,7 +53,7 @@ def is_hopeless(log: SavedLog) -> str | None:
 
 
 def reason(log: SavedLog) -> str:
-    """What the log is instead of one, and what to do."""
+    """What a log without an event is, and what to do. Call it when all of the log was read."""
     is_file = not log.is_stream
     head = log.head
     artifact = _ARTIFACT.search(head)
@@ -64,27 +64,27 @@ def reason(log: SavedLog) -> str:
     if log.trouble is not None and not head:
         return f"{log.trouble}"
     if not head.strip():
-        return f"it is empty: {JSON_LOG}"
+        return f"it is empty: {HOW_TO_LOG}"
     if head.startswith(b"SQLite format"):
         return "it is a database: `dbt-relay show` reads the journal of a state folder"
     if artifact is not None:
         name = artifact[1].decode().replace("-", "_")
         return (
-            f"it is dbt's {name}.json, and not its log. Give the log of that run, and this file's "
-            f"folder as --target-path; the log {JSON_LOG.removeprefix('it ')}"
+            f"it is dbt's {name}.json, not its log. Give the log of that run, and this file's "
+            f"folder as --target-path; for a log, {HOW_TO_LOG}"
         )
     if _OURS.search(head):
-        return "it holds records of dbt-relay: they were published from the log already"
+        return "it holds records of dbt-relay, which were published from a log before"
     if _OTEL.search(head):
-        return f"it is dbt's telemetry, as --log-format otel writes it. A log is read: {JSON_LOG}"
+        return f"it is dbt's telemetry (--log-format otel). For a log, {HOW_TO_LOG}"
     if _TEXT_LOG.search(head):
         return (
-            "it is dbt's log as text, of which no results can be made. For the next run: `dbt "
+            "it is dbt's log as text, which does not hold enough. For the next run: `dbt "
             "--log-format-file json build` writes JSON to logs/dbt.log, `dbt --log-format json "
             "build` prints it, and `dbt-relay run -- dbt build` needs neither"
         )
     if len(_BINARY.findall(head)) > len(head) // 50:
-        return f"it is no text. A log of dbt is read: {JSON_LOG}"
+        return f"it is not text. For a log, {HOW_TO_LOG}"
     if head.lstrip().startswith(b"<"):
-        return f"it is a web page or XML. A log of dbt is read: {JSON_LOG}"
-    return JSON_LOG
+        return f"it is a web page or XML. For a log, {HOW_TO_LOG}"
+    return HOW_TO_LOG

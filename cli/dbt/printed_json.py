@@ -1,4 +1,4 @@
-"""JSON that was printed over several lines, as `gcloud logging read --format json` and `jq` do."""
+"""JSON printed over several lines, as `gcloud logging read --format json` and `jq` print it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 LONGEST_START: Final = 16
-"""Bytes that tell it from a log with an object a line: more than `[`, a newline and an indent."""
+"""Bytes that distinguish it from a log with one object a line: `[`, a newline, an indent, more."""
 
 _PRINTED: Final = re.compile(rb"\s*(?:\[\s*\{|\{[ \t]*\r?\n)")
 _MARK: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[][{}]', re.DOTALL)
-"""A string, which never goes over a line's end in JSON, or a bracket."""
+"""A string, which never crosses the end of a line in JSON, or a bracket."""
 _MAY_BE_JSON: Final = re.compile(rb"\s*(?:[]{},]|\[\s*(?:\{|\Z))")
-"""How a line begins between two objects, if it is no text."""
+"""The beginning of a line between two objects, unless the line is text."""
 
 
 def is_printed(start: bytes) -> bool:
-    """Whether a text that begins so is JSON over several lines, or a list of objects."""
+    """Whether these are the first bytes of JSON over several lines, or of a list of objects."""
     return _PRINTED.match(start) is not None
 
 
 def one_a_line(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same with each object, and each member of a list, in one line. Other text stays."""
+    """The text with one line for each object, and for each member of a list.
+
+    Other text is not changed.
+    """
     splitter, joiner = LineSplitter(), _Joiner()
     for chunk in chunks:
         if joined := joiner.join(splitter.feed(chunk)):
@@ -36,18 +39,22 @@ def one_a_line(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Joiner:
-    """Takes whole lines. `_level` counts the open brackets, `_list` the one around the members."""
+    """Joins the lines of an object.
+
+    `_level` counts the open brackets, `_list` is 1 inside a list of objects and else 0.
+    """
 
     def __init__(self) -> None:
         self._level = 0
         self._list = 0
 
     def join(self, block: bytes) -> bytes:
+        """The lines of a block of whole lines, joined."""
         return b"".join(map(self._line, block.splitlines(keepends=True)))
 
     def _line(self, line: bytes) -> bytes:
         pieces: list[bytes] = []
-        if self._level > self._list and line.startswith(b'{"'):  # no printer puts that there
+        if self._level > self._list and line.startswith(b'{"'):  # printers indent
             pieces.append(b"\n")
             self._level = self._list
         elif self._level == self._list and not _MAY_BE_JSON.match(line):

@@ -1,4 +1,4 @@
-"""Where dbt's artifacts of an invocation lie, and what they add to its log."""
+"""dbt's target folder: the artifacts of an invocation, which add to its log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run_results(invocation: Invocation, target_dir: Path) -> RunResults | None:
-    """Its `run_results.json`, None if there is none or it belongs to another invocation."""
+    """The invocation's `run_results.json`; None if it is absent or of another invocation."""
     path = _path(invocation, target_dir, "run_results.json")
     try:
         results = read_run_results(path.read_bytes())
@@ -24,7 +24,7 @@ def run_results(invocation: Invocation, target_dir: Path) -> RunResults | None:
 
 
 def lineage(invocation: Invocation, target_dir: Path) -> Lineage | None:
-    """Who depends on whom, None if the manifest is absent or of another invocation."""
+    """Which node depends on which; None if the manifest is absent or of another invocation."""
     path = _path(invocation, target_dir, "manifest.json")
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
@@ -35,15 +35,15 @@ def lineage(invocation: Invocation, target_dir: Path) -> Lineage | None:
 
 
 def checksums(invocation: Invocation, target_dir: Path) -> dict[str, str]:
-    """The checksum of each node's code, empty if the manifest is absent or of another invocation.
+    """The checksum of each node's code; empty if the manifest is absent or of another invocation.
 
-    For dbt up to 1.9, whose log does not have them.
+    The log of dbt has checksums only since 1.10.
     """
     return checksums_in(_path(invocation, target_dir, "manifest.json"), invocation.id)
 
 
 def checksums_in(manifest: Path, invocation_id: str) -> dict[str, str]:
-    """The same of a manifest of dbt 1.x that lies there."""
+    """The checksums in a manifest of dbt 1.x, by unique_id; empty if of another invocation."""
     try:
         with (
             manifest.open("rb") as file,
@@ -55,7 +55,7 @@ def checksums_in(manifest: Path, invocation_id: str) -> dict[str, str]:
 
 
 def folder(invocation: Invocation) -> Path | None:
-    """Where dbt says that its artifacts are, None as long as it has not said it."""
+    """The folder that dbt names for its artifacts; None as long as its log names none."""
     for name in ("run_results.json", "manifest.json"):
         if written := invocation.artifacts.get(name):
             return Path(written).parent
@@ -63,6 +63,6 @@ def folder(invocation: Invocation) -> Path | None:
 
 
 def _path(invocation: Invocation, target_dir: Path, name: str) -> Path:
-    """Where dbt 1.8+ says at debug level that it wrote the file, else its usual place."""
+    """The path that dbt 1.8 and later log at debug level; for others the usual place."""
     written = invocation.artifacts.get(name)
     return Path(written) if written else target_dir / name

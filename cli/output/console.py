@@ -1,4 +1,4 @@
-"""What a person reads while dbt runs: line for line what dbt itself prints in text mode."""
+"""The console while dbt runs: line for line what dbt itself prints in text mode."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ _RANKS: Final = {
 """dbt's levels; `trace` and `off` are dbt v2's words."""
 
 _ANSWERS: Final = {"ShowNode": "preview", "CompiledNode": "compiled"}
-"""Events that are the answer to a command, and the field with nothing but the answer."""
+"""Events that answer a command, and the field that holds the bare answer."""
 
 _RESET: Final = "\x1b[0m"
 _RULE: Final = "=" * 30
 
 
 class Console:
-    """Writes to one stream of bytes. A reader that went away is noticed once and then forgotten:
-    Airflow closes the pipe of a timed-out task while the relay still has records to deliver.
+    """Prints events and text to one stream of bytes.
 
     `level`, `quiet` and `style` (`text` or `debug`) are dbt's `--log-level`, `--quiet` and
-    `--log-format`. The `secrets` are masked in the child's text; events come without.
+    `--log-format`. `secrets` are masked in the child's text; events hold none.
+
+    After a failed write nothing more is printed, and nothing is raised: Airflow closes the pipe of
+    a timed-out task while the relay still has records to deliver.
     """
 
     def __init__(
@@ -58,17 +60,17 @@ class Console:
         return self._least <= _RANKS["info"]
 
     def event(self, event: Event) -> None:
-        """Print an event if the user asked for its kind."""
+        """Print an event, if the user asked for events of its kind."""
         line = self._line(event)
         if line is not None:
             self._print(line)
 
     def text(self, line: bytes) -> None:
-        """Print what came from the child and is no event, as it came."""
+        """Print a line of the child that is not an event, unchanged."""
         self._write(self._secrets.mask_line(line))
 
     def say(self, line: str = "") -> None:
-        """Print one line of the relay's own."""
+        """Print one line of the relay."""
         self._print(line)
 
     def flush(self) -> None:
@@ -81,9 +83,9 @@ class Console:
 
     def _line(self, event: Event) -> str | None:
         name = event.name
-        if name == "ListCmdOut":  # dbt 1.7 and 1.8: a plain print(), whatever the level
+        if name == "ListCmdOut":  # dbt 1.7 and 1.8 print() it at every level
             return event.msg
-        # ShowNode and CompiledNode stand bare since dbt 1.9, which also gave them this field.
+        # dbt 1.9 and later print ShowNode and CompiledNode bare, and give them a field `quiet`.
         bare = name == "PrintEvent" or (name in _ANSWERS and "quiet" in event.data)
         rank = _RANKS["error"] if bare else _RANKS.get(event.level, 1)
         if rank < self._least:
@@ -118,7 +120,7 @@ class Console:
 
     def _give_up(self) -> None:
         self.is_closed = True
-        # What is still buffered would fail again, and be reported, when Python exits.
+        # Python would write the rest of the buffer when it exits, and report a second failure.
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._out.fileno())

@@ -1,4 +1,4 @@
-"""What must not be seen: dbt's secrets, and what lets the relay into Airflow."""
+"""Secrets that no output may show: dbt's, and the relay's credentials for Airflow."""
 
 from __future__ import annotations
 
@@ -11,48 +11,43 @@ import click
 
 from ...parser.secrets import Secrets
 from ...sinks.airflow import PROXIES, passwords
-from ..dbt.command import secrets_of
-from .streams import write_error
+from ..dbt.variables import CREDENTIALS, dbt_secrets
+from .streams import write_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PROXY: Final = "DBT_RELAY_PROXY"
-_LOGIN: Final = (
-    "DBT_RELAY_AIRFLOW_TOKEN",
-    "DBT_RELAY_AIRFLOW_TOKEN_COMMAND",
-    "DBT_RELAY_AIRFLOW_PASSWORD",
-)
 
 
 def secrets_in(environ: Mapping[str, str], proxy: str | None = None) -> Secrets:
-    """Everything to mask: secrets of the environment, and of the address of a `proxy`."""
-    own = [environ.get(name, "") for name in _LOGIN]
+    """The secrets of an environment, and the password in the address of a `proxy`."""
+    own = [environ.get(name, "") for name in CREDENTIALS]
     addresses = [environ.get(name) for name in (_PROXY, *PROXIES)]
     for address in (proxy, *addresses):
         own += passwords(address or "")
-    return Secrets(secrets_of(environ), own=own)
+    return Secrets(dbt_secrets(environ), own=own)
 
 
-def print_fault(error: BaseException | None = None) -> None:
-    """The traceback of an exception of ours, by default of the one at hand: it may quote whatever
-    was at work."""
-    text = traceback.format_exc() if error is None else "".join(traceback.format_exception(error))
+def print_fault(error: BaseException) -> None:
+    """Print the traceback of a bug to standard error, without secrets that it may quote."""
+    text = "".join(traceback.format_exception(error))
     with contextlib.suppress(OSError, ValueError):
         click.echo(secrets_in(os.environ).mask_text(text), nl=False, err=True)
 
 
-class MaskedErrors:
-    """What a child writes to its standard error, on its way to ours.
+class MaskedStderr:
+    """Passes a child's standard error on to the relay's own, with secrets masked.
 
-    It need not come in lines: only what may be the beginning of a secret is held back.
+    Text passes at once, without waiting for the end of a line. Only bytes that may be the start of
+    a secret are held until more comes.
     """
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self._held = b""
 
-    def __enter__(self) -> MaskedErrors:
+    def __enter__(self) -> MaskedStderr:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,9 +57,9 @@ class MaskedErrors:
         data = self._held + chunk
         cut = len(data) - self._secrets.unfinished(data)
         self._held = data[cut:]
-        write_error(self._secrets.mask_line(data[:cut]))
+        write_stderr(self._secrets.mask_line(data[:cut]))
 
     def end(self) -> None:
-        """Nothing more comes for now."""
-        write_error(self._secrets.mask_line(self._held))
+        """Pass on what is held: the child writes nothing more."""
+        write_stderr(self._secrets.mask_line(self._held))
         self._held = b""

@@ -1,4 +1,4 @@
-"""The note that `run --note` leaves at the task: counts, and why each node failed."""
+"""The text of the task's note that `run --note` writes: counts, and why each node failed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ...records.display import displayed, in_one_line
+from ...records.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from ...records.schema import NodeRecord, RunRecord
 
 LIMIT: Final = 1000
-"""Characters that Airflow 3 takes for a note."""
+"""Characters that Airflow 3 accepts in a note."""
 
 _LONGEST_LINE: Final = 200
 _HEADINGS: Final = 3
@@ -21,29 +22,31 @@ _OURS: Final = re.compile(r"^dbt-relay: .*?(?:\n\n|\Z)", re.MULTILINE | re.DOTAL
 _SPECIAL: Final = re.compile(r"[\\`*\[\]~]|(?<!\w)_+|_+(?!\w)")
 _ENTITY: Final = re.compile(r"&(?=#?\w+;)")
 _HALF: Final = re.compile(r"(?<!\\)(?:\\\\)*\\\Z|&[a-z]*\Z")
-"""What a cut may leave of an escaped character."""
+"""Half of an escaped character, as a cut may leave it at the end."""
 
 
 def task_note(run: RunRecord, failed: Sequence[NodeRecord]) -> Callable[[str], str | None]:
-    """The note of a run, made of the note that is there: '' if none is.
+    """A function that makes the run's new note from the task's current one ('' for none).
 
-    A person's words stay in front of ours; ours of an earlier try give way. None where what is
-    there leaves no room. Airflow shows Markdown, where a line of its own takes a list; names and
-    dbt's texts are none.
+    A person's words are kept and stand first. The relay's text of an earlier try is replaced. The
+    function returns None if a person's words leave no room. Airflow shows notes as Markdown, so
+    names and dbt's texts are escaped, and failed nodes are a list.
     """
 
-    def beside(there: str) -> str | None:
-        theirs = _OURS.sub("", there).strip()
+    def new_note(current: str) -> str | None:
+        theirs = _OURS.sub("", current).strip()
         before = f"{theirs}\n\n" if theirs else ""
         ours = _fitting(LIMIT - len(before), _heading(run), [_line(node) for node in failed])
         return before + ours if ours else None
 
-    return beside
+    return new_note
 
 
 def telling_line(message: str) -> str:
-    """The line of dbt's message that says most: `Database Error in model …` only heads the text,
-    which is indented."""
+    """The line of dbt's message that says most.
+
+    dbt puts a heading such as `Database Error in model …` above the text, and indents the text.
+    """
     lines = [line for line in displayed(message).splitlines() if line.strip()]
     at = next((n for n, line in enumerate(lines[:_HEADINGS]) if line[0] == " "), 0)
     told = " ".join(line.strip() for line in lines[at : at + 1])
@@ -55,7 +58,7 @@ def telling_line(message: str) -> str:
 def _heading(run: RunRecord) -> str:
     nodes = {outcome: n for outcome, n in (run.nodes or {}).items() if n}
     total = sum(nodes.values())
-    line = f"dbt-relay: {total} node{'' if total == 1 else 's'}"
+    line = f"dbt-relay: {counted(total, 'node')}"
     if nodes:
         line += ": " + ", ".join(f"{n} {outcome}" for outcome, n in nodes.items())
     if run.attempt is not None and run.attempt > 1:
@@ -72,8 +75,11 @@ def _line(node: NodeRecord) -> str:
 
 
 def _escaped(text: str) -> str:
-    """A text that Markdown shows as it is. Underscores inside words, of which names are full, mean
-    nothing there; of HTML a renderer may take more than Airflow's, which drops it."""
+    """The text, escaped so that Markdown shows it as it is.
+
+    Underscores inside words stay: they mean nothing in Markdown, and names are full of them. HTML
+    is escaped too: Airflow drops it, other renderers may not.
+    """
     text = _SPECIAL.sub(lambda found: "".join(f"\\{c}" for c in found[0]), text)
     return _ENTITY.sub("&amp;", text).replace("<", "&lt;")
 
@@ -85,7 +91,10 @@ def _cut(line: str) -> str:
 
 
 def _fitting(room: int, heading: str, lines: Sequence[str]) -> str:
-    """As many lines as there is room for, and how many more there are; '' if there is none."""
+    """The heading with as many lines as fit, and a count of the rest; '' if nothing fits.
+
+    `room` is in characters.
+    """
     for shown in range(len(lines), -1, -1):
         rest = [f"- … and {len(lines) - shown} more"] if shown < len(lines) else []
         text = "\n".join([heading, *lines[:shown], *rest])

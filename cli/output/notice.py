@@ -1,4 +1,4 @@
-"""What the relay says to a person beside dbt's output."""
+"""The relay's own messages to a person, on standard error."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from .masking import secrets_in
 
 
 def notice(line: str) -> None:
-    """Say something that is no result."""
+    """Print one message that is no result, with secrets masked."""
     click.echo(f"relay: {displayed(secrets_in(os.environ).mask_text(line))}", err=True)

@@ -1,4 +1,4 @@
-"""What the relay says when the run is over."""
+"""What the relay prints when a run is over."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from ...records.display import displayed, in_one_line
+from ...records.plural import counted
 from ...records.schema import RunRecord
 from ...sinks import NOT_SENT
 
@@ -22,11 +23,11 @@ _MOST_NAMES: Final = 20
 
 
 def failures(failed: Sequence[NodeRecord], dbt_summary: str | None) -> Iterator[str]:
-    """The failed nodes once more with their full texts, then dbt's own count of the run."""
+    """The failed nodes with their full error texts, then dbt's own count of the run."""
     if not failed:
         return
     yield ""
-    yield f"{_count(len(failed), 'node')} did not succeed:"
+    yield f"{counted(len(failed), 'node')} did not succeed:"
     for record in failed:
         yield in_one_line(f"  {record.unique_id} [{record.status}]")
         for line in displayed(record.message or "no error text").splitlines():
@@ -36,12 +37,14 @@ def failures(failed: Sequence[NodeRecord], dbt_summary: str | None) -> Iterator[
 
 
 def delivery(records: int, figures: Sequence[Figures], until: str) -> Iterator[str]:
-    """A line for each sink: what was delivered, and by name what was not. `until` says when the
-    deliveries were over."""
+    """For each sink how many records were delivered, and the names of the others with reasons.
+
+    `until` says when delivering ended, as `before --flush-timeout (30 s)`.
+    """
     if not figures:
-        yield f"relay: {_count(records, 'record')}"
+        yield f"relay: {counted(records, 'record')}"
     for of_sink in figures:
-        line = f"relay: {_count(of_sink.records, 'record')}, {of_sink.delivered:,} delivered"
+        line = f"relay: {counted(of_sink.records, 'record')}, {of_sink.delivered:,} delivered"
         if len(figures) > 1:
             line += f" to {of_sink.sink}"
         missing = (("waiting", of_sink.waiting), ("rejected", of_sink.rejected))
@@ -49,35 +52,32 @@ def delivery(records: int, figures: Sequence[Figures], until: str) -> Iterator[s
         yield from _missing(of_sink, until)
         if of_sink.run_record is not None and not of_sink.waiting:
             reason = _reason(of_sink.run_record, of_sink, until)
-            yield f"relay: the record of the run itself is not delivered: {reason}"
+            yield f"relay: the run's own record is not delivered: {reason}"
 
 
 def unread(malformed: int, faults: int) -> Iterator[str]:
-    """What of dbt's log could not be read."""
+    """How many events of dbt's log were lost: `malformed` ones, and those that hit a bug."""
     if malformed:
-        verb = "was" if malformed == 1 else "were"
-        yield (
-            f"relay: {_count(malformed, 'event')} of dbt's log arrived in pieces and {verb} not "
-            "read"
-        )
+        events = counted(malformed, "event")
+        yield f"relay: could not read {events} of dbt's log, which arrived in pieces"
     if faults:
         yield (
-            f"relay: {_count(faults, 'event')} ran into a fault of dbt-relay (please report the "
-            "traceback above); records may be missing"
+            f"relay: dbt-relay failed on {counted(faults, 'event')}, so records may be missing: "
+            "please report the traceback above"
         )
 
 
 def redelivery(run: str, before: Mapping[str, str], after: Figures, until: str) -> Iterator[str]:
-    """What has become of the records that were waiting for one sink."""
+    """What became of the records that waited for one sink, by their keys `before`."""
     still = {**after.waiting, **after.rejected}
     if after.run_record is not None:
         still[RunRecord.key] = after.run_record
-    line = f"relay: {run}: {_count(len(before.keys() - still.keys()), 'record')} delivered"
+    line = f"relay: {run}: {counted(len(before.keys() - still.keys()), 'record')} delivered"
     left = len(before.keys() & still.keys())
     yield f"{line} to {after.sink}" + (f", {left:,} not" if left else "")
     yield from _missing(after, until)
     if after.run_record is not None:
-        yield f"relay: the record of the run itself: {_reason(after.run_record, after, until)}"
+        yield f"relay: the run's own record: {_reason(after.run_record, after, until)}"
 
 
 def _missing(figures: Figures, until: str) -> Iterator[str]:
@@ -97,28 +97,29 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _reason(reason: str, figures: Figures, until: str) -> str:
-    """Of a sink that works, and of which nothing else is to be said, how fast it is."""
+    """The reason, or the pace of the sink where it only was too slow."""
     if reason != NOT_SENT or figures.pace is None:
         return reason
     sink = "Airflow" if figures.sink in ("airflow", "cosmos") else figures.sink
     return f"not sent {until}: {sink} took {figures.pace:.1f} s a record"
 
 
-def kept(journal: Journal, command: Sequence[str], figures: Sequence[Figures]) -> Iterator[str]:
-    """What to do about what is left, and what no file has."""
+def leftovers(
+    journal: Journal, command: Sequence[str], figures: Sequence[Figures]
+) -> Iterator[str]:
+    """How to deliver the records that wait, or how many are lost because no file keeps them."""
     is_waiting = any(f.waiting or f.run_record for f in figures)
     if journal.file is not None and is_waiting:
-        yield f"relay: what waits is kept; to deliver it: {shlex.join(command)}"
+        yield f"relay: waiting records are kept; to deliver them: {shlex.join(command)}"
     elif journal.trouble is not None and journal.only_in_memory:
-        lost = journal.only_in_memory
-        verb = "is" if lost == 1 else "are"
-        yield f"relay: {_count(lost, 'record')} {verb} in no journal: {journal.trouble}"
+        unkept = counted(journal.only_in_memory, "record is", "records are")
+        yield f"relay: {unkept} in no journal: {journal.trouble}"
 
 
 def summary(
     outcomes: dict[str, int], failed: Sequence[NodeRecord], figures: Sequence[Figures]
 ) -> str:
-    """The run in one line of JSON: Airflow makes a task's last line its `return_value`."""
+    """The run as one line of JSON. Airflow stores a task's last line as its `return_value`."""
     value: dict[str, Any] = {
         "nodes": outcomes,
         "failed": [record.unique_id for record in failed[:_MOST_NAMES]],
@@ -127,7 +128,3 @@ def summary(
     if len(failed) > _MOST_NAMES:
         value["failed_omitted"] = len(failed) - _MOST_NAMES
     return orjson.dumps(value).decode()
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""The three standard streams, whatever state the relay was started with."""
+"""The three standard streams, made safe whatever state the relay was started with."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _NAMES: Final = ("stdin", "stdout", "stderr")
 _closed: set[int] = set()
 
 
-def take_over() -> None:
+def make_safe() -> None:
     """Make the standard streams safe to use, before anything else is opened.
 
-    One that was closed (`>&-`) becomes the null device: its number would go to the next file or
-    socket, and what is printed would be written into that. One that does not block, as a parent
-    may have left it, is waited for instead of failing in the middle of a line.
+    A stream that was closed (`>&-`) becomes the null device. Otherwise the next file or socket
+    would get its number, and the relay would print into that file. A stream that a parent process
+    set not to block is waited for; it would fail in the middle of a line.
     """
     for fd, name in enumerate(_NAMES):
         try:
             os.fstat(fd)
         except OSError:
             _closed.add(fd)
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(fd, "r" if fd == 0 else "w", closefd=False))  # noqa: SIM115
     for name, kind in (("stdout", _PatientFile), ("stderr", _MessageFile)):
@@ -42,19 +42,19 @@ def take_over() -> None:
 
 
 def was_closed(fd: int) -> bool:
-    """Whether that standard stream was closed when the relay was started."""
+    """Whether the standard stream of this number was closed when the relay was started."""
     return fd in _closed
 
 
 def wait_for_room(fd: int) -> None:
-    """Wait until something can be written, or nobody reads any more."""
+    """Wait until the stream takes bytes again, or nobody reads it any more."""
     room = select.poll()
     room.register(fd, select.POLLOUT)
     room.poll()
 
 
-def write_error(data: bytes) -> None:
-    """Write to standard error, all of it, unless nobody reads that any more."""
+def write_stderr(data: bytes) -> None:
+    """Write all bytes to standard error, unless nobody reads it any more."""
     with contextlib.suppress(OSError):
         while data:
             try:
@@ -64,19 +64,19 @@ def write_error(data: bytes) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line, as long as standard output can be written to: who reads it may be gone, or its
-    disk full, and that must not decide how a task ends."""
+    """Print a line to standard output. A reader that is gone, or a full disk, is no error: it must
+    not decide how a task ends."""
     try:
         click.echo(line)
     except OSError:
-        # What is still buffered would fail again when Python exits.
+        # Python would write the rest of the buffer when it exits, and fail again.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.close(null)
 
 
 class _PatientFile(io.FileIO):
-    """A file that takes all of its time where it was set not to block."""
+    """A file whose writes wait for room, even where it was set not to block."""
 
     def write(self, data: Any, /) -> int:
         while (written := super().write(data)) is None:
@@ -85,7 +85,7 @@ class _PatientFile(io.FileIO):
 
 
 class _MessageFile(_PatientFile):
-    """A file for messages: that it is full, or nobody reads it any more, stops nothing."""
+    """A file for messages. A message that cannot be written is dropped."""
 
     def write(self, data: Any, /) -> int:
         try:

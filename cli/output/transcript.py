@@ -1,4 +1,4 @@
-"""What a person is shown of a stream: its events, and the text between them."""
+"""A stream as the console shows it: its events, and the text between them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from ...parser.events import Event, Text
+from ...records.plural import counted
 
 if TYPE_CHECKING:
     from .console import Console
 
 _MOST_HELD: Final = 1 << 20
+"""Bytes of text that are held until the first event."""
 _MOST_UNDECIDED: Final = 100
+"""Texts that are held between the first event and the second."""
 
 
 class Transcript:
-    """Passes events and text on to the console, without the prefixes of a collector of logs.
+    """Passes events and text on to the console, without the prefixes of a log collector.
 
     Compose, `kubectl logs --timestamps` and Airflow 2 put a prefix before every line of dbt's log.
-    A `print` without a newline stands before a single event, and is shown. So the first two events
-    of an invocation tell which it is: what stands before both is a prefix. Of text between the
-    events what looks like it, but for its digits, is taken off too.
+    A `print` without a newline puts text before one event, and such text is shown. The first two
+    events of an invocation tell which it is: text before both is a prefix. The same prefix, with
+    any digits, is then taken off the text between events too.
 
-    With `awaits_event`, text is held back until the first event comes, and never shown if none
-    does: the stream is no log of dbt then.
+    With `awaits_event`, text is held until the first event. A stream without an event is not a log
+    of dbt, so its text is never shown.
     """
 
     def __init__(self, console: Console, *, awaits_event: bool = False) -> None:
@@ -36,6 +39,7 @@ class Transcript:
         self._prefix: re.Pattern[bytes] | None = None
 
     def text(self, text: Text) -> None:
+        """Show text that came between events, or before one on the same line."""
         if text.is_lead:
             self._lead = text
         elif self._foreword is not None:
@@ -44,18 +48,19 @@ class Transcript:
             self._undecided.append(text)
         else:
             self._decide(None)
-            self._console.text(self._bare(text.line))
+            self._console.text(self._without_prefix(text.line))
 
     def refused(self, event: Event) -> None:
-        """An event that is not of this run is somebody's print."""
+        """Show an event of another run as text: somebody printed it."""
         lead, self._lead = self._lead, None
         line = (lead.line if lead is not None else b"") + event.line
         if self._foreword is not None:
             self._foreword.add(line)
         else:
-            self._console.text(self._bare(line))
+            self._console.text(self._without_prefix(line))
 
     def event(self, event: Event) -> None:
+        """Show an event, and the text before it unless that is a prefix."""
         lead, self._lead = self._lead, None
         if self._foreword is not None:
             self._foreword.show(self._console)
@@ -72,42 +77,42 @@ class Transcript:
         self._console.event(event)
 
     def end(self) -> None:
-        """The stream has ended: show what was not decided."""
+        """Show the texts that are still held: the stream has ended."""
         self._decide(None)
         if self._lead is not None:
             self._console.text(self._lead.line)
             self._lead = None
 
     def _decide(self, second: Text | None) -> None:
-        """Show what waited for the second event, before which this stands."""
+        """Show the items that were held until the second event. `second` is the text before it."""
         undecided, self._undecided = self._undecided, []
         if not undecided:
             return
         self._is_prefixed = second is not None
         first = undecided[0]
         self._prefix = (
-            _looks(first.line, second.line) if second and isinstance(first, Text) else None
+            _common_pattern(first.line, second.line) if second and isinstance(first, Text) else None
         )
         for item in undecided:
             if isinstance(item, Event):
                 self._console.event(item)
             elif not (self._is_prefixed and item.is_lead):
-                self._console.text(self._bare(item.line))
+                self._console.text(self._without_prefix(item.line))
 
-    def _bare(self, line: bytes) -> bytes:
+    def _without_prefix(self, line: bytes) -> bytes:
         """The line without the collector's prefix."""
         found = self._prefix.match(line) if self._prefix is not None else None
         return line[found.end() :] if found is not None else line
 
 
-def _looks(one: bytes, other: bytes) -> re.Pattern[bytes] | None:
-    """What two prefixes have in common, if they differ in numbers alone: a time, a count."""
+def _common_pattern(one: bytes, other: bytes) -> re.Pattern[bytes] | None:
+    """A pattern for two prefixes that differ only in numbers, such as a time; None for others."""
     pattern = re.compile(rb"\d+".join(map(re.escape, re.split(rb"\d+", one))))
     return pattern if pattern.fullmatch(other) is not None else None
 
 
 class _Foreword:
-    """The newest text before the first event, a megabyte of it."""
+    """The newest megabyte of the text before the first event."""
 
     def __init__(self) -> None:
         self._lines: deque[bytes] = deque()
@@ -124,8 +129,7 @@ class _Foreword:
 
     def show(self, console: Console) -> None:
         if self._left_out:
-            console.say(
-                f"relay: {self._left_out:,} bytes of text before dbt's log are not shown here"
-            )
+            left_out = counted(self._left_out, "byte")
+            console.say(f"relay: not shown here: {left_out} of text before dbt's log")
         for line in self._lines:
             console.text(line)

@@ -15,7 +15,7 @@ import time
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from ...records.exits import Exit
-from ..output.streams import write_error
+from ..output.streams import write_stderr
 from .signals import FORWARDED, STOP, Signals, held
 from .watchdog import Watchdog
 
@@ -68,7 +68,7 @@ class Child:
         self._signals = signals
         self._grace = grace
         self._drain = drain
-        self._on_stderr = on_stderr or write_error
+        self._on_stderr = on_stderr or write_stderr
         self._kill_at: float | None = None
         self._dbt: int | None = None
         self._told_all = False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...sinks import Delivery, JsonlSink, RunInfo
-from ...sinks.airflow import AirflowSink, CosmosSink, base_url
+from ...sinks.airflow import base_url
 from ..output.notice import notice
 from ..output.streams import was_closed
 from ..settings import AIRFLOW_SINKS, ConfigurationError
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ...parser.invocation import Invocation
     from ...records.schema import NodeRecord
     from ...sinks import JournalRun, Sink
-    from ...sinks.airflow import AirflowSettings, TaskNote
+    from ...sinks.airflow import AirflowSettings
+    from ...sinks.airflow.cosmos import CosmosSink
+    from ...sinks.airflow.note import TaskNote
     from ..settings import AirflowAccess, RelaySettings
 
 
@@ -82,6 +84,9 @@ class Destination:
 
         Raises ConfigurationError if a setting is `missing` or wrong.
         """
+        from ...sinks.airflow.cosmos import CosmosSink  # noqa: PLC0415 - many runs have no Airflow
+        from ...sinks.airflow.sink import AirflowSink  # noqa: PLC0415
+
         if missing:
             raise ConfigurationError(f"--sink {kind} needs {' and '.join(missing)}")
         access = self.settings.airflow

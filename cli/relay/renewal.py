@@ -22,7 +22,7 @@ def renewing(settings: RelaySettings, task_id: str, environ: Mapping[str, str]) 
     Raises ConfigurationError where Airflow does not tell, or where that task may still write
     records itself.
     """
-    from ...sinks.airflow import UnreadError, Watch  # noqa: PLC0415 - only for --renew
+    from ...sinks.airflow.reading import UnreadError, Watch  # noqa: PLC0415 - only for --renew
 
     place = replace(settings.place, task_id=task_id)
     access = replace(settings.airflow, place=place)

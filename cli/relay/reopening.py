@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...sinks.airflow import AirflowSink, CosmosSink, base_url, is_same_address
+from ...sinks.airflow import base_url, is_same_address
+from ...sinks.airflow.cosmos import CosmosSink
+from ...sinks.airflow.sink import AirflowSink
 from ..output.notice import notice
 from ..settings import (
     AIRFLOW_SINKS,

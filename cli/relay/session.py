@@ -198,7 +198,7 @@ class RelayedRun:
         if self._delivery is not None:
             number = self._delivery.run.number
             command = deliver_command(self._journal, number, os.environ)
-            for line in report.kept(self._journal, command, figures):
+            for line in report.leftovers(self._journal, command, figures):
                 say(line)
         # A relay that was told to stop has no time for what the next run can do as well.
         if not deadline.is_stopped:

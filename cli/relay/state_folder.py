@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...records.plural import counted
 from ...sinks import Journal
 from ...sinks.journal import history
 from .. import exit_codes
@@ -80,13 +81,13 @@ def deliver_command(journal: Journal, number: int, environ: Mapping[str, str]) -
 
 def make_room(journal: Journal, keeping: Keeping) -> Iterator[str]:
     """Delete what the journal is not to keep; a line if records were lost to that."""
-    days = keeping.days
-    pruned = history.prune(journal, datetime.now(timezone.utc), keeping.runs, days)
+    now = datetime.now(timezone.utc)
+    pruned = history.prune(journal, now, keeping.runs, keeping.days)
     if pruned.undelivered:
-        what = f"{pruned.undelivered} record{'' if pruned.undelivered == 1 else 's'}"
+        records = counted(pruned.undelivered, "undelivered record")
         yield (
-            f"relay: {what} of earlier runs had waited for more than {days:g} days and were "
-            "deleted undelivered: see --keep-days"
+            f"relay: deleted {records} of earlier runs, kept for longer than --keep-days "
+            f"({keeping.days:g})"
         )
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..dbt.arguments import position_of_dbt
-from ..dbt.command import PREFIXES, DbtCommand
+from ..dbt.variables import PREFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ..dbt.command import DbtCommand
 
 PARTS: Final = {
     "command": "a secret in the command",

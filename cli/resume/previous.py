@@ -13,7 +13,7 @@ from ...records.exits import Exit
 from ...records.values import number, text
 from ...sinks import Hold, Retry
 from ...sinks.journal import history
-from ..dbt.command import PREFIXES, without_own
+from ..dbt.variables import PREFIXES, without_airflow_access
 from ..output.masking import print_fault
 from ..output.notice import notice
 from ..process.child import CannotStartError, Child
@@ -69,9 +69,9 @@ def resumption_of(
         raise
     except CannotResumeError as reason:
         return Resumption(command, (), f"everything runs: {reason}")
-    except Exception:  # dbt must run for all that
-        print_fault()
-        why = "everything runs: the above is a fault of dbt-relay, please report it"
+    except Exception as error:  # dbt must run for all that
+        print_fault(error)
+        why = "everything runs: please report the traceback above, a bug in dbt-relay"
         return Resumption(command, (), why)
 
 
@@ -203,7 +203,7 @@ def _quiet(environ: Mapping[str, str]) -> dict[str, str]:
     flags = {"QUIET": "1", "LOG_FORMAT": "text", "LOG_LEVEL": "info", "LOG_LEVEL_FILE": "error"}
     flags["WRITE_JSON"] = "0"  # the manifest of the earlier attempt stays as it is
     return {
-        **without_own(environ),
+        **without_airflow_access(environ),
         **{f"{p}{k}": v for p in PREFIXES for k, v in flags.items()},
     }
 

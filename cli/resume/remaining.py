@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ...consumer.graph.names import exactly
+from ...records.plural import counted
 from ...records.values import is_object, text
 from ..dbt.arguments import DbtArguments, Option
 
@@ -203,7 +204,8 @@ def by_name(
         options.append(_NOTHING_ELSE)
     words = parts.words(parts.subcommand, options)
     if sum(len(word) + 1 for word in words) > _LONGEST:
-        raise CannotResumeError(f"{len(chosen)} nodes are too many for a command line")
+        nodes_are = counted(len(chosen), "node is", "nodes are")
+        raise CannotResumeError(f"{nodes_are} too many for a command line")
     return words, {n.unique_id for n in chosen}
 
 
@@ -281,7 +283,8 @@ def _check_count(
         if record.total is not None and not record.unique_id.startswith(EVERY_TIME):
             known = totals.get(record.invocation_id, record.total)
             totals[record.invocation_id] = min(known, record.total)
-    counted = sum(not n.is_ephemeral for n in nodes)
+    listed = sum(not n.is_ephemeral for n in nodes)
     announced = max(totals.values(), default=0)
-    if counted < announced - len(gone):
-        raise CannotResumeError(f"dbt ls lists {counted} nodes where dbt had announced {announced}")
+    if listed < announced - len(gone):
+        found = counted(listed, "node")
+        raise CannotResumeError(f"dbt ls lists {found} where dbt had announced {announced:,}")

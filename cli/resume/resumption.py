@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ...parser import read_run_results
+from ...records.plural import counted
 from ..dbt.arguments import DbtArguments, Option
 from ..dbt.target import checksums_in
 from .remaining import (
@@ -116,8 +117,9 @@ def resume(
             way, why = " with dbt retry", ""
         except CannotResumeError as reason:
             chosen, runs = by_name(parts, nodes, task.left)
-            others = f"{len(runs)}" if task.again else f"the other {len(runs)}"
-            way, why = "", f", and {others} are selected by name, because {reason}"
+            others = "" if task.again else "the other "
+            count = counted(len(runs), "is", "are")
+            way, why = "", f", and {others}{count} selected by name, because {reason}"
     except CannotResumeError as reason:
         return Resumption(given, (), f"everything runs again: {reason}")
     listed = {n.unique_id for n in nodes}
@@ -141,11 +143,11 @@ def _compiled(earlier: Earlier) -> dict[str, str]:
 def _had(task: _Task) -> str:
     """What had succeeded, in words."""
     listed = {n.unique_id for n in task.nodes if n.unique_id in task.done}
-    words = f"{len(listed)} node{'' if len(listed) == 1 else 's'} had succeeded"
+    words = f"{counted(len(listed), 'node')} had succeeded"
     if again := task.again:
-        why = "their code or code before them has changed"
-        why = why if task.changed else "what they depend on runs now"
-        words += f", of which {len(again)} run again, as {why}"
+        run = counted(len(again), "runs", "run")
+        why = "code changed there or upstream" if task.changed else "an upstream node runs now"
+        words += f", of which {run} again because {why}"
     elif not knows_code(task.earlier.records) and any(
         n.checksum for n in task.nodes if n.unique_id in listed
     ):

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from ...records.plural import counted
 from ...records.values import number
 from .reasons import doubt_reason, gap_reason, no_record_reason
 from .wording import result
@@ -135,8 +136,8 @@ def judge(
     published = sum(run.nodes.values())
     if found < published:
         return case.not_succeeded(
-            f"only {found} of the {published} records of this run are in Airflow: the others were "
-            "deleted or overwritten. Clear the task that runs dbt"
+            f"Airflow lacks {counted(published - found, 'record')} of this run, out of "
+            f"{published:,}: deleted or overwritten. Clear the task that runs dbt"
         )
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...records.display import displayed
+from ...records.plural import counted
 from ...records.schema import outcome_of
 
 if TYPE_CHECKING:
@@ -41,13 +42,13 @@ def gap_reason(run: RunRecord, what: str) -> str | None:
     undelivered = _undelivered(run.delivery or {})
     if undelivered:
         return (
-            f"{undelivered} of this run did not get to Airflow, and what is waited for may be "
-            "among them; see the end of the log of the task that runs dbt"
+            f"{undelivered} of this run did not get to Airflow, perhaps one that this task waits "
+            "for; see the end of the log of the task that runs dbt"
         )
     if run.missing:
         return (
-            f"dbt was stopped before it came to {run.missing} of the {run.announced} nodes that "
-            "it had announced, and what is waited for may be among them"
+            f"dbt was stopped before it came to {counted(run.missing, 'node')}, out of "
+            f"{run.announced} that it had announced, perhaps one that this task waits for"
         )
     return None
 
@@ -55,7 +56,7 @@ def gap_reason(run: RunRecord, what: str) -> str | None:
 def _undelivered(delivery: Mapping[str, Mapping[str, int]]) -> str | None:
     of_airflow = delivery.get("airflow", {})
     number = of_airflow.get("waiting", 0) + of_airflow.get("rejected", 0)
-    return f"{number} record{'' if number == 1 else 's'}" if number else None
+    return counted(number, "record") if number else None
 
 
 def doubt_reason(node: NodeRecord) -> str:

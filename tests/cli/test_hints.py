@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dbt_relay.cli.hints import hint, hint_behind, hint_of_start
-from dbt_relay.cli.main import cli
+from dbt_relay.cli.commands import OUTLINES
+from dbt_relay.cli.hints import dbt_usage_hint, start_hint, usage_hint
+from dbt_relay.cli.run import run
 
 
 @pytest.mark.parametrize(
@@ -41,15 +42,15 @@ from dbt_relay.cli.main import cli
     ],
 )
 def test_what_was_meant(typed: str, meant: str) -> None:
-    said = hint(shlex.split(typed), cli.commands)
+    said = usage_hint(shlex.split(typed), OUTLINES, run)
     assert said is not None
     assert said.endswith(f": dbt-relay {meant}")
 
 
 def test_an_option_that_is_not_known_to_be_of_dbt() -> None:
-    said = hint(["run", "--nope", "dbt", "build"], cli.commands)
+    said = usage_hint(["run", "--nope", "dbt", "build"], OUTLINES, run)
     assert said == (
-        "if that is an option of dbt, it goes behind it: dbt-relay run -- dbt build --nope"
+        "if that is an option of dbt, put it after dbt: dbt-relay run -- dbt build --nope"
     )
 
 
@@ -57,13 +58,13 @@ def test_an_option_that_is_not_known_to_be_of_dbt() -> None:
     "typed", ["", "nope", "wait --select", "replay a b", "run --grace x -- dbt build", "--nope"]
 )
 def test_where_nothing_is_clear(typed: str) -> None:
-    assert hint(shlex.split(typed), cli.commands) is None
+    assert usage_hint(shlex.split(typed), OUTLINES, run) is None
 
 
 def test_a_saved_log(tmp_path: Path) -> None:
     (tmp_path / "dbt.log").touch()
-    said = hint([str(tmp_path / "dbt.log")], cli.commands)
-    assert said == f"a saved log is read by: dbt-relay replay {tmp_path}/dbt.log"
+    said = usage_hint([str(tmp_path / "dbt.log")], OUTLINES, run)
+    assert said == f"to read a saved log: dbt-relay replay {tmp_path}/dbt.log"
 
 
 @pytest.mark.parametrize(
@@ -75,15 +76,15 @@ def test_a_saved_log(tmp_path: Path) -> None:
     ],
 )
 def test_options_of_the_relay_behind_dbt(command: str, meant: str) -> None:
-    said = hint_behind(shlex.split(command), cli.commands["run"])
-    assert said == f"an option of dbt-relay goes before `--`: dbt-relay {meant}"
+    said = dbt_usage_hint(shlex.split(command), run)
+    assert said == f"put dbt-relay's options before `--`: dbt-relay {meant}"
 
 
 def test_options_of_dbt_behind_dbt() -> None:
-    assert hint_behind(["dbt", "build", "--nope"], cli.commands["run"]) is None
-    assert hint_behind(["./x.sh", "--sink", "a"], cli.commands["run"]) is None
+    assert dbt_usage_hint(["dbt", "build", "--nope"], run) is None
+    assert dbt_usage_hint(["./x.sh", "--sink", "a"], run) is None
 
 
 def test_a_command_of_dbt_without_dbt() -> None:
-    assert hint_of_start(["build", "-x"]).endswith(": dbt-relay run -- dbt build -x")
-    assert hint_of_start(["nightly"]) == ""
+    assert start_hint(["build", "-x"]).endswith(": dbt-relay run -- dbt build -x")
+    assert start_hint(["nightly"]) == ""

@@ -49,10 +49,10 @@ that runs dbt, and here they would be of the one that waits."""
 
 
 def test_every_option_has_its_variable_and_its_help() -> None:
-    from dbt_relay.cli.main import cli
+    from dbt_relay.cli.commands import OUTLINES, load
 
-    for name, command in cli.commands.items():
-        for parameter in command.params:
+    for name in OUTLINES:
+        for parameter in load(name).params:
             if parameter.param_type_name != "option":
                 continue
             (flag, *_) = (o for o in parameter.opts if o.startswith("--"))

@@ -11,7 +11,8 @@ from dbt_relay.cli.waiting import Wait, WaitSettings
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Hold, Retry
-from dbt_relay.sinks.airflow import AirflowSettings, Login, UnreadError
+from dbt_relay.sinks.airflow import AirflowSettings, Login
+from dbt_relay.sinks.airflow.reading import UnreadError
 
 UID = "model.jaffle.orders"
 SETTINGS = AirflowSettings(

@@ -42,7 +42,7 @@ CONTEXT = {
     "AIRFLOW_CTX_TRY_NUMBER": "1",
 }
 TOKEN = {"DBT_RELAY_AIRFLOW_TOKEN": "op-0"}
-TOLD = re.compile(r"to deliver it: (dbt-relay deliver \d+.*)")
+TOLD = re.compile(r"to deliver them: (dbt-relay deliver \d+.*)")
 
 
 @pytest.fixture(scope="session")
@@ -505,8 +505,8 @@ class TestKeeping:
         assert [json.loads(s)["run"] for s in relay("runs", "--json").stdout.splitlines()] == [3, 1]
         done = relay("run", "--keep-days", "0", "--", "cat", dbt_log)
         assert done.stdout.splitlines()[-1] == (
-            "relay: 25 records of earlier runs had waited for more than 0 days and were deleted "
-            "undelivered: see --keep-days"
+            "relay: deleted 25 undelivered records of earlier runs, kept for longer than "
+            "--keep-days (0)"
         )
         assert [json.loads(s)["run"] for s in relay("runs", "--json").stdout.splitlines()] == [4]
 
@@ -518,7 +518,7 @@ class TestKeeping:
     ) -> None:
         done = relay("replay", "--keep-days", "0", dbt_log, **CONTEXT)
         *_, line, summary = done.stdout.splitlines()
-        assert "25 records of earlier runs" in line
+        assert "deleted 25 undelivered records of earlier runs" in line
         assert json.loads(summary)["nodes"]
 
     def test_who_is_told_to_stop_does_not_tidy_up(

@@ -151,7 +151,7 @@ PACKED = gzip.compress(LOG)
         (PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], "its gzip data is damaged"),
         (PACKED[:-4] + b"\1\0\0\0", "its gzip data is damaged"),
         (PACKED[:-3], "its gzip data breaks off"),
-        (PACKED + b"garbage", "what follows its gzip data is something else"),
+        (PACKED + b"garbage", "other data follows its gzip data"),
         (PACKED + b"\x1f", "its gzip data breaks off"),
         (PACKED + PACKED[:2], "its gzip data breaks off"),
         (lzma.compress(LOG)[:-12], "its xz data breaks off"),
@@ -211,7 +211,7 @@ NO_LOGS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "empty": (b"", ("empty",)),
     "empty gzip": (gzip.compress(b""), ("empty",)),
     "blank": (b"\n\n", ("empty",)),
-    "binary": (bytes(range(256)) * 500, ("no text", "--log-format json")),
+    "binary": (bytes(range(256)) * 500, ("not text", "--log-format json")),
     "records": (json.dumps(RECORD).encode() + b"\n", ("records of dbt-relay",)),
     "telemetry": (json.dumps(SPAN).encode() + b"\n", ("telemetry", "--log-format json")),
     "a page": (b"<!DOCTYPE html><html>", ("web page", "--log-format json")),
@@ -238,7 +238,7 @@ def test_what_is_no_log_is_not_poured_out(
     for word in words:
         assert word in said
     for line in before:
-        assert line.startswith("relay: no event of dbt's log yet in standard input")
+        assert line.startswith("relay: no event of dbt's log in standard input yet")
 
 
 @pytest.mark.parametrize("source", ["file", "-"])
@@ -256,8 +256,8 @@ def test_of_much_text_before_the_log_the_newest_is_shown(replay: Callable[..., D
     assert done.out.startswith("old\n")
     done = replay("-", (b"old" * 33 + b"\n") * 20_000 + b"newest\n" + LOG)
     first, *rest = done.out.splitlines()
-    assert first.startswith("relay: ")
-    assert "bytes of text before dbt's log are not shown" in first
+    assert first.startswith("relay: not shown here: ")
+    assert first.endswith(" bytes of text before dbt's log")
     assert "newest" in rest
     assert len(rest) < 12_000
 

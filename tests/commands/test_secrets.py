@@ -292,8 +292,8 @@ def test_a_traceback_has_no_secret(monkeypatch: pytest.MonkeyPatch, capfd: Any) 
     monkeypatch.setenv("DBT_RELAY_AIRFLOW_TOKEN", "the-token")
     try:
         raise ValueError("Failed to parse: http://me:hunter2@proxy with the-token")
-    except ValueError:
-        print_fault()
+    except ValueError as error:
+        print_fault(error)
     said = capfd.readouterr().err
     assert "ValueError: Failed to parse: http://me:*****@proxy with *****" in said
     assert "hunter2" not in said

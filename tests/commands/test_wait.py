@@ -130,9 +130,9 @@ def test_a_selection_is_not_green_if_the_run_may_have_more(airflow: FakeAirflow)
     for its_run, words in (
         (run_record(state="died", exit_code=137, signal="SIGKILL"), "dbt ended (SIGKILL)"),
         (run_record(delivery=waiting), "3 records of this run did not get to Airflow"),
-        (run_record(announced=5, missing=3), "before it came to 3 of the 5 nodes"),
+        (run_record(announced=5, missing=3), "before it came to 3 nodes, out of 5"),
         (run_record(state="running", exit_code=None), "the relay was killed"),
-        (run_record(nodes={"success": 7}), "only 2 of the 7 records of this run are in Airflow"),
+        (run_record(nodes={"success": 7}), "Airflow lacks 5 records of this run, out of 7"),
         (None, "there is no record of its run"),
     ):
         xcoms[RunRecord.key] = its_run

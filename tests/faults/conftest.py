@@ -13,7 +13,8 @@ from support.settings import changed
 
 from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Figures
-from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login
+from dbt_relay.sinks.airflow import AirflowSettings, Login
+from dbt_relay.sinks.airflow.sink import AirflowSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

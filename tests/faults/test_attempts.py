@@ -14,9 +14,11 @@ from support.settings import changed
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Delivered, Hold, Rejected, Retry
-from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, read_records
+from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.api.current_attempt import BELIEVED_FOR, CurrentAttempt
 from dbt_relay.sinks.airflow.api.session import Session
+from dbt_relay.sinks.airflow.reading import read_records
+from dbt_relay.sinks.airflow.sink import AirflowSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

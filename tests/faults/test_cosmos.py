@@ -16,7 +16,9 @@ from dbt_relay.cli.settings import Connection
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import DbtTestRecord, NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Delivered, Delivery, Journal, Rejected, Retry
-from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, CosmosSink, Login
+from dbt_relay.sinks.airflow import AirflowSettings, Login
+from dbt_relay.sinks.airflow.cosmos import CosmosSink
+from dbt_relay.sinks.airflow.sink import AirflowSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,8 @@ from support.journals import deliver
 
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord
-from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login
+from dbt_relay.sinks.airflow import AirflowSettings, Login
+from dbt_relay.sinks.airflow.sink import AirflowSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -259,3 +259,19 @@ def test_an_ephemeral_model_counts_where_dbt_lists_it() -> None:
 def test_an_ephemeral_model_that_fails_has_a_record() -> None:
     record = node("1.11.16/build_fail_debug", "model.jaffle.eph_bad")
     assert (record.materialized, record.outcome) == ("ephemeral", "failure")
+
+
+@pytest.mark.parametrize(
+    ("errors", "last"),
+    [(6, "… and 1 more error of a batch"), (7, "… and 2 more errors of batches")],
+)
+def test_errors_of_batches_beyond_the_first_are_counted(errors: int, last: str) -> None:
+    info = {"unique_id": "model.a.b", "resource_type": "model"}
+    stream = line("NodeStart", {"node_info": info})
+    for batch in range(errors):
+        boom = {"node_info": info, "unique_id": "model.a.b", "exc": f"boom {batch}"}
+        stream += line("GenericExceptionOnRun", boom, level="error")
+    result = {"status": "error", "message": "ERROR", "execution_time": 1.0}
+    stream += line("NodeFinished", {"node_info": info, "run_result": result})
+    (record,) = fold(stream).final.values()
+    assert (record.message or "").splitlines()[-1] == last

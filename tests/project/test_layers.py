@@ -22,6 +22,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 IMPURE = {"os", "time", "logging", "socket", "subprocess", "asyncio", "io", "pathlib", "random"}
 IMPURE |= {"datetime", "sqlite3", "urllib", "sys"}
+COMMANDS = {"deliver", "doctor", "replay", "run", "runs", "wait"}
+"""Modules of `cli` that are imported by name."""
+
 MODULES = [path for layer in MAY_IMPORT for path in sorted((ROOT / layer).rglob("*.py"))]
 
 
@@ -85,6 +88,7 @@ def files_imported_by(path: Path) -> set[Path]:
 
 def test_no_file_imports_itself_by_way_of_others() -> None:
     arrows = {path: files_imported_by(path) for path in MODULES}
+    arrows[ROOT / "cli" / "commands.py"] |= {ROOT / "cli" / f"{name}.py" for name in COMMANDS}
     reached: dict[Path, set[Path]] = {}
     for path in MODULES:
         seen: set[Path] = set()
@@ -102,7 +106,7 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
 def test_a_new_module_is_seen() -> None:
     """What the arrows are made of: an import of a name, of a module, and of a package's face."""
     names = {p.name for p in files_imported_by(ROOT / "cli" / "main.py")}
-    assert {"exit_codes.py", "options.py"} & names
+    assert {"commands.py", "streams.py", "__init__.py"} <= names
 
 
 LONGEST_MODULE = 300

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dbt_relay.cli.commands import OUTLINES
+
 ROOT = Path(__file__).parents[2]
 LAYERS = ("records", "parser", "consumer", "sinks", "cli", "provider")
 
@@ -38,11 +40,44 @@ def test_no_bare_folder_name_is_importable() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_importing_the_package_is_cheap() -> None:
-    """No Airflow client, no dbt, no HTTP before a sink needs them."""
-    code = "import sys, dbt_relay.cli; print(sorted({m.partition('.')[0] for m in sys.modules}))"
+def modules_after(code: str) -> set[str]:
+    """What a fresh Python has imported when it has run this code."""
+    code += "; import sys; print(*sys.modules, file=sys.stderr)"
     done = subprocess.run(
-        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True, cwd="/"
     )
-    for heavy in ("airflow_client", "pydantic", "urllib3", "dbt", "google"):
-        assert f"'{heavy}'" not in done.stdout
+    return set(done.stderr.split())
+
+
+def heavy(modules: set[str], *names: str) -> set[str]:
+    """Those modules that have one of these names, or lie in a package of that name."""
+    return {m for m in modules for name in names if m == name or m.startswith(f"{name}.")}
+
+
+CLIENTS = ("airflow_client", "pydantic", "urllib3", "dbt", "google")
+
+
+def test_importing_a_command_is_cheap() -> None:
+    """No Airflow client, no dbt, no HTTP before a sink needs them."""
+    for name in OUTLINES:
+        loaded = modules_after(f"from dbt_relay.cli.commands import load; load({name!r})")
+        assert heavy(loaded, "dbt_relay.cli.options")
+        assert not heavy(loaded, *CLIENTS)
+
+
+def test_the_help_imports_no_command() -> None:
+    code = "from dbt_relay.cli.main import cli; cli.main(['--help'], standalone_mode=False)"
+    loaded = modules_after(code)
+    assert heavy(loaded, "dbt_relay.cli.main")
+    assert not heavy(loaded, *CLIENTS, "sqlite3", "subprocess", "dataclasses", "orjson")
+    assert not heavy(loaded, "dbt_relay.parser", "dbt_relay.sinks", "dbt_relay.consumer")
+    commands = {f"dbt_relay.cli.{name}" for name in OUTLINES}
+    assert not heavy(loaded, *commands, "dbt_relay.cli.process", "dbt_relay.cli.dbt")
+
+
+def test_a_run_without_airflow_imports_nothing_that_speaks_to_it() -> None:
+    loaded = modules_after("from dbt_relay.cli.commands import load; load('run')")
+    ours = {name.removeprefix("dbt_relay.") for name in loaded}
+    assert "sinks.airflow.api.settings" in ours
+    assert not heavy(ours, "sinks.airflow.sink", "sinks.airflow.api.answers", "consumer")
+    assert not heavy(ours, "cli.doctor", "cli.wait", "cli.resume.resumption")

@@ -11,7 +11,9 @@ import pytest
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, Record
 from dbt_relay.sinks import Delivered, Rejected, Retry
-from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, read_records
+from dbt_relay.sinks.airflow import AirflowSettings, Login
+from dbt_relay.sinks.airflow.reading import read_records
+from dbt_relay.sinks.airflow.sink import AirflowSink
 
 if TYPE_CHECKING:
     from .airflow import Airflow
@@ -50,22 +52,22 @@ def test_a_record_of_a_try_that_is_over(airflow: Airflow, settings: AirflowSetti
     assert isinstance(verdict, Rejected)
     assert "attempt 1 is over: Airflow is at try 2 of task 'dbt'" in verdict.reason
     assert writes == 0
-    assert airflow.xcom_keys("command_twice", settings.run_id, "dbt") == set()
+    assert airflow.xcom_keys("command_twice", settings.task.run_id, "dbt") == set()
 
 
 def test_what_is_there_is_looked_at(airflow: Airflow, settings: AirflowSettings) -> None:
     assert isinstance(sent(settings, SECOND)[0], Delivered)
-    before = airflow.audit("command_twice", settings.run_id)
+    before = airflow.audit("command_twice", settings.task.run_id)
     assert sent(settings, SECOND) == (Delivered(), 1), "equal: a POST that is refused, no PATCH"
-    after = airflow.audit("command_twice", settings.run_id)
+    after = airflow.audit("command_twice", settings.task.run_id)
     assert [w.event for w in after[len(before) :]] == ["create_xcom_entry"]
     verdict, _ = sent(settings, replace(SECOND, sequence=0, message="older"))
     assert isinstance(verdict, Rejected)
     assert "a newer record of this node is there: attempt 2, success" in verdict.reason
-    kept = airflow.xcom("command_twice", settings.run_id, "dbt", SECOND.key)
+    kept = airflow.xcom("command_twice", settings.task.run_id, "dbt", SECOND.key)
     assert kept == SECOND.to_json()
     assert sent(replace(settings, force=True), FIRST)[0] == Delivered()
-    assert airflow.xcom("command_twice", settings.run_id, "dbt", FIRST.key) == FIRST.to_json()
+    assert airflow.xcom("command_twice", settings.task.run_id, "dbt", FIRST.key) == FIRST.to_json()
     assert sent(settings, replace(SECOND, sequence=2)) == (Delivered(), 2)
 
 
@@ -87,7 +89,7 @@ def test_records_are_read_back_from_several_pages(
     assert (
         airflow.api.call(
             "POST",
-            f"/api/v2/dags/command_twice/dagRuns/{to.run_id}/taskInstances/dbt/xcomEntries",
+            f"/api/v2/dags/command_twice/dagRuns/{to.task.run_id}/taskInstances/dbt/xcomEntries",
             {"key": f"twice.{FIRST.key}", "value": text, "map_index": -1},
         ).status
         == 201

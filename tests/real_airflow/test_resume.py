@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Hold
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.attempts import read_attempts
@@ -200,9 +201,8 @@ def test_the_tries_of_a_mapped_task(airflow: Airflow) -> None:
     login = Login(username="user", password=airflow.server.passwords["user"])
 
     def tries(map_index: int) -> Any:
-        to = AirflowSettings(
-            airflow.server.url, "command_mapped", run_id, TASK, login, map_index=map_index
-        )
+        task = TaskInstance("command_mapped", run_id, TASK, map_index)
+        to = AirflowSettings(airflow.server.url, task, login)
         return read_attempts(to)
 
     for index in (0, 1):

@@ -98,7 +98,7 @@ def test_a_project_that_changed(shop: Shop) -> None:
     (shop.project.root / "models/a.sql").rename(shop.project.root / "models/a2.sql")
     (shop.project.root / "models/after.sql").unlink()
     said = shop.run(2)
-    assert "of which 2 run again, as their code or code before them has changed" in said
+    assert "of which 2 run again because code changed there or upstream" in said
     assert shop.ran() == {"new", "a2", "b", "c", "flaky"}
     assert shop.nodes().keys() == {"new", "a2", "b", "c", "flaky", "other"}
 

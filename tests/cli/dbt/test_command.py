@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dbt_relay.cli.dbt.command import DbtCommand, prepare, secrets_of
+from dbt_relay.cli.dbt.command import DbtCommand, prepare
+from dbt_relay.cli.dbt.variables import dbt_secrets
 
 INJECTED = ["--log-format", "json", "--log-level", "debug", "--no-quiet"]
 ERROR = {"DBT_LOG_LEVEL": "error"}
@@ -220,4 +221,4 @@ def test_where_the_artifacts_will_lie(
 
 def test_the_secrets_that_dbt_scrubs() -> None:
     env = {"DBT_ENV_SECRET_A": "x", "DBT_ENV_SECRET": "y", "DBT_ENV_SECRET_B": " ", "OTHER": "z"}
-    assert secrets_of(env) == ["x", "y"]
+    assert dbt_secrets(env) == ["x", "y"]

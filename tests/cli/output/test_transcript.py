@@ -9,8 +9,9 @@ import pytest
 from support.logs import line, log
 
 from dbt_relay.cli.output.console import Console
+from dbt_relay.cli.output.transcript import Transcript
 from dbt_relay.cli.relay.pipeline import Pipeline
-from dbt_relay.parser import Secrets
+from dbt_relay.parser import Event, EventReader, Secrets, Text
 
 LOG = log("1.11.16/build_fail_debug")
 BEGIN = line("MainReportVersion", {"version": "=1.11.16"}, level="info", msg="Running with dbt")
@@ -96,3 +97,15 @@ def test_each_invocation_shows_anew_whether_it_is_prefixed() -> None:
 def test_a_refused_event_is_shown_with_what_stands_before_it() -> None:
     forged = SHOWN.replace(b"i-1", b"i-9")
     assert shown(BEGIN + SHOWN + b"print: " + forged).endswith("print: " + forged.decode())
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 byte"), (2, "2 bytes")])
+def test_text_that_is_left_out_is_counted(number: int, words: str) -> None:
+    out = io.BytesIO()
+    transcript = Transcript(Console(out), awaits_event=True)
+    for line_ in (b"x" * number, b"y" * (1 << 20)):
+        transcript.text(Text(line_))
+    (event,) = (item for item in EventReader().feed(BEGIN) if isinstance(item, Event))
+    transcript.event(event)
+    first = out.getvalue().splitlines()[0].decode()
+    assert first == f"relay: not shown here: {words} of text before dbt's log"

@@ -28,7 +28,8 @@ from dbt_relay.cli.settings import (
 )
 from dbt_relay.parser import Secrets
 from dbt_relay.records.schema import NodeRecord
-from dbt_relay.sinks.airflow import AirflowSink, CosmosSink
+from dbt_relay.sinks.airflow.cosmos import CosmosSink
+from dbt_relay.sinks.airflow.sink import AirflowSink
 
 if TYPE_CHECKING:
     from pathlib import Path

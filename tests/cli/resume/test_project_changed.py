@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,7 @@ class TestBelow:
         found = resumed(earlier(exit_code=None, records=records), ls)
         assert names(found) == {new, *again, "d"}
         assert {r.unique_id[-1] for r in found.carried} == {*"abce"} - {new} - again
-        assert ("what they depend on runs now" in str(found.remark)) == bool(again)
+        assert ("again because an upstream node runs now" in str(found.remark)) == bool(again)
 
     def test_dbt_retry_would_not_run_it(self, tmp_path: Path) -> None:
         records = had(b="success", c="error", e="success")
@@ -201,7 +202,7 @@ class TestCode:
         found = resumed(earlier(exit_code=None, records=records), ls)
         assert names(found) == {*again, "d"}
         assert {r.unique_id[-1] for r in found.carried} == {*"abce"} - again
-        assert ("run again" in str(found.remark)) == bool(again)
+        assert bool(re.search("runs? again", str(found.remark))) == bool(again)
 
     def test_dbt_retry_would_not_see_it(self, tmp_path: Path) -> None:
         records = had(a="success", b="error", c="success")

@@ -381,3 +381,49 @@ def test_what_stands_on_an_ephemeral_model_of_other_code_runs_again(
     assert {r.name or r.unique_id for r in found.carried} == {
         u for u, r in BUILT.items() if r.outcome == "success" and u.rpartition(".")[2] not in again
     }
+
+
+class TestCounts:
+    """What is said of one node, and of two."""
+
+    @pytest.mark.parametrize(
+        ("done", "left", "said"),
+        [
+            ("a", "d", "1 node had succeeded, and the other 1 is selected by name"),
+            ("ab", "de", "2 nodes had succeeded, and the other 2 are selected by name"),
+        ],
+    )
+    def test_of_nodes_that_had_succeeded(self, done: str, left: str, said: str) -> None:
+        records = {f"model.shop.{n}": record(f"model.shop.{n}", "success") for n in done}
+        records |= {f"model.shop.{n}": record(f"model.shop.{n}", "error") for n in left}
+        found = resumed(earlier(exit_code=None, records=records), Ls(*records))
+        assert said in str(found.remark)
+
+    @pytest.mark.parametrize(
+        ("again", "said"),
+        [
+            ("b", "of which 1 runs again because code changed there or upstream"),
+            ("bc", "of which 2 run again because code changed there or upstream"),
+        ],
+    )
+    def test_of_nodes_that_run_again(self, again: str, said: str) -> None:
+        records = {
+            f"model.shop.{n}": record(f"model.shop.{n}", status, checksum="old")
+            for n, status in (("a", "success"), ("b", "success"), ("c", "success"), ("d", "error"))
+        }
+        checksums = {n: {"name": "sha256", "checksum": "old"} for n in "abcd"}
+        checksums |= {n: {"name": "sha256", "checksum": "new"} for n in again}
+        like = {f"model.shop.{n}": {"checksum": checksum} for n, checksum in checksums.items()}
+        found = resumed(earlier(exit_code=None, records=records), Ls(*records, like=like))
+        assert said in str(found.remark)
+
+    def test_of_one_node_that_is_listed(self) -> None:
+        records = {"model.shop.a": record("model.shop.a", "success", total=2)}
+        found = resumed(earlier(exit_code=None, records=records), Ls("model.shop.a"))
+        assert "dbt ls lists 1 node where dbt had announced 2" in str(found.remark)
+
+    def test_of_one_node_with_a_long_name(self) -> None:
+        name = f"model.shop.{'n' * 600_000}"
+        records = {"model.shop.a": record("model.shop.a", "success")}
+        found = resumed(earlier(exit_code=None, records=records), Ls(*records, name))
+        assert "1 node is too many for a command line" in str(found.remark)

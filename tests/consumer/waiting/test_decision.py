@@ -10,7 +10,14 @@ from typing import NamedTuple
 
 import pytest
 
-from dbt_relay.consumer.waiting.decision import Decision, Policy, Producer, Unreadable, decide
+from dbt_relay.consumer.waiting.decision import (
+    Decision,
+    Policy,
+    Producer,
+    Unreadable,
+    decide,
+    judge,
+)
 from dbt_relay.records.schema import NodeRecord, RunRecord, outcome_of
 
 DOC = Path(__file__).parents[3] / "docs/reference/decisions.md"
@@ -172,7 +179,7 @@ def missing(its_run: RunRecord | None, state: str = "success", **options: object
         (run("finished", 2, message="Parsing Error"), "failed", "Parsing Error"),
         (run("died", 137, signal="SIGKILL"), "failed", "SIGKILL"),
         (run("finished", 0, waiting=1), "success", "1 record of this run did not get to Airflow"),
-        (run("finished", 1, announced=5, missing=2), "failed", "to 2 of the 5 nodes that it had"),
+        (run("finished", 1, announced=5, missing=2), "failed", "to 2 nodes, out of 5 that it had"),
         (run("finished", 0), "success", "`dbt build` did not select it, or it is an ephemeral"),
         (run("finished", 0), "upstream_failed", "a task before the one that runs it failed"),
         (run("finished", 0), "removed", "no longer part of the DAG"),
@@ -267,3 +274,26 @@ def test_records_that_outlive_a_try_are_not_believed_without_the_runs_own(state:
     for status in ("success", "warn", "error", "skipped"):
         action = decide(UID, node(status, 1), None, producer, policy=Policy("success")).action
         assert action == ("fail" if producer.has_ended else "wait")
+
+
+@pytest.mark.parametrize(
+    ("its_run", "words"),
+    [
+        (run("finished", 0, waiting=1), "1 record of this run did not get to Airflow"),
+        (run("finished", 0, waiting=2), "2 records of this run did not get to Airflow"),
+        (run("finished", 1, announced=1, missing=1), "came to 1 node, out of 1 that it had"),
+        (run("finished", 1, announced=5, missing=2), "came to 2 nodes, out of 5 that it had"),
+    ],
+)
+def test_what_is_missing_is_counted(its_run: RunRecord, words: str) -> None:
+    assert words in missing(its_run).reason
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [(1, "lacks 1 record of this run, out of 2"), (0, "lacks 2 records of this")],
+)
+def test_records_that_are_gone_are_counted(found: int, words: str) -> None:
+    doubt = judge(run("finished", 0, nodes={"success": 2}), Producer("success", TRY), found)
+    assert doubt is not None
+    assert words in doubt.reason

@@ -8,6 +8,7 @@ import re
 import shutil
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -417,6 +418,37 @@ def test_only_one_of_several_processes_sets_a_damaged_journal_aside(folder: Path
         runs = history.runs(journal)
         found = {key for run in runs for key in history.records(journal, run.number)}
     assert found == {f"{me}.{number}" for me in range(4) for number in range(20)}
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 record"), (2, "2 records")])
+class TestCounts:
+    """What is said of one record, and of two."""
+
+    def test_that_were_saved(self, number: int, words: str, folder: Path) -> None:
+        with Journal(folder) as journal:
+            run = journal.begin(info())
+            for n in range(number):
+                run.put(node(f"model.a.{n}"), 0)
+            run.close()
+        with closing(sqlite3.connect(folder / "journal.db")) as db:
+            indexes = "select rootpage from sqlite_master where type = 'index'"
+            pages = [page for (page,) in db.execute(indexes)]
+        with (folder / "journal.db").open("r+b") as file:
+            for page in pages:
+                file.seek((page - 1) * PAGE)
+                file.write(bytes(PAGE))
+        assert take_up(folder).warnings[0].endswith(f": saved {words} from it")
+
+    def test_of_killed_runs_that_are_gone(self, number: int, words: str, folder: Path) -> None:
+        with Journal(folder / "alive") as journal:
+            run = journal.begin(info())
+            for n in range(number):
+                run.put(node(f"model.a.{n}"), 0)
+            journal.database.checkpoint()
+            dead = copy_of_disk(folder / "alive", folder / "dead")
+        _change(dead, "delete from run")
+        (said,) = take_up(dead).warnings
+        assert said.startswith(f"lost {words} of killed runs: ")
 
 
 def _change(folder: Path, statement: str) -> None:

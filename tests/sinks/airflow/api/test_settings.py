@@ -10,7 +10,8 @@ import pytest
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import RunRecord
 from dbt_relay.sinks import Hold
-from dbt_relay.sinks.airflow import AirflowSettings, AirflowSink, Login, base_url, is_same_address
+from dbt_relay.sinks.airflow import AirflowSettings, Login, base_url, is_same_address
+from dbt_relay.sinks.airflow.sink import AirflowSink
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""Each line that counts something says one and several as English does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.journals import info
+
+from dbt_relay.cli.output import report
+from dbt_relay.records.schema import NodeRecord
+from dbt_relay.sinks import Figures, Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def figures(records: int, delivered: int = 0, **fields: Any) -> Figures:
+    return Figures("airflow", records, delivered, **{"waiting": {}, "rejected": {}, **fields})
+
+
+def node(name: str) -> NodeRecord:
+    return NodeRecord(unique_id=name, status="error", outcome="failure")
+
+
+def first(lines: Iterable[str]) -> str:
+    return next(line for line in lines if line)
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 node"), (2, "2 nodes")])
+def test_nodes_that_failed(number: int, words: str) -> None:
+    failed = [node(f"model.shop.{n}") for n in range(number)]
+    assert first(report.failures(failed, None)) == f"{words} did not succeed:"
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 record"), (2, "2 records")])
+def test_records(number: int, words: str) -> None:
+    assert [*report.delivery(number, [], "")] == [f"relay: {words}"]
+    delivered = f"relay: {words}, {number} delivered"
+    assert [*report.delivery(number, [figures(number, number)], "")] == [delivered]
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 record"), (2, "2 records")])
+def test_records_that_waited(number: int, words: str) -> None:
+    waiting = {f"model.shop.{n}": "not yet" for n in range(number)}
+    said = first(report.redelivery("run 7", waiting, figures(number, number), ""))
+    assert said == f"relay: run 7: {words} delivered to airflow"
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 event"), (2, "2 events")])
+def test_events(number: int, words: str) -> None:
+    torn, faulty = report.unread(number, number)
+    assert torn == f"relay: could not read {words} of dbt's log, which arrived in pieces"
+    assert faulty.startswith(f"relay: dbt-relay failed on {words}, so records may be missing")
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 record is"), (2, "2 records are")])
+def test_records_that_no_journal_keeps(number: int, words: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with Journal(tmp_path / "file") as journal:
+        run = journal.begin(info())
+        for n in range(number):
+            run.put(node(f"model.shop.{n}"), 0.0)
+        said = first(report.leftovers(journal, ["dbt-relay", "deliver", "1"], [figures(number)]))
+    assert said.startswith(f"relay: {words} in no journal: the journal in ")
