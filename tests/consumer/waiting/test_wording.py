@@ -26,7 +26,7 @@ def told(log: bytes) -> tuple[dict[str, str], dict[str, NodeRecord]]:
     """By unique_id: the line of dbt, and the record."""
     lines: dict[str, str] = {}
     records: dict[str, NodeRecord] = {}
-    run, reader = Run(), EventReader(Secrets(), unread_too=False)
+    run, reader = Run(), EventReader(Secrets(), include_unread=False)
     for item in [*reader.feed(log), *reader.end()]:
         if isinstance(item, Event):
             if re.fullmatch(r"Log(Model|Seed|Snapshot|Test)Result|SkippingDetails", item.name):
