@@ -7,12 +7,12 @@ from json import JSONDecodeError
 from typing import TYPE_CHECKING, Final
 
 from ..records.values import is_object, number
-from .collected import DEEPEST, Carried, Unpacker
+from .collectors import DEEPEST, Carried, Unpacker
 from .decoding import decode, decode_at
 from .events import Event, Text, event_of
 from .lines import LineSplitter
 from .secrets import Secrets
-from .unread import skip_unread
+from .unread import end_of_unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,16 +32,16 @@ _UNSEEN: Final = re.compile(r"(?:\x1b\[[\d;]*m|[\r\n])*")
 class EventReader:
     """Reads a stream of bytes as events and text. Nothing in the stream makes it raise.
 
-    Debug events that `skip_unread` recognises are dropped undecoded, unless `unread_too`.
+    Debug events that `end_of_unread` recognises are dropped undecoded, unless `include_unread`.
     `malformed` counts the events that arrived in pieces, `faults` the lines that this module
     failed to read: a line of either kind takes no other with it. `fault` is the first of these
     failures.
     """
 
-    def __init__(self, secrets: Secrets | None = None, *, unread_too: bool = False) -> None:
+    def __init__(self, secrets: Secrets | None = None, *, include_unread: bool = False) -> None:
         self._splitter = LineSplitter()
         self._secrets = secrets or Secrets()
-        self._unread_too = unread_too
+        self._unread_too = include_unread
         self._pid = b""
         self._unpacker = Unpacker()
         self.malformed = 0
@@ -62,7 +62,7 @@ class EventReader:
         start, size, skips = 0, len(block), not self._unread_too
         while start < size:
             if skips:
-                start = skip_unread(block, start, self._pid)
+                start = end_of_unread(block, start, self._pid)
                 if start == size:
                     return
             end = block.find(b"\n", start) + 1 or size
@@ -93,7 +93,7 @@ class EventReader:
         value = decode(line)
         event = event_of(value, line)
         if event is not None:
-            yield self._masked(event) if self._secrets.traced(line) else event
+            yield self._masked(event) if self._secrets.occur_in(line) else event
         elif depth < DEEPEST and (found := self._unpacker.unpack(value, line)) is not None:
             yield from self._carried(found, line, depth + 1)
         elif value is None and _START_ANYWHERE.search(line):
@@ -112,7 +112,7 @@ class EventReader:
             if not isinstance(part, str):
                 event = event_of(part)
                 if event is not None:
-                    items.append(self._masked(event) if self._secrets.traced(line) else event)
+                    items.append(self._masked(event) if self._secrets.occur_in(line) else event)
                 continue
             for row in part.rstrip("\r\n").split("\n"):
                 inner = row.encode("utf-8", "replace") + b"\n"
@@ -130,7 +130,7 @@ class EventReader:
     def _glued(self, line: bytes) -> Iterator[Event | Text]:
         """The events of a line that also holds other text: what printed it wrote no newline."""
         text = line.decode("utf-8", "replace")
-        is_traced = self._secrets.traced(line)
+        is_traced = self._secrets.occur_in(line)
         done, effort = 0, 0
         for match in _EVENT_STARTS.finditer(text):
             if match.start() < done:

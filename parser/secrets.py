@@ -71,7 +71,7 @@ class Secrets:
             for raw in self._fragile:
                 yield line.replace(_MASK_BYTES, raw)
 
-    def traced(self, line: bytes) -> bool:
+    def occur_in(self, line: bytes) -> bool:
         """Whether the line still holds a secret, plainly or in its JSON escape."""
         return any(trace in line for trace in self._traces)
 
@@ -120,7 +120,7 @@ class Secrets:
 
     def mask_line(self, line: bytes) -> bytes:
         """The same of text whose encoding is not known for certain."""
-        if not self.traced(line):
+        if not self.occur_in(line):
             return line
         return _bytes(self.mask_text(line.decode("utf-8", "surrogateescape")))
 

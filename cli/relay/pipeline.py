@@ -55,7 +55,7 @@ class Pipeline:
         self.dbt_pid: int | None = None
         self._faults = 0
         self._secrets = secrets
-        self._reader = EventReader(secrets, unread_too=console.shows_debug)
+        self._reader = EventReader(secrets, include_unread=console.shows_debug)
         self._console = console
         self._transcript = Transcript(console, awaits_event=awaits_event)
         self._begin = begin
@@ -93,7 +93,7 @@ class Pipeline:
             with self._guarded():
                 results = target.run_results(invocation, self._target_dir)
                 if results is not None:
-                    self._send(self.run.fill(results.masked(self._secrets)))
+                    self._send(self.run.reconcile(results.masked(self._secrets)))
             with self._guarded():
                 self._trace(invocation)
         with self._guarded():
@@ -182,10 +182,11 @@ class Pipeline:
 
     def _trace(self, invocation: Invocation) -> None:
         if invocation.id in self._traced or not any(
-            n.sent is not None and n.sent.outcome == "failure" for n in invocation.nodes.values()
+            n.published is not None and n.published.outcome == "failure"
+            for n in invocation.nodes.values()
         ):
             return
         self._traced.add(invocation.id)
         lineage = target.lineage(invocation, self._target_dir)
         if lineage is not None:
-            self.run.trace(lineage)
+            self.run.use_lineage(lineage)

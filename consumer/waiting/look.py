@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from ...records.schema import NodeRecord, RunRecord, read_record
 from ...records.task import TaskInstance
-from ...records.xcom import as_sent, xcom_key
+from ...records.xcom import xcom_key, xcom_value
 from .decision import Decision, Policy, Producer, Unreadable, combine, decide, is_record_of
 
 R = TypeVar("R", NodeRecord, RunRecord)
@@ -134,12 +134,12 @@ class _Look:
         return self._reader.try_number(self._waiting)
 
     def _node(self, key: str) -> NodeRecord | Unreadable | None:
-        value = as_sent(self._reader.xcom(self._waiting, key))
+        value = xcom_value(self._reader.xcom(self._waiting, key))
         if value is None:
             return None
         record = read_record(value)
         return record if isinstance(record, NodeRecord) else Unreadable()
 
     def _record(self, key: str, kind: type[R], at: Waiting | None = None) -> R | None:
-        record = read_record(as_sent(self._reader.xcom(at or self._waiting, key)))
+        record = read_record(xcom_value(self._reader.xcom(at or self._waiting, key)))
         return record if isinstance(record, kind) else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...records.display import displayed
+from ...records.outcomes import outcome_of
 from ...records.plural import counted
-from ...records.schema import outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

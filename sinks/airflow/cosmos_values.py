@@ -26,7 +26,7 @@ from ..sink import Rejected
 from .payload import cut, safe
 
 if TYPE_CHECKING:
-    from ...records.schema import Outcome
+    from ...records.outcomes import Outcome
 
 STARTUP: Final = "dbt_startup_events"
 STAMP: Final = "dbt_relay"

@@ -15,7 +15,8 @@ import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import PASSWORDS, FakeAirflow
 
-from dbt_relay.records.schema import NodeRecord, RunRecord, outcome_of
+from dbt_relay.records.outcomes import outcome_of
+from dbt_relay.records.schema import NodeRecord, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

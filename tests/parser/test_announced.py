@@ -6,7 +6,8 @@ import pytest
 from support.logs import SCENARIOS, artifact, fold, line, log
 
 from dbt_relay.records.exits import Exit
-from dbt_relay.records.schema import NodeRecord, outcome_of
+from dbt_relay.records.outcomes import outcome_of
+from dbt_relay.records.schema import NodeRecord
 
 ENDED = sorted(
     key

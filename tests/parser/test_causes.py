@@ -8,6 +8,7 @@ import pytest
 from support.logs import line
 
 from dbt_relay.parser import Event, EventReader, Lineage, Run, read_lineage
+from dbt_relay.parser.failed_ancestors import FailedAncestors
 from dbt_relay.records import NodeRecord
 
 BEGIN = line("MainReportVersion", {"version": "=1.11.16"})
@@ -45,7 +46,7 @@ def causes(stream: bytes, lineage: dict[str, list[str]] | None = None) -> dict[s
         assert isinstance(item, Event)
         records += run.feed(item) or ()
         if lineage is not None:
-            run.trace(Lineage("i-1", lineage))
+            run.use_lineage(Lineage("i-1", lineage))
     records += run.finish()
     final = {r.unique_id: r for r in records}
     return {uid: r.caused_by for uid, r in final.items() if r.status == "skipped"}
@@ -149,10 +150,10 @@ TESTS = {
 def test_tests_hold_back_what_dbt_build_says(
     failed: list[str], skipped: str, cause: str | None
 ) -> None:
-    assert Lineage("i", TESTS).culprit(skipped, failed) == cause
+    assert FailedAncestors(Lineage("i", TESTS), failed).closest(skipped) == cause
 
 
 def test_a_ring_in_a_damaged_lineage_has_no_end_and_ends_all_the_same() -> None:
     ring = Lineage("i", {"model.a": ["model.b"], "model.b": ["model.a", "model.x"]})
-    assert ring.culprit("model.a", ["model.x"]) == "model.x"
-    assert ring.culprit("model.a", []) is None
+    assert FailedAncestors(ring, ["model.x"]).closest("model.a") == "model.x"
+    assert FailedAncestors(ring, []).closest("model.a") is None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.logs import Folded, artifact, fold, log
 
-from dbt_relay.parser.error_text import ErrorText
+from dbt_relay.parser.v2_errors import V2Error
 from dbt_relay.records.exits import Exit
 
 ENDED = ["build_fail_debug", "build_fail_info", "build_ok_debug", "full_debug", "run_fail_debug"]
@@ -168,7 +168,7 @@ def test_a_results_file_that_contradicts_a_success_wins(status: str) -> None:
     ],
 )
 def test_what_is_left_of_a_text(logged: str, text: str, code: str | None) -> None:
-    assert ErrorText.of(logged) == ErrorText(text, code)
+    assert V2Error.parse(logged) == V2Error(text, code)
 
 
 INFO = {"unique_id": "model.p.a", "node_name": "a", "resource_type": "model", "node_path": "a.sql"}

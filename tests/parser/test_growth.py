@@ -41,7 +41,7 @@ def steps(kind: str, size: int) -> int:
             if isinstance(item, Event):
                 run.feed(item)
                 if lineage_of is not None and run.last is not None and not run.last.nodes:
-                    run.trace(lineage_of(size))
+                    run.use_lineage(lineage_of(size))
         run.finish()
         run.failed()
     finally:

@@ -57,9 +57,9 @@ def test_an_event_of_debug_level_that_another_process_printed_is_shown() -> None
 
 
 def test_compact_debug_events_are_skipped_too() -> None:
-    from dbt_relay.parser.unread import skip_unread
+    from dbt_relay.parser.unread import end_of_unread
 
-    assert skip_unread(compact(CHATTER * 3 + END), 0) == len(compact(CHATTER)) * 3
+    assert end_of_unread(compact(CHATTER * 3 + END), 0) == len(compact(CHATTER)) * 3
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096])

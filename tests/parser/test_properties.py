@@ -83,7 +83,7 @@ def test_order_between_threads_and_repetition_do_not_matter(key: str, seed: int)
 
 @pytest.mark.parametrize("key", sorted(SCENARIOS))
 def test_skipping_undecoded_changes_no_record_and_no_text(key: str) -> None:
-    skipping, decoding = fold(log(key)), fold(log(key), unread_too=True)
+    skipping, decoding = fold(log(key)), fold(log(key), include_unread=True)
     assert skipping.records == decoding.records
     assert skipping.texts == decoding.texts
 
@@ -105,14 +105,14 @@ glue = st.sampled_from([chatter, chatter[:-1], ended, ended[:-1], b"progress 7%"
 @QUICK
 @given(st.lists(glue, max_size=25).map(b"".join))
 def test_skipping_is_safe_whatever_is_glued_to_the_chatter(stream: bytes) -> None:
-    assert fold(stream).records == fold(stream, unread_too=True).records
+    assert fold(stream).records == fold(stream, include_unread=True).records
 
 
 def test_the_chatter_is_really_skipped() -> None:
     """Else the tests above would compare a thing with itself."""
     stream = chatter * 3 + ended
-    read = list(fold(stream, unread_too=True).reader.feed(chatter))
+    read = list(fold(stream, include_unread=True).reader.feed(chatter))
     assert len(read) == 1
-    from dbt_relay.parser.unread import skip_unread
+    from dbt_relay.parser.unread import end_of_unread
 
-    assert skip_unread(stream, 0) == len(chatter) * 3
+    assert end_of_unread(stream, 0) == len(chatter) * 3

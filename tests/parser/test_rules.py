@@ -10,6 +10,7 @@ import pytest
 from support.logs import SCENARIOS, artifact, fold, line, log
 
 from dbt_relay.parser import read_lineage
+from dbt_relay.parser.failed_ancestors import FailedAncestors
 from dbt_relay.records import NodeRecord
 from dbt_relay.records.exits import Exit
 
@@ -54,7 +55,7 @@ def test_a_skip_names_its_cause(key: str) -> None:
 @pytest.mark.parametrize(
     "key", ["1.7.20/example_debug", "1.7.20/example_info", "1.9.11/example_info"]
 )
-def test_a_single_failure_is_the_culprit(key: str) -> None:
+def test_a_single_failure_is_the_cause(key: str) -> None:
     skipped = node(key, "model.jaffle.skipped_on_purpose")
     assert skipped.caused_by == "model.jaffle.broken_on_purpose"
 
@@ -68,10 +69,10 @@ def test_the_manifest_tells_several_failures_apart() -> None:
     assert lineage is not None
     assert lineage.invocation_id == "i-1"
     failed = ["model.a.bad", "model.a.far", "test.a.t"]
-    assert lineage.culprit("model.a.child", failed) == "model.a.bad"
-    assert lineage.culprit("model.a.grandchild", failed) == "model.a.bad"
-    assert lineage.culprit("model.a.tested", failed) == "test.a.t"
-    assert lineage.culprit("model.a.bad", failed) is None
+    assert FailedAncestors(lineage, failed).closest("model.a.child") == "model.a.bad"
+    assert FailedAncestors(lineage, failed).closest("model.a.grandchild") == "model.a.bad"
+    assert FailedAncestors(lineage, failed).closest("model.a.tested") == "test.a.t"
+    assert FailedAncestors(lineage, failed).closest("model.a.bad") is None
     assert read_lineage(b'{"metadata": {}}') is None
 
 

@@ -164,7 +164,7 @@ def test_run_results_fill_records_without_secrets(value: str) -> None:
     event = event_of({"info": info, "data": {"version": "=1.11.16"}})
     assert event is not None
     run.feed(event)
-    (record,) = run.fill(results.masked(Secrets([value])))
+    (record,) = run.reconcile(results.masked(Secrets([value])))
     assert isinstance(record, NodeRecord)
     for secret in (value, json.dumps(value)[1:-1]):
         assert secret not in json.dumps(record.to_json(), ensure_ascii=False)

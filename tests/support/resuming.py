@@ -9,7 +9,8 @@ from typing import Any
 
 from dbt_relay.cli.resume.remaining import Listing
 from dbt_relay.cli.resume.resumption import Earlier, Resumption, resume
-from dbt_relay.records.schema import NodeRecord, outcome_of
+from dbt_relay.records.outcomes import outcome_of
+from dbt_relay.records.schema import NodeRecord
 
 AS_JSON = "--output json --output-keys unique_id fqn depends_on config checksum"
 STATUSES = {

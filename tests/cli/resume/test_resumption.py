@@ -25,7 +25,8 @@ from dbt_relay.cli.resume.previous import resumption_of
 from dbt_relay.cli.resume.remaining import Listing
 from dbt_relay.cli.resume.resumption import Earlier, Resumption, resume
 from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import NodeRecord, outcome_of
+from dbt_relay.records.outcomes import outcome_of
+from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks import Journal, RunInfo
 
 

@@ -18,7 +18,8 @@ from dbt_relay.consumer.waiting.decision import (
     decide,
     judge,
 )
-from dbt_relay.records.schema import NodeRecord, RunRecord, outcome_of
+from dbt_relay.records.outcomes import outcome_of
+from dbt_relay.records.schema import NodeRecord, RunRecord
 
 DOC = Path(__file__).parents[3] / "docs/reference/decisions.md"
 UID = "model.jaffle.orders"

@@ -26,7 +26,7 @@ def told(log: bytes) -> tuple[dict[str, str], dict[str, NodeRecord]]:
     """By unique_id: the line of dbt, and the record."""
     lines: dict[str, str] = {}
     records: dict[str, NodeRecord] = {}
-    run, reader = Run(), EventReader(Secrets(), unread_too=False)
+    run, reader = Run(), EventReader(Secrets(), include_unread=False)
     for item in [*reader.feed(log), *reader.end()]:
         if isinstance(item, Event):
             if re.fullmatch(r"Log(Model|Seed|Snapshot|Test)Result|SkippingDetails", item.name):
@@ -71,7 +71,7 @@ def test_the_text_of_a_failure_follows_in_full_and_only_there() -> None:
     ],
 )
 def test_what_no_small_project_shows(fields: dict[str, object], line: str) -> None:
-    from dbt_relay.records.schema import outcome_of
+    from dbt_relay.records.outcomes import outcome_of
 
     facts = {"outcome": outcome_of(str(fields["status"])), **fields}
     record = NodeRecord(unique_id="model.p.a", name="a", resource_type="model", **facts)  # type: ignore[arg-type]

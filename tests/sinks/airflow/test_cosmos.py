@@ -7,14 +7,8 @@ from typing import Any
 
 import pytest
 
-from dbt_relay.records.schema import (
-    DbtTestRecord,
-    NodeRecord,
-    Outcome,
-    Record,
-    RunRecord,
-    outcome_of,
-)
+from dbt_relay.records.outcomes import Outcome, outcome_of
+from dbt_relay.records.schema import DbtTestRecord, NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Rejected
 from dbt_relay.sinks.airflow.cosmos_run import CosmosRun, Entry
 
