@@ -98,6 +98,7 @@ def test_the_fields_of_a_record_are_those_of_the_reference(record: type, heading
     [
         ("provider/task_group.py", "dbt_task_group", "`dbt_task_group`"),
         ("provider/sensor.py", "DbtNodeSensor", "`DbtNodeSensor`"),
+        ("provider/operator.py", "DbtRelayOperator", "`DbtRelayOperator`"),
     ],
 )
 def test_the_parameters_of_an_operator_are_those_of_the_reference(
