@@ -233,6 +233,7 @@ class _Start:
             style=self.prepared.style,
             colours=self.prepared.colours,
             secrets=self._secrets,
+            marks_levels="DBT_RELAY_LOG_LEVELS" in os.environ,
         )
         return RelayedRun(
             self._destination,

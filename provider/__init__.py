@@ -3,8 +3,16 @@
 Needs Airflow 3, `pip install 'dbt-relay[airflow]'`; nothing else of dbt-relay imports Airflow.
 """
 
+from .operator import DbtRelayError, DbtRelayOperator
 from .sensor import DbtNodeFailedError, DbtNodeSensor
 from .task_group import dbt_task_group
 from .trigger import DbtNodeTrigger
 
-__all__ = ["DbtNodeFailedError", "DbtNodeSensor", "DbtNodeTrigger", "dbt_task_group"]
+__all__ = [
+    "DbtNodeFailedError",
+    "DbtNodeSensor",
+    "DbtNodeTrigger",
+    "DbtRelayError",
+    "DbtRelayOperator",
+    "dbt_task_group",
+]

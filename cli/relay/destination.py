@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ...sinks import Delivery, JsonlSink, RunInfo
 from ...sinks.airflow import base_url
+from ...sinks.channel import Channel, OperatorSink
 from ..output.notice import notice
 from ..output.streams import was_closed
 from ..settings import AIRFLOW_SINKS, ConfigurationError
@@ -45,6 +46,8 @@ class Destination:
     """The note that the task gets at the end."""
     cosmos: CosmosSink | None = None
     """The sink whose values the sensors of Cosmos wait for."""
+    channel: Channel | None = None
+    """To the operator that has started this process."""
     owns_stdout: bool = False
 
     @classmethod
@@ -57,8 +60,9 @@ class Destination:
         chosen.asked_airflow, chosen.airflow_url = _asked(settings.airflow, environ)
         missing = settings.airflow.missing(environ)
         sinks = settings.sinks
+        chosen.channel = Channel.of(environ)
         if not sinks and chosen.in_airflow:
-            if missing:
+            if missing and chosen.channel is None:
                 chosen.remarks.append(
                     f"results stay in this log: to have them in XCom, set {' and '.join(missing)}"
                 )
@@ -66,7 +70,9 @@ class Destination:
                 sinks = (settings.default_sink,)
         for sink in dict.fromkeys(sinks):
             kind, _, target = sink.partition(":")
-            if kind in AIRFLOW_SINKS and not target:
+            if kind == "airflow" and not target and chosen.channel is not None:
+                chosen.add_operator(chosen.channel)
+            elif kind in AIRFLOW_SINKS and not target:
                 chosen.add_airflow(kind, environ, missing)
             elif kind == "jsonl" and target:
                 chosen.owns_stdout |= target == "-"
@@ -78,6 +84,19 @@ class Destination:
         if settings.writes_note and chosen.note is None:
             chosen.remarks.append("no note is written: --note needs the sink airflow or cosmos")
         return chosen
+
+    def add_operator(self, channel: Channel) -> None:
+        """Add the operator that has started this process as the sink airflow."""
+        form, renews = self.settings.airflow.xcoms, self.settings.renews
+        self.sinks.append(
+            OperatorSink(
+                channel,
+                self.settings.place.task,
+                key_prefix=form.key_prefix,
+                max_message_bytes=form.max_message_bytes,
+                renews=renews,
+            )
+        )
 
     def add_airflow(self, kind: str, environ: Mapping[str, str], missing: Sequence[str]) -> None:
         """Add the sink airflow or cosmos.

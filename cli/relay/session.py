@@ -99,7 +99,10 @@ class RelayedRun:
     def begin(self) -> Delivery:
         """The delivery, with the run's own record in it."""
         if self._delivery is None:
-            self._delivery = self._destination.open(self._journal.begin(self._info))
+            run = self._journal.begin(self._info)
+            if self._destination.channel is not None:
+                self._destination.channel.tell({"run": run.number})
+            self._delivery = self._destination.open(run)
             self._delivery.put(self._record)
         return self._delivery
 
@@ -204,6 +207,9 @@ class RelayedRun:
         if not deadline.is_stopped:
             for line in make_room(self._journal, self._destination.settings.keeping):
                 say(line)
-        if self._destination.in_airflow:
-            say(report.summary(outcomes, failed, figures))
+        summary = report.summary(outcomes, failed, figures)
+        if self._destination.channel is not None:
+            self._destination.channel.tell({"result": summary})
+        elif self._destination.in_airflow:
+            say(report.in_one_line_of_json(summary))
         self._console.flush()
