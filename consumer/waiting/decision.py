@@ -90,7 +90,7 @@ def decide(
 
     Read `node` and `run` after the producer's state: once the producer has ended, an absent record
     then stays absent. `is_mended` says that the node was skipped for a failed node that has
-    succeeded since. The table in docs/decisions.md lists every case.
+    succeeded since. The table in docs/reference/decisions.md lists every case.
     """
     case = _Case(unique_id, run, producer, attempt, is_mended, policy or Policy())
     if not producer.has_begun:
