@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -20,7 +19,7 @@ from .output import report
 from .output.notice import notice
 from .relay.deadline import Deadline
 from .relay.reopening import reopen
-from .relay.run_record import now
+from .relay.run_record import died, now
 from .relay.state_folder import journal_to_read, no_run
 from .settings import ConfigurationError
 
@@ -47,7 +46,6 @@ Examples:
   dbt-relay deliver 17 --force         also what was rejected, and over newer records
   dbt-relay deliver 17 --airflow-url https://airflow.example.com
 """
-DIED: Final = "the relay was killed, or its host went down, before dbt had ended"
 
 
 @click.command(help=HELP, epilog=CREDENTIALS)
@@ -97,7 +95,7 @@ def _deliver(journal: Journal, past: PastRun, settings: Reaching, *, force: bool
         # Read again under the lock: another `deliver` may have changed the run meanwhile.
         past = history.past_run(journal, past.number)
         if past.record is None or past.record.state == "running":
-            run.put(_died(past), time.monotonic())
+            run.put(died(past, now()), time.monotonic())
             if not run.info.sinks:
                 click.echo(f"relay: {name} has died, and has no sink that is to be told")
         if force:
@@ -152,20 +150,3 @@ def _recount(delivery: Delivery) -> None:
     if known.delivery.get(figures.sink) != counts:
         counted = {**known.delivery, figures.sink: counts}
         delivery.put(replace(known, delivery=counted, sequence=known.sequence + 1))
-
-
-def _died(past: PastRun) -> RunRecord:
-    """What the relay of a run can no longer say itself.
-
-    Its sequence is that of the record that it amends: a relay that did end in time, and could only
-    not write so into the journal, has said more.
-    """
-    last = past.record or RunRecord(
-        state="running",
-        command=shlex.join(past.info.command),
-        started_at=past.info.started_at,
-        attempt=past.info.attempt,
-    )
-    return replace(
-        last, state="died", message=DIED, nodes=dict(past.nodes) or None, finished_at=now()
-    )

@@ -39,6 +39,17 @@ class CannotStartError(Exception):
         self.exit_code = exit_code
 
 
+class StoppedError(Exception):
+    """The relay was told to stop before it started dbt.
+
+    `exit_code` is the exit code of the command that it had started instead.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("told to stop before dbt was started")
+        self.exit_code = exit_code
+
+
 class Child:
     """Runs `argv`; told to stop, it gives the child time to cancel its queries.
 
