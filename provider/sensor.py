@@ -35,7 +35,8 @@ class DbtNodeFailedError(AirflowException):
 
 class DbtNodeSensor(BaseSensorOperator):
     """Waits for the dbt node `unique_id`, which the task `producer_task_id` of the same DAG run
-    builds with `dbt-relay run`, and succeeds, is skipped or fails as docs/decisions.md says.
+    builds with `dbt-relay run`, and succeeds, is skipped or fails with it. See
+    docs/reference/decisions.md.
 
     The modes are `poke`, `reschedule` and `deferrable=True`. In each of them the node's result is
     in the task's log once: dbt's line of a success, or the exception with dbt's text.

@@ -1,4 +1,4 @@
-"""The decision against the table in docs/decisions.md, in every combination of its words."""
+"""The decision against the table in docs/reference/decisions.md, in every combination of words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dbt_relay.consumer.waiting.decision import (
 )
 from dbt_relay.records.schema import NodeRecord, RunRecord, outcome_of
 
-DOC = Path(__file__).parents[3] / "docs/decisions.md"
+DOC = Path(__file__).parents[3] / "docs/reference/decisions.md"
 UID = "model.jaffle.orders"
 TRY = 3
 
