@@ -125,7 +125,7 @@ def _send(run: JournalRun, name: str, settings: Reaching, *, force: bool) -> int
             code = error.exit_code
             continue
         deadline = Deadline(settings.sending.flush_timeout)
-        # The run's own record, so that it is written once and with what became of the others.
+        # The run's own record goes last: it is then written once, with the others' delivery in it.
         run.queue(sink).make_all_due(time.monotonic(), "run last")
         with Delivery(run, [opened], workers=settings.sending.workers) as delivery:
             delivery.flush(deadline.left, order="run last")
@@ -141,7 +141,7 @@ def _send(run: JournalRun, name: str, settings: Reaching, *, force: bool) -> int
 
 
 def _recount(delivery: Delivery) -> None:
-    """What the run's own record says of the deliveries is true no more."""
+    """Put the run's own record again if its figures on the delivery have changed."""
     (figures,) = delivery.figures()
     known = next((r for r in delivery.run.records() if isinstance(r, RunRecord)), None)
     if known is None or known.delivery is None:

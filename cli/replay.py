@@ -38,7 +38,7 @@ Examples:
   kubectl logs my-pod | dbt-relay replay --sink airflow -
 """
 _PATIENCE: Final = 1 << 16
-"""Bytes of a stream without an event, after which a person hears that there was none."""
+"""Bytes of a stream without an event, after which the relay says so."""
 
 
 @click.command(

@@ -58,7 +58,7 @@ REMOVED: Final = (
     "same"
 )
 DBT_USAGE: Final = 2
-"""How dbt ends that does not understand its command line."""
+"""dbt's exit code for a command line that it does not understand."""
 
 
 def _settings(given: Mapping[str, Any]) -> RunSettings:
@@ -252,7 +252,7 @@ def _relay_output(child: Child, relayed: RelayedRun) -> Exit:
 
 
 def _say_why_no_log(ended: Exit, prepared: DbtCommand, command: Sequence[str]) -> None:
-    # A dbt that failed before its log began has said itself what is wrong.
+    # If dbt failed before its log began, it has printed why.
     if (prepared.is_wrapped or ended.code == 0) and not asks_about_dbt(command):
         notice(NO_LOG)
     if ended.code == DBT_USAGE:
@@ -266,8 +266,8 @@ def _prepare(command: Sequence[str]) -> DbtCommand:
 
 
 def _let_go_of_stdin() -> None:
-    """In an Airflow task standard input is the supervisor's socket, and who holds it open keeps
-    the task `running` for a minute after its end (Airflow 3.3)."""
+    """Close standard input. In an Airflow task it is the supervisor's socket: as long as a process
+    holds it open, the task stays `running`, up to a minute (Airflow 3.3)."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)

@@ -1,4 +1,4 @@
-"""`dbt-relay wait`: end as a dbt node did that another task runs."""
+"""`dbt-relay wait`: wait for a dbt node that another task runs, and end as the node did."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _EXIT: Final = {"success": 0, "fail": 1, "skip": exit_codes.SKIP}
 
 
 class _WithCommand(click.Command):
-    """What follows `--` is a command, and no UNIQUE_ID."""
+    """A command whose words after `--` are a command line, and no UNIQUE_ID."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own, command = args, list[str]()
@@ -173,8 +173,10 @@ def wait(settings: WaitSettings, unique_ids: tuple[str, ...]) -> int:
 
 
 def _as_utf8(word: str) -> str:
-    """A word of the command line, as UTF-8 if it is that: Python has decoded it by the locale, and
-    under LANG=C what is not ASCII became surrogates."""
+    """A word of the command line, decoded as UTF-8 if it is UTF-8.
+
+    Python decodes by the locale: under LANG=C it makes surrogates of all but ASCII.
+    """
     try:
         return os.fsencode(word).decode("utf-8")
     except UnicodeError:

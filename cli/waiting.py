@@ -1,4 +1,4 @@
-"""Looks at the task that runs dbt until there is a decision on the nodes that are waited for."""
+"""The loop of `wait`: look at the task that runs dbt until there is a decision on its nodes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..sinks.airflow.reading import Watch
 
 _JITTER: Final = 0.2
+"""The share of a pause by which it is longer or shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,10 @@ class Wait:
         self._said: str | None = None
 
     def decision(self) -> Decision | None:
-        """None if the time is up. Raises ConfigurationError for what no waiting mends."""
+        """The decision; None if the time is up.
+
+        Raises ConfigurationError for trouble that does not pass by waiting.
+        """
         until = self._clock() + self._timeout
         while True:
             pause = self._poll * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
@@ -117,7 +121,7 @@ class Wait:
                 streams.say(decision.reason)
 
     def _say(self, reason: str) -> None:
-        """A line only where something is new: a task may look for hours."""
+        """Print a reason unless it is the one before: a task may look for hours."""
         if reason != self._said:
             self._said = reason
             notice(reason)
