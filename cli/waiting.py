@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ..consumer.waiting.decision import Decision, Policy, combine
-from ..consumer.waiting.look import Waiting, look
-from ..consumer.waiting.prefixes import look_at_prefixes
+from ..consumer.waiting.look import Waiting, look, look_at_prefixes
 from ..sinks.airflow.reading import UnreadError, read_records
 from ..sinks.sink import Hold, Retry
 from .output import streams

@@ -1,6 +1,6 @@
-"""For DAGs: a task for each dbt node, fed by the one task that runs dbt.
+"""Operators for DAGs: one task runs dbt, and each dbt node has a task that waits for it.
 
-Needs Airflow 3, `pip install 'dbt-relay[airflow]'`; nothing else of dbt-relay imports Airflow.
+Needs Airflow 3: `pip install 'dbt-relay[airflow]'`. No other package of dbt-relay imports Airflow.
 """
 
 from .operator import DbtRelayError, DbtRelayOperator

@@ -1,4 +1,4 @@
-"""A task that runs dbt, and in which each node's result is an XCom the moment it is known."""
+"""An operator that runs dbt and pushes each node's record as soon as dbt reports its result."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 _SKIP: Final = 99
-"""The exit code by which a command skips its task, as with BashOperator."""
+"""The exit code of a command that skips its task, as for BashOperator."""
 _SHELL: Final = frozenset("|&;<>()$`*?[]#~!{}\n")
 """Characters that only a shell understands."""
 _GRACE: Final = "3"
-"""Seconds that dbt may cancel its queries. Airflow 3 kills a task 5 s after its SIGTERM."""
+"""Seconds for dbt to cancel its queries. Airflow 3 kills a task 5 s after its SIGTERM."""
 
 
 class DbtRelayError(AirflowException):
-    """dbt did not succeed; the message says how it ended and which nodes failed."""
+    """dbt did not succeed. The message says how dbt ended and names the failed nodes."""
 
 
 class DbtRelayOperator(BaseOperator):
-    """Runs `command` with `dbt-relay run`. No address and no credentials are needed.
+    """Runs `command` with `dbt-relay run`. Needs no address and no credentials of Airflow.
 
     Each node's record is an XCom of this task under the node's unique_id. The task's return value
-    is a summary: nodes by outcome, the nodes that failed, and what was delivered.
+    is a summary: nodes by outcome, the failed nodes, and the figures of delivery.
 
     :param command: the command that runs dbt, such as `dbt build --select tag:daily`: a list of
-        words, or a text. A text with characters of a shell is run by bash (templated)
-    :param cwd: the folder to run it in, usually dbt's project (templated)
-    :param env: variables for the command, with `append_env` besides those of the worker (templated)
-    :param append_env: whether the command gets the worker's variables too
+        words, or a text. bash runs a text with characters that only a shell knows (templated)
+    :param cwd: the folder of the command, usually dbt's project (templated)
+    :param env: variables for the command (templated)
+    :param append_env: whether the command also gets the worker's variables
     :param select: dbt's `--select` (templated)
     :param exclude: dbt's `--exclude` (templated)
     :param full_refresh: dbt's `--full-refresh` (templated)
     :param vars: dbt's `--vars` (templated)
-    :param resume: on a later try, run only what had not succeeded
+    :param resume: on a later try, run only the nodes that had not succeeded
     :param relay_options: more options of `dbt-relay run`, by name: `{"flush_timeout": 60}`
     """
 
@@ -91,7 +91,7 @@ class DbtRelayOperator(BaseOperator):
         self._child: RelayProcess | None = None
 
     def execute(self, context: Any) -> Any:
-        """Run dbt; returns the summary. Raises DbtRelayError if it did not succeed."""
+        """Run dbt. Returns the summary. Raises DbtRelayError if dbt did not succeed."""
         own = context["ti"]
         child = self._child = RelayProcess(
             self._arguments(own.map_index),
@@ -111,12 +111,12 @@ class DbtRelayOperator(BaseOperator):
         return child.result
 
     def on_kill(self) -> None:
-        """Tell dbt to cancel; `execute` pushes what it had done."""
+        """Tell dbt to cancel. `execute` then pushes the records of the interrupted nodes."""
         if self._child is not None:
             self._child.stop()
 
     def _deliver(self, context: Any, run_number: int) -> None:
-        """Push what a relay that was killed has left in its journal."""
+        """Push the records that a killed relay has left in its journal."""
         child = RelayProcess(
             ["deliver", str(run_number)],
             env=self._environment(context),
@@ -135,7 +135,7 @@ class DbtRelayOperator(BaseOperator):
         return [*words, "--", *self._words()]
 
     def _words(self) -> list[str]:
-        """The command as words, with the flags of dbt that are given apart."""
+        """The words of the command, with dbt's flags from the other parameters."""
         flags = [
             *_listed("--select", self.select),
             *_listed("--exclude", self.exclude),
@@ -148,8 +148,8 @@ class DbtRelayOperator(BaseOperator):
             return [*shlex.split(self.command), *flags]
         if flags:
             raise ValueError(
-                f"{self.command!r} is run by a shell, so select, exclude, full_refresh and vars "
-                "cannot be added: put them into the command, or give it as a list of words"
+                f"a shell runs {self.command!r}, so the operator cannot add select, exclude, "
+                "full_refresh and vars: write them in the command, or make it a list of words"
             )
         return ["bash", "-c", self.command]
 
@@ -172,7 +172,7 @@ def _option(name: str, value: Any) -> list[str]:
 
 
 def _is_true(value: bool | str) -> bool:
-    """Also of a template's text."""
+    """Whether a value, perhaps the text of a template, means true."""
     return value is True or str(value).strip().lower() in ("true", "1", "yes", "on")
 
 

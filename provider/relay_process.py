@@ -1,4 +1,4 @@
-"""`dbt-relay` as the child of a task: what it sends is pushed in the task's own process."""
+"""`dbt-relay` as the child of a task, whose own process pushes the records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Mapping, Sequence
 
     Push = Callable[[str, Any], None]
@@ -24,20 +23,20 @@ if TYPE_CHECKING:
 
 _CHANNEL: Final = "DBT_RELAY_CHANNEL"
 _LEVELS: Final = {3: "error", 4: "warning", 6: "info", 7: "debug"}
-"""Levels of syslog, which stand in angle brackets before a line (see sd-daemon(3))."""
+"""Levels of syslog. The child writes one in angle brackets before a line (sd-daemon(3))."""
 _END_WITHIN: Final = 4.0
-"""Seconds that the child has after a stop signal. Airflow 3 kills a task after 5 s."""
+"""Seconds for the child to end after a stop signal. Airflow 3 kills a task after 5 s."""
 _PATIENCE: Final = 2.0
-"""Seconds to wait for what the child has printed, once it has ended."""
+"""Seconds to wait for the last output of a child that has ended."""
 _UNDELIVERABLE: Final = frozenset({400, 413, 422})
 
 
 class RelayProcess:
-    """Starts the child; `serve` pushes what it sends until it has ended. For one thread.
+    """Starts the child. `serve` pushes the records that the child sends, until the child ends.
 
-    Older versions of the task SDK answer one request at a time, so all requests are made by the
-    thread that calls `serve`. Signals do not interrupt one: an answer that nobody reads would be
-    taken for the answer to the next request.
+    Older versions of the task SDK answer one request at a time, so only the thread that calls
+    `serve` makes requests. No signal interrupts a request: the SDK would take its unread answer for
+    the answer to the next request.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class RelayProcess:
         cwd: str | None,
         push: Push,
         task: Task,
-        log: logging.Logger,
+        log: Any,
     ) -> None:
         self.run_number: int | None = None
         self.result: Any = None
@@ -79,11 +78,11 @@ class RelayProcess:
             reader.start()
 
     def serve(self) -> int:
-        """Push what the child sends; its exit code, -N if signal N killed it."""
+        """Push the child's records. Returns its exit code, -N if signal N killed it."""
         try:
             self._serve(None)
         except BaseException:
-            # A timeout of the task, say: what dbt has done until now is to be in Airflow.
+            # A timeout of the task, say. The records of all that dbt has done must get to Airflow.
             self.stop()
             with contextlib.suppress(Exception):
                 self._serve(time.monotonic() + _END_WITHIN)
@@ -93,7 +92,7 @@ class RelayProcess:
         return self._process.returncode
 
     def stop(self) -> None:
-        """Tell the child to end. May be called in a signal handler."""
+        """Tell the child to end. A signal handler may call this."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
@@ -123,7 +122,7 @@ class RelayProcess:
         self._socket.sendall(json.dumps(answer).encode() + b"\n")
 
     def _pushed(self, key: str, value: Any) -> dict[str, Any]:
-        """Push an XCom; what to tell the child of it."""
+        """Push an XCom. Returns the answer for the child."""
         try:
             with _undisturbed():
                 self._push(key, value)
@@ -137,7 +136,7 @@ class RelayProcess:
         return {"verdict": "delivered"}
 
     def _copy(self, stream: IO[bytes] | None, usual: str) -> None:
-        """Log what the child prints, each line at its level."""
+        """Log each line of the child at its level, or at the `usual` level."""
         assert stream is not None  # noqa: S101 - both are pipes
         for raw in stream:
             line, level = raw.decode("utf-8", "replace").rstrip("\n"), usual
@@ -160,7 +159,7 @@ class RelayProcess:
 
 @contextlib.contextmanager
 def _undisturbed() -> Any:
-    """No signal handler runs in the block: one may raise in the middle of a request."""
+    """Blocks signals, because a handler may raise in the middle of a request."""
     held = {signal.SIGALRM, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:

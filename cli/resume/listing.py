@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...consumer.graph.names import exactly
+from ...consumer.graph.names import exact_term
 from ...records.exits import Exit
 from ...records.values import is_object, text
 from ..dbt.variables import PREFIXES, without_airflow_access
@@ -81,7 +81,7 @@ def listed_nodes(output: str) -> Iterator[ListedNode]:
             node = json.loads(line)
             yield ListedNode(
                 node["unique_id"],
-                exactly(".".join(node["fqn"])),
+                exact_term(".".join(node["fqn"])),
                 tuple(node.get("depends_on", {}).get("nodes", ())),
                 node.get("config", {}).get("materialized") == "ephemeral",
                 _checksum(node.get("checksum")),

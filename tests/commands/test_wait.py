@@ -133,7 +133,7 @@ def test_a_selection_is_not_green_if_the_run_may_have_more(airflow: FakeAirflow)
     for its_run, words in (
         (run_record(state="died", exit_code=137, signal="SIGKILL"), "dbt ended (SIGKILL)"),
         (run_record(delivery=waiting), "3 records of this run did not get to Airflow"),
-        (run_record(announced=5, missing=3), "before it came to 3 nodes, out of 5"),
+        (run_record(announced=5, missing=3), "before it ran 3 nodes of the 5"),
         (run_record(state="running", exit_code=None), "the relay was killed"),
         (run_record(nodes={"success": 7}), "Airflow lacks 5 records of this run, out of 7"),
         (None, "there is no record of its run"),

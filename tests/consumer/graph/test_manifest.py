@@ -95,7 +95,7 @@ def test_what_dbt_does_not_run() -> None:
 
 
 def test_disabled_nodes_are_not_there() -> None:
-    """Nor the test of a disabled model, which dbt leaves among the others."""
+    """Nor the test of a disabled model, which dbt bare_names among the others."""
     assert not [u for u in BAZAAR.nodes if "old" in u or "switched_off" in u]
     assert "not_null_old_id" in FIXTURE.read_text()
 
@@ -115,19 +115,22 @@ def test_edges_pass_through_what_is_not_chosen() -> None:
             "model.a": [],
         }
     )
-    assert a_to_e.nearest(["model.e", "model.a", "model.b"]) == {
+    assert a_to_e.nearest_ancestors(["model.e", "model.a", "model.b"]) == {
         "model.a": (),
         "model.b": (),
         "model.e": ("model.a", "model.b"),
     }
-    assert a_to_e.nearest(["model.e", "model.c", "model.a"])["model.e"] == ("model.a", "model.c")
-    assert a_to_e.nearest(["model.e"]) == {"model.e": ()}
-    assert a_to_e.nearest([]) == {}
+    assert a_to_e.nearest_ancestors(["model.e", "model.c", "model.a"])["model.e"] == (
+        "model.a",
+        "model.c",
+    )
+    assert a_to_e.nearest_ancestors(["model.e"]) == {"model.e": ()}
+    assert a_to_e.nearest_ancestors([]) == {}
 
 
 def test_edges_pass_through_ephemeral_and_empty_models() -> None:
     runnable = [u for u, n in BAZAAR.nodes.items() if n.is_runnable]
-    nearest = BAZAAR.nearest(runnable)
+    nearest = BAZAAR.nearest_ancestors(runnable)
     assert nearest["model.bazaar.after_nothing"] == ("model.bazaar.stg_shop_clicks",)
     assert nearest["model.bazaar.sessions"] == ("model.bazaar.stg_clicks",)
     assert nearest["model.bazaar.stg_clicks"] == ()
@@ -138,7 +141,7 @@ def test_a_chain_is_longer_than_python_may_recurse() -> None:
     parents = {f"model.{i}": [f"model.{i - 1}"] if i else [] for i in range(length)}
     chain = manifest(dict(reversed(parents.items())))
     last = f"model.{length - 1}"
-    assert chain.nearest(["model.0", last])[last] == ("model.0",)
+    assert chain.nearest_ancestors(["model.0", last])[last] == ("model.0",)
 
 
 def test_the_tests_of_a_node_are_those_that_depend_on_it() -> None:
@@ -200,7 +203,7 @@ def test_tests_go_with_any_of_their_parents_or_with_all() -> None:
         ('{"metadata": {"dbt_schema_version": 3}}', ["not an artifact of dbt"]),
         (
             {"dbt_schema_version": "https://schemas.getdbt.com/dbt/run-results/v6.json"},
-            ["run_results.json and not its manifest", "target/manifest.json"],
+            ["run_results.json, not its manifest", "target/manifest.json"],
         ),
         (
             {
@@ -247,7 +250,7 @@ def test_a_manifest_that_dbt_did_not_write(nodes: Any) -> None:
     if not nodes:
         assert not Manifest.from_json(document).nodes
         return
-    with pytest.raises(ManifestError, match="not as dbt writes"):
+    with pytest.raises(ManifestError, match="does not have the form of a manifest"):
         Manifest.from_json(document)
 
 

@@ -112,5 +112,5 @@ def test_nearest_is_found_over_paths_of_what_is_not_chosen(
     def nearest(one: str) -> set[str]:
         return {u for p in parents[one] for u in ({p} if p in chosen else nearest(p))}
 
-    found = read(parents).nearest(chosen)
+    found = read(parents).nearest_ancestors(chosen)
     assert {u: set(of_node) for u, of_node in found.items()} == {u: nearest(u) for u in chosen}

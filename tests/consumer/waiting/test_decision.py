@@ -16,7 +16,7 @@ from dbt_relay.consumer.waiting.decision import (
     Producer,
     Unreadable,
     decide,
-    judge,
+    decide_run,
 )
 from dbt_relay.records.outcomes import outcome_of
 from dbt_relay.records.schema import NodeRecord, RunRecord
@@ -137,7 +137,7 @@ def policy(options: list[str]) -> Policy:
 
 @pytest.mark.parametrize("state", STATES)
 def test_every_combination_is_decided_as_the_table_says(state: str) -> None:
-    producer = Producer(None if state == "none" else state, try_number=TRY)
+    producer = Producer(None if state == "none" else state, attempt=TRY)
     for of_node, of_run, attempt, options in product(NODES, RUNS, TRIES, OPTIONS):
         words = (of_node, of_run, state, attempt)
         row = next(row for row in ROWS if row.fits(*words, options=options))
@@ -180,9 +180,9 @@ def missing(its_run: RunRecord | None, state: str = "success", **options: object
         (run("finished", 2, message="Parsing Error"), "failed", "Parsing Error"),
         (run("died", 137, signal="SIGKILL"), "failed", "SIGKILL"),
         (run("finished", 0, waiting=1), "success", "1 record of this run did not get to Airflow"),
-        (run("finished", 1, announced=5, missing=2), "failed", "to 2 nodes, out of 5 that it had"),
+        (run("finished", 1, announced=5, missing=2), "failed", "ran 2 nodes of the 5 that it had"),
         (run("finished", 0), "success", "`dbt build` did not select it, or it is an ephemeral"),
-        (run("finished", 0), "upstream_failed", "a task before the one that runs it failed"),
+        (run("finished", 0), "upstream_failed", "a task upstream of the task that runs it failed"),
         (run("finished", 0), "removed", "no longer part of the DAG"),
         (run("finished", 0), "skipped", "the task that runs dbt was skipped"),
     ],
@@ -214,8 +214,11 @@ def test_a_decision_on_a_record_says_what_dbt_said_of_it() -> None:
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        (node("done"), "'done' is no status of dbt that dbt-relay knows"),
-        (node("error", outcome="success"), "the status 'error' is not the outcome 'success'"),
+        (node("done"), "dbt-relay does not know the status 'done'"),
+        (
+            node("error", outcome="success"),
+            "the status 'error' does not have the outcome 'success'",
+        ),
         (stranger("success"), "is the record of model.jaffle.payments"),
     ],
 )
@@ -229,7 +232,7 @@ def test_what_is_not_believed_is_said(record: NodeRecord, words: str) -> None:
 @pytest.mark.parametrize("state", STATES)
 def test_where_the_try_is_not_known_the_second_table_says_of_which_it_is(state: str) -> None:
     producer = Producer(None if state == "none" else state, is_cleared=False)
-    known = replace(producer, try_number=TRY)
+    known = replace(producer, attempt=TRY)
     for of_run, is_cleared in product([*RUNS, "of a newer try"], (True, False)):
         words = ("at it" if is_cleared else "elsewhere", of_run, state)
         found = next(
@@ -282,8 +285,8 @@ def test_records_that_outlive_a_try_are_not_believed_without_the_runs_own(state:
     [
         (run("finished", 0, waiting=1), "1 record of this run did not get to Airflow"),
         (run("finished", 0, waiting=2), "2 records of this run did not get to Airflow"),
-        (run("finished", 1, announced=1, missing=1), "came to 1 node, out of 1 that it had"),
-        (run("finished", 1, announced=5, missing=2), "came to 2 nodes, out of 5 that it had"),
+        (run("finished", 1, announced=1, missing=1), "ran 1 node of the 1 that it had"),
+        (run("finished", 1, announced=5, missing=2), "ran 2 nodes of the 5 that it had"),
     ],
 )
 def test_what_is_missing_is_counted(its_run: RunRecord, words: str) -> None:
@@ -295,6 +298,6 @@ def test_what_is_missing_is_counted(its_run: RunRecord, words: str) -> None:
     [(1, "lacks 1 record of this run, out of 2"), (0, "lacks 2 records of this")],
 )
 def test_records_that_are_gone_are_counted(found: int, words: str) -> None:
-    doubt = judge(run("finished", 0, nodes={"success": 2}), Producer("success", TRY), found)
+    doubt = decide_run(run("finished", 0, nodes={"success": 2}), Producer("success", TRY), found)
     assert doubt is not None
     assert words in doubt.reason

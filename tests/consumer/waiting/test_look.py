@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from dbt_relay.consumer.waiting.decision import Decision, Policy
-from dbt_relay.consumer.waiting.look import Waiting, look
-from dbt_relay.consumer.waiting.prefixes import look_at_prefixes
+from dbt_relay.consumer.waiting.look import Waiting, look, look_at_prefixes
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord, read_record
 
@@ -120,7 +119,7 @@ def test_what_cannot_be_read_is_not_taken_for_a_node_that_was_not_part_of_the_ru
             xcoms = {ORDERS: value, RUN: run("finished", exit_code=0)}
             decided = look(waiting, Airflow("success", xcoms), {})
             assert decided.action == "fail"
-            assert "no record that this dbt-relay can read" in decided.reason
+            assert "this dbt-relay cannot read the XCom under the key" in decided.reason
 
 
 def test_a_node_is_run_once_what_it_was_skipped_for_has_been_mended() -> None:

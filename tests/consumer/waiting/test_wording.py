@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dbt_relay.consumer.waiting.wording import result
+from dbt_relay.consumer.waiting.wording import result_text
 from dbt_relay.parser.events import Event
 from dbt_relay.parser.reader import EventReader
 from dbt_relay.parser.run import Run
@@ -41,7 +41,7 @@ def test_the_line_is_dbts(log: str) -> None:
     assert len(lines) > 3
     for unique_id, line in lines.items():
         dbts = NOT_IN_A_RECORD.sub("", DOTS.sub(" ", line)).strip()
-        ours = result(records[unique_id]).partition("\n")[0]
+        ours = result_text(records[unique_id]).partition("\n")[0]
         assert re.sub(r" because \S+ did not succeed", "", ours) == dbts
 
 
@@ -49,11 +49,11 @@ def test_the_text_of_a_failure_follows_in_full_and_only_there() -> None:
     lines, records = told(gzip.decompress((GOLDEN / "1.11/build.jsonl.gz").read_bytes()))
     assert lines
     failed = records["model.jaffle.broken_on_purpose"]
-    assert result(failed).endswith(f"\n{failed.message}")
+    assert result_text(failed).endswith(f"\n{failed.message}")
     assert failed.message is not None
     assert len(failed.message.splitlines()) > 1
-    assert "\n" not in result(records["model.jaffle.orders"])
-    skipped = result(records["model.jaffle.skipped_on_purpose"])
+    assert "\n" not in result_text(records["model.jaffle.orders"])
+    skipped = result_text(records["model.jaffle.skipped_on_purpose"])
     assert "[SKIP because model.jaffle.broken_on_purpose did not succeed]" in skipped
 
 
@@ -75,5 +75,5 @@ def test_what_no_small_project_shows(fields: dict[str, object], line: str) -> No
 
     facts = {"outcome": outcome_of(str(fields["status"])), **fields}
     record = NodeRecord(unique_id="model.p.a", name="a", resource_type="model", **facts)  # type: ignore[arg-type]
-    assert result(record).startswith(line)
-    json.dumps(result(record))
+    assert result_text(record).startswith(line)
+    json.dumps(result_text(record))
