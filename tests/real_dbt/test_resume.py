@@ -208,7 +208,7 @@ def test_dbt_was_killed(
 
     target = built.root / "target"
     found = resume(command, known, attempt=2, target_dir=target, run_ls=ls)
-    assert "selected by name" in found.note, found.note
+    assert "selected by name" in found.remark, found.remark
     built.run(*found.command)
     assert built.results().keys() == left
     assert UNTESTED in left
