@@ -16,7 +16,6 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Mapping, Sequence
 
     Push = Callable[[str, Any], None]
@@ -48,7 +47,7 @@ class RelayProcess:
         cwd: str | None,
         push: Push,
         task: Task,
-        log: logging.Logger,
+        log: Any,
     ) -> None:
         self.run_number: int | None = None
         self.result: Any = None

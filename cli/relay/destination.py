@@ -39,7 +39,7 @@ class Destination:
     remarks: list[str] = field(default_factory=list)
     lasting_airflow: AirflowSettings | None = None
     """Where records outlive a retry of the task that runs dbt."""
-    asked_airflow: AirflowSettings | None = None
+    known_airflow: AirflowSettings | None = None
     """The Airflow that knows the tries of this task, whether or not it is a sink."""
     airflow_url: str | None = None
     note: TaskNote | None = None
@@ -57,7 +57,7 @@ class Destination:
         Raises ConfigurationError for a sink that was asked for and cannot work.
         """
         chosen = cls(settings, in_airflow=settings.names_task(environ))
-        chosen.asked_airflow, chosen.airflow_url = _asked(settings.airflow, environ)
+        chosen.known_airflow, chosen.airflow_url = _known(settings.airflow, environ)
         missing = settings.airflow.missing(environ)
         sinks = settings.sinks
         chosen.channel = Channel.of(environ)
@@ -174,7 +174,7 @@ def open_jsonl(target: str, name: str | None = None) -> JsonlSink:
         raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
 
 
-def _asked(
+def _known(
     access: AirflowAccess, environ: Mapping[str, str]
 ) -> tuple[AirflowSettings | None, str | None]:
     """The Airflow that is configured, if it can be asked, and its address in any case.

@@ -1,4 +1,4 @@
-"""The pipeline: dbt's bytes in; text for a person and records for the sinks out."""
+"""The pipeline of one run: dbt's bytes go in; text for a person and records come out."""
 
 from __future__ import annotations
 
@@ -29,11 +29,15 @@ _WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
 
 
 class Pipeline:
-    """Feeds one run. `begin` is called at each event of dbt, before a line of it is printed;
-    `publish` takes each record. Neither may block. `target_dir` is where dbt writes its artifacts
-    if its log does not say; `since` is the latest start of the invocations before it whose records
-    are published again; `complete` adds to a record what dbt's log does not say, `renews` that the
-    node was run again by itself; with `awaits_event` nothing is printed before the first event.
+    """Takes the log of one run.
+
+    `publish` takes each record. `begin` is called at each event, before the event is printed.
+    Neither may block. `complete` adds to a record what dbt's log does not say.
+
+    `target_dir` is where dbt writes its artifacts if its log does not say. `since` is the latest
+    start of the earlier invocations whose records are published again. With `renews` each record
+    says that its node was run again by itself. With `awaits_event` nothing is printed before the
+    first event.
     """
 
     def __init__(

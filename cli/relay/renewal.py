@@ -1,4 +1,4 @@
-"""Nodes that run again for a task whose own run of dbt has ended: as which try they count."""
+"""`run --renew`: run nodes again for a task whose own run of dbt has ended."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _WRITES: Final = frozenset({"running", "deferred", "restarting"})
 
 
 def renewing(settings: RelaySettings, task_id: str, environ: Mapping[str, str]) -> RelaySettings:
-    """The settings for work on behalf of the task `task_id`, whose try Airflow is asked for.
+    """The settings for work on behalf of the task `task_id`, in its newest try.
 
-    Raises ConfigurationError where Airflow does not tell, or where that task may still write
-    records itself.
+    Airflow is asked for the try. Raises ConfigurationError if it does not answer, or if the task
+    may still write records itself.
     """
     place = replace(settings.place, task_id=task_id)
     access = replace(settings.airflow, place=place)

@@ -1,4 +1,4 @@
-"""The sinks of a run that the journal has, opened again with the credentials of today."""
+"""The sinks of a run in the journal, opened again with today's credentials."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ def reopen(
     records: Callable[[], Iterable[Record]] = tuple,
     force: bool = False,
 ) -> Sink:
-    """A sink of a run in the journal, whose `records` it may need. `force` replaces newer ones.
+    """The sink of that name; `address` is its `Sink.address`, as the journal has it.
 
-    Credentials go to the address that the journal has, or to one that was typed. Raises
-    ConfigurationError where another address is configured, since the credentials may be for that
-    one, and where the sink cannot be opened here and now.
+    `records` reads the run's records, which the sink cosmos needs. `force` replaces newer records.
+    Credentials go to the address in the journal, or to one that was typed. Raises
+    ConfigurationError if a variable names another address, since the credentials may be for that
+    one, and if the sink cannot be opened here and now.
     """
     if name not in AIRFLOW_SINKS:
         if not address:

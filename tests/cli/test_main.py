@@ -43,9 +43,8 @@ def test_help(command: str) -> None:
     assert done.stdout == (GOLDEN / f"{command or 'dbt-relay'}.txt").read_text()
 
 
-WAITED_FOR = {"--task-id", "--map-index", "--prefix", "--or-run"}
-"""Of `wait`: what each task says for itself. Elsewhere variables of these names are of the task
-that runs dbt, and here they would be of the one that waits."""
+WAITED_FOR = {"--task-id", "--map-index"}
+"""Of `wait`: variables of the usual names are of the task that waits."""
 
 
 def test_every_option_has_its_variable_and_its_help() -> None:
@@ -58,11 +57,9 @@ def test_every_option_has_its_variable_and_its_help() -> None:
             (flag, *_) = (o for o in parameter.opts if o.startswith("--"))
             assert getattr(parameter, "help", None)
             variables = parameter.envvar
-            if name == "wait" and flag in WAITED_FOR:
-                assert variables is None
-                continue
             assert isinstance(variables, list)
-            assert variables[0] == "DBT_RELAY_" + flag[2:].upper().replace("-", "_")
+            prefix = "DBT_RELAY_WAIT_" if name == "wait" and flag in WAITED_FOR else "DBT_RELAY_"
+            assert variables[0] == prefix + flag[2:].upper().replace("-", "_")
             assert getattr(parameter, "show_envvar", False)
 
 
@@ -197,6 +194,23 @@ def test_the_last_line_of_an_airflow_task_is_a_json_summary() -> None:
         "failed": ["model.jaffle.broken_on_purpose", "test.jaffle.fails_on_purpose"],
         "delivery": {},
     }
+
+
+def test_nothing_follows_the_json_summary() -> None:
+    """A BashOperator joins both streams, and takes the last line for the `return_value`."""
+    module = [sys.executable, "-m", "dbt_relay"]
+    env = {**os.environ, **CONTEXT}
+    for command in (["run", "--", "true"], ["run", "--", "sh", "-c", "exit 2", "dbt", "run"]):
+        done = subprocess.run(
+            [*module, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=env,
+            check=False,
+        )
+        *lines, last = done.stdout.decode().splitlines()
+        assert json.loads(last) == {"nodes": {}, "failed": [], "delivery": {}}
+        assert any("no event of dbt's log came through" in line for line in lines)
 
 
 def test_outside_airflow_there_is_no_json_for_people_to_read() -> None:

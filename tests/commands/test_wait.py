@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -223,6 +225,45 @@ def test_a_later_try_runs_the_node_and_renews_its_record(
     assert renewed["attempt"] == 1
     assert "amount_in_euros" in renewed["message"]
     assert airflow.xcoms[-1][RunRecord.key] == before
+
+
+def test_the_command_obeys_the_variables_of_run(airflow: FakeAirflow, tmp_path: Path) -> None:
+    records, state = tmp_path / "records.jsonl", tmp_path / "state"
+    log = tmp_path / "dbt.jsonl"
+    log.write_bytes(gzip.decompress(LOG.read_bytes()))
+    variables = {
+        "AIRFLOW_CTX_TASK_ID": "waits",
+        "AIRFLOW_CTX_TRY_NUMBER": "2",
+        "DBT_RELAY_SINK": f"jsonl:{records}",
+        "DBT_RELAY_STATE_DIR": str(state),
+        "DBT_RELAY_MAX_MESSAGE_BYTES": "256",
+    }
+    done = wait(airflow, BROKEN, "--or-run", "--", "sh", "-c", f"cat {log}; exit 1", **variables)
+    assert done.returncode == 1, done.stderr
+    written = [json.loads(line) for line in records.read_text().splitlines()]
+    assert {record["attempt"] for record in written} == {1}, "the try of the task that ran dbt"
+    assert (state / "journal.db").exists()
+    assert len(airflow.xcoms[-1][BROKEN]["message"].encode()) <= 256
+    wrong = wait(airflow, BROKEN, "--or-run", "--", "true", **variables, DBT_RELAY_GRACE="soon")
+    assert wrong.returncode == 64
+    assert "DBT_RELAY_GRACE" in wrong.stderr
+
+
+def test_variables_say_for_whom_to_wait(airflow: FakeAirflow) -> None:
+    """Those of the usual names are of the task that waits."""
+    place = {"DBT_RELAY_DAG_ID": "shop", "DBT_RELAY_RUN_ID": "run+1", "DBT_RELAY_POLL": "0.1"}
+    own = {"DBT_RELAY_TASK_ID": "waits", "DBT_RELAY_MAP_INDEX": "7"}
+    assert "Missing option '--task-id'" in relay(airflow, "wait", ORDERS, **place, **own).stderr
+    said = {**place, **own, "DBT_RELAY_WAIT_TASK_ID": "dbt", "DBT_RELAY_PREFIX": f"{ORDERS} model."}
+    done = relay(airflow, "wait", **said)
+    assert done.returncode == 1
+    assert {"orders", "broken_on_purpose"} <= {*re.findall(r"\w+", done.stdout)}
+    elsewhere = relay(airflow, "wait", **said, DBT_RELAY_WAIT_MAP_INDEX="3")
+    assert elsewhere.returncode == 78
+    assert "that is not mapped" in elsewhere.stderr
+    or_run = relay(airflow, "wait", **said, DBT_RELAY_OR_RUN="1")
+    assert (or_run.returncode, "--or-run goes with a command" in or_run.stderr) == (64, True)
+    assert relay(airflow, "wait", "--no-or-run", **said, DBT_RELAY_OR_RUN="1").returncode == 1
 
 
 def test_a_task_that_still_runs_is_not_written_beside(airflow: FakeAirflow) -> None:
