@@ -80,7 +80,7 @@ class Names:
         plain = next(i for i, part in enumerate(parts) if is_pattern(part))
         start = "".join(f"{part}." for part in parts[:plain])
         matches = matcher(".".join(parts[plain:]))
-        leaf = matches if self._bare_names and len(parts) == 1 else None
+        matches_bare = matches if self._bare_names and len(parts) == 1 else None
         for node in self._nodes:
             for fqn in (node.fqn, node.fqn[1:]):
                 name = ".".join(fqn)
@@ -89,7 +89,7 @@ class Names:
                     yield node.unique_id
                     break
             else:
-                if leaf and leaf(_bare_name(node)):
+                if matches_bare and matches_bare(_bare_name(node)):
                     yield node.unique_id
 
 

@@ -1,4 +1,4 @@
-"""How many nodes dbt announced, and how many of those have no record."""
+"""How many nodes dbt announced, and how many of these have no record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STOPPED = sorted(key for key in SCENARIOS if "sigterm" in key or "sigkill" in ke
 
 
 @pytest.mark.parametrize("key", ENDED)
-def test_a_run_that_came_to_its_end_left_nothing_out(key: str) -> None:
+def test_a_complete_run_left_no_node_out(key: str) -> None:
     run = fold(log(key), results=artifact(key)).run
     assert run.missing in (0, None)
     assert (run.missing is None) == (b'"ConcurrencyLine"' not in log(key))
@@ -35,7 +35,7 @@ def test_a_run_that_was_stopped_left_nodes_out(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", FAIL_FAST)
-def test_what_a_fail_fast_stopped_is_missing_without_dbts_own_file(key: str) -> None:
+def test_nodes_that_fail_fast_stopped_are_missing_without_the_results_file(key: str) -> None:
     folded = fold(log(key))
     assert folded.run.missing
     counted = [r for r in folded.final.values() if is_counted(r)]
@@ -69,7 +69,7 @@ def start(total: int | None, unique_id: str, status: str = "success") -> bytes:
 
 @pytest.mark.parametrize("total", [3, 4, 5])
 def test_unit_tests_of_a_build_count_neither_once_nor_twice(total: int) -> None:
-    """dbt 1.8 to 1.11 announces two nodes, and adds the unit test to that once or twice."""
+    """dbt 1.8 to 1.11 announces two nodes, and later adds the unit test once or twice."""
     head = line("MainReportVersion", {"version": "=1.11.16"})
     head += line("ConcurrencyLine", {"node_count": 2, "num_threads": 4})
     unit, model = start(total, "unit_test.shop.orders.u"), start(total, "model.shop.orders")
@@ -94,7 +94,7 @@ GREEN = ("success", "pass", "no-op", "reused", "warn")
 
 
 @pytest.mark.parametrize("status", GREEN)
-def test_the_words_that_are_known_to_be_fine(status: str) -> None:
+def test_the_status_words_that_are_successes(status: str) -> None:
     record = NodeRecord(unique_id="model.shop.a", status=status, outcome=outcome_of(status))
     assert record.has_succeeded
     for outcome in ("failure", "skipped", "interrupted", "green", "", None, 3, ["success"]):

@@ -1,4 +1,4 @@
-"""What is nested beyond all reason, or is of another type than dbt's, takes no event with it."""
+"""No event is lost because of deep nesting, or because a value has a wrong type."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_an_envelope_of_a_wrong_type(wrong: Any) -> None:
 
 
 class TestAFaultOfOurs:
-    """Whatever of the relay's own fails: the rest of the log goes on."""
+    """A fault of the relay itself costs no other event of the log."""
 
     @staticmethod
     def relay(tmp_path: Path, published: list[str], out: io.BytesIO) -> Pipeline:

@@ -1,4 +1,4 @@
-"""Which of two records is the newer, also where a clock was set back between them."""
+"""Which of two records is newer, even if the clock was set back between them."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def policy(options: list[str]) -> Policy:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_every_combination_is_decided_as_the_table_says(state: str) -> None:
+def test_every_combination_has_the_decision_of_the_table(state: str) -> None:
     producer = Producer(None if state == "none" else state, attempt=TRY)
     for of_node, of_run, attempt, options in product(NODES, RUNS, TRIES, OPTIONS):
         words = (of_node, of_run, state, attempt)
@@ -154,7 +154,7 @@ def test_every_combination_is_decided_as_the_table_says(state: str) -> None:
             assert decided.action == row.action, (words, options, row, decided)
 
 
-def test_the_table_has_no_row_too_many_and_no_word_that_means_nothing() -> None:
+def test_the_table_has_no_useless_row_and_no_unknown_word() -> None:
     used: set[Row] = set()
     for of_node, of_run, state, attempt, options in product(NODES, RUNS, STATES, TRIES, OPTIONS):
         words = (of_node, of_run, state, attempt)
@@ -191,7 +191,7 @@ def test_absence_is_explained(its_run: RunRecord | None, state: str, words: str)
     assert words in missing(its_run, state).reason
 
 
-def test_only_a_run_that_left_nothing_out_makes_absence_green() -> None:
+def test_only_a_complete_run_makes_absence_green() -> None:
     assert missing(run("finished", 0), on_missing="success").action == "success"
     left_out = run("finished", 1, announced=5, missing=2)
     for its_run in (
@@ -204,7 +204,7 @@ def test_only_a_run_that_left_nothing_out_makes_absence_green() -> None:
         assert missing(its_run, on_missing="success").action == "fail"
 
 
-def test_a_decision_on_a_record_says_what_dbt_said_of_it() -> None:
+def test_a_decision_on_a_record_has_dbts_words() -> None:
     failed = node("error", message="Database Error in model orders\n  no such table: raw")
     decided = decide(UID, failed, run("running"), Producer("running", TRY))
     assert decided == Decision("fail", decided.reason, failed)
@@ -222,7 +222,7 @@ def test_a_decision_on_a_record_says_what_dbt_said_of_it() -> None:
         (stranger("success"), "is the record of model.jaffle.payments"),
     ],
 )
-def test_what_is_not_believed_is_said(record: NodeRecord, words: str) -> None:
+def test_a_reason_says_why_a_record_is_not_believed(record: NodeRecord, words: str) -> None:
     policy = Policy(on_missing="success")
     decided = decide(UID, record, run("finished", 0), Producer("success", TRY), policy=policy)
     assert decided.action == "fail"
@@ -230,7 +230,7 @@ def test_what_is_not_believed_is_said(record: NodeRecord, words: str) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_where_the_try_is_not_known_the_second_table_says_of_which_it_is(state: str) -> None:
+def test_the_second_table_decides_where_the_attempt_is_unknown(state: str) -> None:
     producer = Producer(None if state == "none" else state, is_cleared=False)
     known = replace(producer, attempt=TRY)
     for of_run, is_cleared in product([*RUNS, "of a newer try"], (True, False)):
@@ -245,7 +245,7 @@ def test_where_the_try_is_not_known_the_second_table_says_of_which_it_is(state: 
         )
         for its_run in RUNS.get(of_run, [run("finished", 0, attempt=TRY + 1)]):
             if of_run == "none" and its_run is not None:
-                continue  # here the run's record alone says the try
+                continue  # here only the run's record tells the attempt
             said = node("success") if found == "of this try" else node("success", TRY - 1)
             of_known = None if of_run == "of a newer try" else its_run
             expected = decide(UID, said, of_known, known).action
@@ -266,14 +266,14 @@ def test_where_the_try_is_not_known_the_second_table_says_of_which_it_is(state: 
         ("success", run("finished", 0, attempt=TRY + 1), "fail"),
     ],
 )
-def test_where_the_try_is_not_known_the_run_says_whether_a_record_is_of_it(
+def test_the_run_decides_whether_a_record_is_current_where_the_attempt_is_unknown(
     state: str, its_run: RunRecord | None, action: str
 ) -> None:
     assert decide(UID, node("success"), its_run, Producer(state)).action == action
 
 
 @pytest.mark.parametrize("state", ["running", "up_for_retry", "success", "failed"])
-def test_records_that_outlive_a_try_are_not_believed_without_the_runs_own(state: str) -> None:
+def test_records_that_survive_a_retry_need_the_runs_record(state: str) -> None:
     producer = Producer(state, is_cleared=False)
     for status in ("success", "warn", "error", "skipped"):
         action = decide(UID, node(status, 1), None, producer, policy=Policy("success")).action
@@ -289,7 +289,7 @@ def test_records_that_outlive_a_try_are_not_believed_without_the_runs_own(state:
         (run("finished", 1, announced=5, missing=2), "ran 2 nodes of the 5 that it had"),
     ],
 )
-def test_what_is_missing_is_counted(its_run: RunRecord, words: str) -> None:
+def test_missing_records_and_nodes_are_counted(its_run: RunRecord, words: str) -> None:
     assert words in missing(its_run).reason
 
 

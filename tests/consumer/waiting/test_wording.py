@@ -1,4 +1,4 @@
-"""A node's result against the line that dbt itself printed of it."""
+"""A node's result against the line that dbt itself printed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from dbt_relay.records.schema import NodeRecord
 GOLDEN = Path(__file__).parents[2] / "golden" / "console"
 LOGS = [f"{v}/{n}" for v in ("1.7", "1.10", "1.11") for n in ("build", "run")] + ["1.11/kinds"]
 DOTS = re.compile(r" \.{2,} ?|  +")
-NOT_IN_A_RECORD = re.compile(r"(?<= )\w+::")  # the model that a unit test is of
+NOT_IN_A_RECORD = re.compile(r"(?<= )\w+::")  # the model of a unit test
 
 
 def told(log: bytes) -> tuple[dict[str, str], dict[str, NodeRecord]]:
-    """By unique_id: the line of dbt, and the record."""
+    """dbt's line and the record of each node, by unique_id."""
     lines: dict[str, str] = {}
     records: dict[str, NodeRecord] = {}
     run, reader = Run(), EventReader(Secrets(), include_unread=False)
@@ -36,7 +36,7 @@ def told(log: bytes) -> tuple[dict[str, str], dict[str, NodeRecord]]:
 
 
 @pytest.mark.parametrize("log", LOGS)
-def test_the_line_is_dbts(log: str) -> None:
+def test_the_line_equals_dbts_line(log: str) -> None:
     lines, records = told(gzip.decompress((GOLDEN / f"{log}.jsonl.gz").read_bytes()))
     assert len(lines) > 3
     for unique_id, line in lines.items():
@@ -45,7 +45,7 @@ def test_the_line_is_dbts(log: str) -> None:
         assert re.sub(r" because \S+ did not succeed", "", ours) == dbts
 
 
-def test_the_text_of_a_failure_follows_in_full_and_only_there() -> None:
+def test_only_a_failure_has_its_full_text_below_the_line() -> None:
     lines, records = told(gzip.decompress((GOLDEN / "1.11/build.jsonl.gz").read_bytes()))
     assert lines
     failed = records["model.jaffle.broken_on_purpose"]
@@ -70,7 +70,7 @@ def test_the_text_of_a_failure_follows_in_full_and_only_there() -> None:
         ({"status": "a word of a later dbt"}, "A WORD OF A LATER DBT model a"),
     ],
 )
-def test_what_no_small_project_shows(fields: dict[str, object], line: str) -> None:
+def test_results_that_no_example_log_has(fields: dict[str, object], line: str) -> None:
     from dbt_relay.records.outcomes import outcome_of
 
     facts = {"outcome": outcome_of(str(fields["status"])), **fields}
