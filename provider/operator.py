@@ -22,6 +22,7 @@ from .dbt_call import (
     words_of,
 )
 from .errors import DbtRelayError
+from .record_store import RecordStore
 from .relay import Relay
 
 if TYPE_CHECKING:
@@ -99,12 +100,14 @@ class DbtRelayOperator(BaseOperator):
     def execute(self, context: Any) -> Any:
         """Run dbt. Returns the summary. Raises DbtRelayError if dbt did not succeed."""
         own = context["ti"]
+        store = context.get("task_state_store") if _is_true(self.resume) else None
         relay = self._relay = Relay(
             env=environment_of(context, self.env, append_env=self.append_env),
             cwd=self.cwd,
             push=own.xcom_push,
             task=lambda: ("running", own.try_number),
             log=self.log,
+            store=RecordStore(store, own.try_number, self.log) if store is not None else None,
         )
         code = relay.run(relay_call(*self._arguments(own.map_index)))
         if code == SKIP:
