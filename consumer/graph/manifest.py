@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import orjson
 
 from ...records.values import is_array, is_object, text
-from .node import Node, read_node
+from .node import Node, owner_name, read_node
 from .project import read_flag
 
 if TYPE_CHECKING:
@@ -215,14 +215,24 @@ def _nodes(document: JsonObject) -> tuple[dict[str, Node], list[str]]:
     for unique_id, of_node in parents.items():
         for parent in of_node:
             children[parent].append(unique_id)
+    group_owners = _group_owners(document)
     place = {u: number for number, u in enumerate(_in_order(parents, children))}
     nodes = {
         u: read_node(
-            u, raw[u], tuple(sorted(parents[u], key=place.__getitem__)), tuple(children[u])
+            u,
+            raw[u],
+            tuple(sorted(parents[u], key=place.__getitem__)),
+            tuple(children[u]),
+            group_owners,
         )
         for u in place
     }
     return nodes, [u for u in raw if u not in place]
+
+
+def _group_owners(document: JsonObject) -> dict[str, str | None]:
+    groups: dict[str, JsonObject] = document.get("groups") or {}
+    return {group["name"]: owner_name(group.get("owner")) for group in groups.values()}
 
 
 def _is_enabled(node: JsonObject) -> bool:
