@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dbt_relay.consumer.graph.manifest import Manifest
+from dbt_relay.consumer.graph.methods import SelectionError
 from dbt_relay.consumer.graph.plan import NodeTask, plan
-from dbt_relay.consumer.graph.selection import SelectionError, select
+from dbt_relay.consumer.graph.selection import select
 
 if TYPE_CHECKING:
     from pathlib import Path
