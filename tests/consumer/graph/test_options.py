@@ -6,28 +6,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from support.nodes import document, node
 
 from dbt_relay.consumer.graph.manifest import Manifest
 from dbt_relay.consumer.graph.options import OPTIONS, OptionError, task_options
 
-SCHEMA = "https://schemas.getdbt.com/dbt/manifest/v12.json"
 ORDERS = "model.p.orders"
 
 
 def options(meta: Any, /, **fields: Any) -> dict[str, Any]:
     """The keywords for a model with this meta."""
-    raw = {
-        "resource_type": "model",
-        "name": "orders",
-        "package_name": "p",
-        "original_file_path": "models/orders.sql",
-        "patch_path": "p://models/shop.yml",
-        "fqn": ["p", "orders"],
-        "config": {"meta": meta, "group": fields.pop("group", None)},
+    raw = node(
+        ORDERS,
+        patch_path="p://models/shop.yml",
+        config={"meta": meta, "group": fields.pop("group", None)},
         **fields,
-    }
+    )
     groups = {"group.p.finance": {"name": "finance", "owner": {"email": "f@x.org"}}}
-    whole = {"metadata": {"dbt_schema_version": SCHEMA}, "nodes": {ORDERS: raw}, "groups": groups}
+    whole = document(raw, groups=groups)
     return task_options(Manifest.from_json(whole).nodes[ORDERS])
 
 
