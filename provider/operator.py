@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
@@ -28,6 +29,8 @@ from .relay import Relay
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+_SELECTOR: Final = re.compile(r"selector:([^,]*[^,+])")
+
 
 class DbtRelayOperator(BaseOperator):
     """Runs `command` with `dbt-relay run`. Needs no address and no credentials of Airflow.
@@ -40,7 +43,7 @@ class DbtRelayOperator(BaseOperator):
     :param cwd: the folder of the command, usually dbt's project (templated)
     :param env: variables for the command (templated)
     :param append_env: whether the command also gets the worker's variables
-    :param select: dbt's `--select` (templated)
+    :param select: dbt's `--select`, or `selector:name` for its `--selector` (templated)
     :param exclude: dbt's `--exclude` (templated)
     :param indirect_selection: dbt's `--indirect-selection`
     :param full_refresh: dbt's `--full-refresh` (templated)
@@ -154,7 +157,7 @@ class DbtRelayOperator(BaseOperator):
     def _words(self) -> list[str]:
         """The words of the command, with dbt's flags from the other parameters."""
         flags = [
-            *_listed("--select", self.select),
+            *_selected(self.select),
             *_listed("--exclude", self.exclude),
             *_listed("--indirect-selection", self.indirect_selection),
             *(["--full-refresh"] if _is_true(self.full_refresh) else []),
@@ -166,6 +169,14 @@ class DbtRelayOperator(BaseOperator):
                 "write that in the command, or give the command as a list of words"
             )
         return [*words_of(self.command), *flags]
+
+
+def _selected(select: str | Sequence[str] | None) -> list[str]:
+    """dbt's option for a selection. Only dbt 1.12 takes `selector:name` with `--select`."""
+    words = _listed("--select", select)
+    if len(words) == 2 and (selector := _SELECTOR.fullmatch(words[1])):
+        return ["--selector", selector[1]]
+    return words
 
 
 def _listed(option: str, value: str | Sequence[str] | None) -> list[str]:

@@ -95,6 +95,9 @@ class DbtNodeSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
+        if self.execution_timeout is not None:
+            # Airflow does not end a deferred task at its execution_timeout (3.0 to 3.3).
+            self.timeout = min(self.timeout, self.execution_timeout.total_seconds())
         _check("on_missing", on_missing, get_args(OnMissing))
         _check("on_upstream_failed", on_upstream_failed, get_args(OnUpstreamFailed))
         if self.reschedule:
