@@ -1,0 +1,34 @@
+"""What Airflow lists of this package: the entry point `apache_airflow_provider`.
+
+Every process of Airflow calls it, so it imports nothing, and it lies outside `provider/`, whose
+import brings Airflow's operators along.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from . import __version__
+
+_NAME: Final = "dbt-relay"
+_DOCS: Final = "https://github.com/dbt-relay/dbt-relay/blob/main/docs/reference/operators.md"
+_PACKAGE: Final = "dbt_relay.provider"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider in the form of Airflow's `provider_info.schema.json` (3.0 to 3.3)."""
+    return {
+        "package-name": "dbt-relay",
+        "name": _NAME,
+        "description": "Runs dbt once; every node's result is in Airflow the moment it is known.",
+        "versions": [__version__],
+        "integrations": [{"integration-name": _NAME, "external-doc-url": _DOCS}],
+        "operators": _modules("operator"),
+        "sensors": _modules("sensor"),
+        "triggers": _modules("trigger"),
+    }
+
+
+def _modules(*names: str) -> list[dict[str, Any]]:
+    modules = [f"{_PACKAGE}.{name}" for name in names]
+    return [{"integration-name": _NAME, "python-modules": modules}]
