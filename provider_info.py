@@ -26,6 +26,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules("operator"),
         "sensors": _modules("sensor"),
         "triggers": _modules("trigger"),
+        "extra-links": [f"{_PACKAGE}.links.{name}" for name in ("DbtTaskLink", "DbtNodesLink")],
     }
 
 

@@ -3,6 +3,7 @@
 Needs Airflow 3: `pip install 'dbt-relay[airflow]'`. No other package of dbt-relay imports Airflow.
 """
 
+from .alerts import tell_owners
 from .operator import DbtRelayError, DbtRelayOperator
 from .sensor import DbtNodeFailedError, DbtNodeSensor
 from .task_group import dbt_task_group
@@ -15,4 +16,5 @@ __all__ = [
     "DbtRelayError",
     "DbtRelayOperator",
     "dbt_task_group",
+    "tell_owners",
 ]

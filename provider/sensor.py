@@ -16,9 +16,12 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
 
+from ..consumer.alerts import for_templates
 from ..consumer.waiting.decision import Decision, OnMissing, OnUpstreamFailed, Policy
 from ..consumer.waiting.look import Waiting, look
+from ..records.schema import NodeRecord, read_record
 from ..records.task import TaskInstance
+from .links import DbtTaskLink
 from .reader import TaskReader
 from .trigger import SETTLED, DbtNodeTrigger
 
@@ -30,7 +33,12 @@ _SKIP: Final = 99
 
 
 class DbtNodeFailedError(AirflowException):
-    """A node did not succeed. The message is dbt's own text."""
+    """A node did not succeed. The message is dbt's own text. `record` is the node's record, if it
+    has one."""
+
+    def __init__(self, reason: str, record: NodeRecord | None = None) -> None:
+        super().__init__(reason)
+        self.record = record
 
 
 class DbtNodeSensor(BaseSensorOperator):
@@ -38,7 +46,8 @@ class DbtNodeSensor(BaseSensorOperator):
     succeeds, is skipped or fails with the node. See docs/reference/decisions.md.
 
     The modes are `poke`, `reschedule` and `deferrable=True`. In each mode the task's log has the
-    node's result once: dbt's line of a success, or the exception with dbt's text.
+    node's result once: dbt's line of a success, or the exception with dbt's text. The callbacks of
+    a task that fails have the node's record in their context, as `dbt_record`.
 
     :param unique_id: the node, `model.jaffle.orders`, or several nodes: then one failed node fails
         the task (templated)
@@ -69,6 +78,7 @@ class DbtNodeSensor(BaseSensorOperator):
         "fallback_cwd",
     )
     template_fields_renderers = {"fallback": "bash", "fallback_env": "json"}  # noqa: RUF012 - Airflow's form
+    operator_extra_links = (DbtTaskLink(),)
     ui_color = "#fff1eb"
 
     def __init__(
@@ -111,6 +121,11 @@ class DbtNodeSensor(BaseSensorOperator):
         self._known: dict[str, Decision] = {}
         self._hook: SubprocessHook | None = None
 
+    def pre_execute(self, context: Any) -> None:
+        """Have something for a callback to say, however the task ends."""
+        reason = "dbt has told no result: see the log of the task"
+        context["dbt_record"] = for_templates(self.unique_ids[0], reason)
+
     def execute(self, context: Any) -> Any:
         """Wait in this process, or in the triggerer."""
         if self.dag and not self.dag.has_task(self.producer_task_id):
@@ -127,12 +142,14 @@ class DbtNodeSensor(BaseSensorOperator):
     def poke(self, context: Any) -> bool:
         """Look once. Returns True when the node has succeeded."""
         waiting = self._waiting(context)
-        return self._conclude(look(waiting, TaskReader(), self._known), waiting)
+        return self._conclude(look(waiting, TaskReader(), self._known), waiting, context)
 
     def resume(self, context: Any, event: dict[str, Any], until: str) -> None:
         """Continue with the decision of the trigger."""
-        decision = Decision(event["action"], event["reason"])
-        if not self._conclude(decision, self._waiting(context)):
+        record = read_record(event.get("record"))
+        node = record if isinstance(record, NodeRecord) else None
+        decision = Decision(event["action"], event["reason"], node)
+        if not self._conclude(decision, self._waiting(context), context):
             self._defer(context, datetime.fromisoformat(until))
 
     def on_kill(self) -> None:
@@ -151,13 +168,16 @@ class DbtNodeSensor(BaseSensorOperator):
             timeout=left,
         )
 
+    @property
+    def unique_ids(self) -> tuple[str, ...]:
+        """The nodes that the task waits for."""
+        return (self.unique_id,) if isinstance(self.unique_id, str) else tuple(self.unique_id)
+
     def _waiting(self, context: Any) -> Waiting:
         own = context["ti"]
         logical_date = context["dag_run"].logical_date
         return Waiting(
-            unique_ids=(self.unique_id,)
-            if isinstance(self.unique_id, str)
-            else tuple(self.unique_id),
+            unique_ids=self.unique_ids,
             producer=TaskInstance(
                 own.dag_id, own.run_id, self.producer_task_id, self._map_index(own.map_index)
             ),
@@ -181,7 +201,7 @@ class DbtNodeSensor(BaseSensorOperator):
             )
         return own if is_mapped else -1
 
-    def _conclude(self, decision: Decision, waiting: Waiting) -> bool:
+    def _conclude(self, decision: Decision, waiting: Waiting, context: Any) -> bool:
         match decision.action:
             case "wait":
                 return False
@@ -191,7 +211,9 @@ class DbtNodeSensor(BaseSensorOperator):
             case "skip":
                 raise AirflowSkipException(decision.reason)
             case "fail":
-                raise DbtNodeFailedError(decision.reason)
+                node, name = decision.node, self.unique_ids[0]
+                context["dbt_record"] = for_templates(name, decision.reason, node)
+                raise DbtNodeFailedError(decision.reason, node)
             case "run":
                 self._run_fallback(decision.reason, waiting)
                 return True

@@ -10,6 +10,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 
 from ..consumer.graph.manifest import IndirectSelection, Manifest
 from ..consumer.graph.plan import LONGEST_ID, NodeTask, Tests, plan
+from .links import link_to_nodes
 from .sensor import DbtNodeSensor
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def dbt_task_group(
     _check(indirect_selection)
     with TaskGroup(group_id) as group:
         runs_dbt = _added(group, producer)
+        link_to_nodes(runs_dbt)
         planned = plan(
             Manifest.read(manifest),
             select,

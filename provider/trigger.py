@@ -33,7 +33,7 @@ _KEPT: Final = 1000
 
 
 class DbtNodeTrigger(BaseTrigger):
-    """Fires once, with the decision on the nodes: `{"action": …, "reason": …}`.
+    """Fires once, with the decision on the nodes: `{"action": …, "reason": …, "record": …}`.
 
     A restart of the triggerer loses no state. The trigger logs nothing, because Airflow copies the
     lines into the task's log. `waiting` is a `Waiting.to_json`, `poll_interval` is in seconds.
@@ -59,8 +59,18 @@ class DbtNodeTrigger(BaseTrigger):
             pause = self.poll_interval
             decision = await sync_to_async(look)(waiting, reader, known)
             if decision.action != "wait":
-                yield TriggerEvent({"action": decision.action, "reason": decision.reason})
+                yield TriggerEvent(_event(decision))
                 return
+
+
+def _event(decision: Decision) -> dict[str, Any]:
+    """The decision as JSON. Only a failed task needs the record."""
+    record = decision.node if decision.action == "fail" else None
+    return {
+        "action": decision.action,
+        "reason": decision.reason,
+        "record": record and record.to_json(),
+    }
 
 
 class _SharingReader(TaskReader):

@@ -152,13 +152,13 @@ def combine(decisions: Sequence[Decision]) -> Decision:
     """The decision of a task that waits for several nodes, from the decisions on each.
 
     The task fails if a node failed, runs them if one must run, and is skipped if none succeeded.
-    The reason has the reason of each.
+    The reason has the reason of each, and `node` is the first record that decided.
     """
     if len(decisions) == 1:
         return decisions[0]
     ranked: tuple[Action, ...] = ("wait", "fail", "run", "success", "skip")
     first = min(decisions, key=lambda decision: ranked.index(decision.action))
-    return Decision(first.action, "\n".join(decision.reason for decision in decisions))
+    return Decision(first.action, "\n".join(d.reason for d in decisions), first.node)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def test_airflow_lists_the_provider_without_a_warning(command: Any) -> None:
     listed, said = command("airflow", "providers", "get", "dbt-relay", "--full", "-o", "json")
     (provider,) = json.loads(listed)
     assert provider["package-name"] == "dbt-relay"
-    assert provider["versions"] == dbt_relay.__version__
+    assert provider["versions"] == [dbt_relay.__version__]
     assert "dbt" not in said
 
 
