@@ -115,7 +115,11 @@ def _shortened(message: str) -> str:
     return message if rest <= 0 else f"{message[:_LONGEST_MESSAGE]} … ({rest:,} more characters)"
 
 
-def for_templates(unique_id: str, reason: str, record: NodeRecord | None = None) -> dict[str, Any]:
+def for_templates(
+    unique_id: str,
+    reason: str = "dbt has told no result: see the log of the task",
+    record: NodeRecord | None = None,
+) -> dict[str, Any]:
     """The record of a failed node, or of a node without a record, for the template of a notifier.
 
     It has every field of a NodeRecord, None if it is not known, because a template of Airflow

@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, BaseNotifier, get_current_context, teardown
 
 from dbt_relay.provider import dbt_task_group, tell_owners
@@ -52,14 +51,9 @@ def tell() -> None:
 with DAG("dbt_alerts", schedule=None, catchup=False, max_active_runs=1, tags=["dbt"]):
     nodes = dbt_task_group(
         manifest=f"{PROJECT}/manifest.json",
-        producer=BashOperator(
-            task_id="run_dbt",
-            bash_command="dbt-relay run -- dbt build --select +skipped_on_purpose",
-            cwd=PROJECT,
-        ),
+        command="dbt build",
+        cwd=PROJECT,
         select="+skipped_on_purpose",
-        fallback="dbt-relay run -- dbt build --select '{{ task.node_name }}'",
-        fallback_cwd=PROJECT,
         # Each node's task also tells of its own failure: for a few nodes that matters.
         on_failure_callback=FileNotifier("{{ dbt_record.unique_id }}: {{ dbt_record.message }}"),
         owner="shop",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
-from dbt_relay.consumer.alerts import News, Trouble, news
+from dbt_relay.consumer.alerts import News, Trouble, for_templates, news
 from dbt_relay.records.schema import NodeRecord
 
 
@@ -99,3 +100,14 @@ def test_a_message_is_safe_and_short() -> None:
     assert "::group::" not in text
     assert len(text) < 700
     assert "more characters" in text
+
+
+def test_a_template_finds_every_field_and_a_message() -> None:
+    record = failed("model.shop.base", "no column x")
+    known, unknown = for_templates("a", "why", record), for_templates("a")
+    assert (known["unique_id"], known["message"]) == ("model.shop.base", "no column x")
+    assert unknown["message"]
+    fields = {field.name for field in dataclasses.fields(NodeRecord)}
+    assert fields <= known.keys() & unknown.keys()
+    silent = NodeRecord(unique_id="a", status="skipped", outcome="skipped")
+    assert for_templates("a", "why", silent)["message"] == "why"
