@@ -5,6 +5,7 @@ Needs Airflow 3: `pip install 'dbt-relay[airflow]'`. No other package of dbt-rel
 
 from .alerts import tell_owners
 from .errors import DbtNodeFailedError, DbtRelayError
+from .hook import DbtRelayHook, use_connection
 from .operator import DbtRelayOperator
 from .sensor import DbtNodeSensor
 from .task_group import dbt_task_group
@@ -15,7 +16,9 @@ __all__ = [
     "DbtNodeSensor",
     "DbtNodeTrigger",
     "DbtRelayError",
+    "DbtRelayHook",
     "DbtRelayOperator",
     "dbt_task_group",
     "tell_owners",
+    "use_connection",
 ]
