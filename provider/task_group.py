@@ -10,6 +10,7 @@ from airflow.providers.standard.operators.bash import BashOperator
 from ..consumer.graph.manifest import IndirectSelection, Manifest
 from ..consumer.graph.plan import LONGEST_ID, NodeTask, Tests, plan
 from .done import DbtDone, GroupPlace
+from .links import link_to_nodes
 from .node_options import node_options
 from .operator import DbtRelayOperator
 from .sensor import DbtNodeSensor
@@ -89,6 +90,7 @@ def dbt_task_group(
                 **own,
             )
         )
+        link_to_nodes(runs_dbt)
         planned = plan(
             Manifest.read(manifest),
             select,

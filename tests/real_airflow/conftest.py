@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-EXAMPLES = ("dbt_build", "dbt_nodes", "kubernetes_pod")
+EXAMPLES = ("dbt_alerts", "dbt_build", "dbt_nodes", "kubernetes_pod")
 DAGS = (
     *EXAMPLES,
     *("command", "command_twice", "command_timeout", "command_mapped"),
+    "connection",
     *("operator", "operator_timeout", "operator_mapped", "operator_flaky", "operator_pods"),
     *("group", "group_flaky", "group_retries"),
     *("nodes_modes", "nodes_mapped", "nodes_flaky", "nodes_waits"),
@@ -95,6 +96,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
         "PATH": programs,
         "KUBECONFIG": str(kubernetes.config),
         "DBT_PROJECT_DIR": str(project),
+        "DBT_ALERTS_FILE": str(home / "alerts.txt"),
         "DBT_RELAY_AIRFLOW_URL": server.url,
         "DBT_RELAY_AIRFLOW_USERNAME": "user",
         "DBT_RELAY_AIRFLOW_PASSWORD": server.passwords["user"],
