@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from ..consumer.graph.description import describe
 from ..consumer.graph.options import task_options
 
 if TYPE_CHECKING:
     from ..consumer.graph.node import Node
+    from ..consumer.graph.plan import NodeTask
 
     Customize = Callable[[Node], Mapping[str, Any]]
 
@@ -18,12 +20,13 @@ _OF_THE_GROUP: Final = frozenset(
 """Keywords that the group decides. The graph would break with other values."""
 
 
-def node_options(node: Node, customize: Customize | None) -> dict[str, Any]:
-    """The keywords for a node's sensor. `customize` wins over dbt's `meta`.
+def node_options(task: NodeTask, customize: Customize | None) -> dict[str, Any]:
+    """The keywords for the sensor of a task. `customize` wins over dbt's `meta`.
 
     Raises OptionError for a bad option in `meta`, ValueError for a bad result of `customize`.
     """
-    found = task_options(node)
+    node = task.node
+    found = {"doc_md": describe(task), **task_options(node)}
     if customize is None:
         return found
     custom: Any = customize(node)

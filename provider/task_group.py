@@ -8,11 +8,10 @@ from airflow.providers.common.compat.sdk import TaskGroup
 from airflow.providers.standard.operators.bash import BashOperator
 
 from ..consumer.graph.manifest import IndirectSelection, Manifest
-from ..consumer.graph.plan import LONGEST_ID, NodeTask, Tests, plan
+from ..consumer.graph.plan import LONGEST_ID, Tests, plan
 from .done import DbtDone, GroupPlace
-from .node_options import node_options
+from .node_tasks import NodeTasks, compiled_folder
 from .operator import DbtRelayOperator
-from .sensor import DbtNodeSensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -75,31 +74,32 @@ def dbt_task_group(
     """
     _check(indirect_selection)
     own = {"cwd": cwd, **(producer_options or {})}
+    selection: dict[str, Any] = {
+        "select": select,
+        "exclude": exclude,
+        "indirect_selection": indirect_selection,
+    }
     _check_producer(command, producer, own)
+    read = Manifest.read(manifest)
     with TaskGroup(group_id) as group:
-        runs_dbt = (
-            _added(group, producer)
-            if producer is not None
-            else DbtRelayOperator(
-                task_id=_PRODUCER,
-                command=command or (),
-                select=select,
-                exclude=exclude,
-                indirect_selection=indirect_selection,
-                **own,
+        if producer is not None:
+            runs_dbt = _added(group, producer)
+        else:
+            runs_dbt = DbtRelayOperator(
+                task_id=_PRODUCER, command=command or (), **selection, **own
             )
-        )
         planned = plan(
-            Manifest.read(manifest),
-            select,
-            exclude,
+            read,
+            **selection,
             tests=tests,
             taken={runs_dbt.task_id.rpartition(".")[2], _DONE},
-            indirect_selection=indirect_selection,
             longest_id=LONGEST_ID - len(group.child_id("")),
         )
         options = {"deferrable": deferrable, "start_from_trigger": deferrable, **sensor}
-        sensors = _sensors(planned, runs_dbt, outlets, customize, options)
+        nodes = NodeTasks(
+            runs_dbt, options, read.nodes, compiled_folder(manifest), outlets, customize
+        )
+        sensors = nodes.make(planned)
         done = _done(str(group.group_id), runs_dbt.task_id, options)
         done.set_upstream([runs_dbt, *(s for s in sensors if not s.downstream_task_ids)])
     return group
@@ -132,47 +132,3 @@ def _done(group_id: str, producer_task_id: str, options: dict[str, Any]) -> DbtD
         group_id, producer_task_id, options.get("producer_map_index"), options.get("key_prefix", "")
     )
     return DbtDone(task_id=_DONE, place=place, start_from_trigger=options["start_from_trigger"])
-
-
-def _sensors(
-    planned: Iterable[NodeTask],
-    producer: Any,
-    outlets: Callable[[Node], Iterable[Any]] | None,
-    customize: Customize | None,
-    options: dict[str, Any],
-) -> list[DbtNodeSensor]:
-    """A sensor for each planned task, in the order of dbt's edges."""
-    common: dict[str, Any] = {
-        "run_again": isinstance(producer, DbtRelayOperator) and producer.can_select,
-        **_retries(producer),
-        **options,
-    }
-    sensors: dict[str, DbtNodeSensor] = {}
-    for task in planned:
-        own = {**common, **node_options(task.node, customize)}
-        if not task.upstream:
-            own["trigger_rule"] = "always"
-        if outlets and not task.is_test:
-            own.setdefault("outlets", list(outlets(task.node)))
-        sensor = DbtNodeSensor(
-            task_id=task.task_id,
-            unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
-            node_name=task.selector,
-            producer_task_id=producer.task_id,
-            **{"trigger_rule": _trigger_rule(own), **own},
-        )
-        sensor.set_upstream([sensors[task_id] for task_id in task.upstream] or producer)
-        sensors[task.task_id] = sensor
-    return [*sensors.values()]
-
-
-def _retries(producer: Any) -> dict[str, Any]:
-    """The producer's retries, for each sensor too: a retry of dbt may mend the node."""
-    names = ("retries", "retry_delay") if getattr(producer, "retries", None) else ()
-    return {name: getattr(producer, name) for name in names}
-
-
-def _trigger_rule(sensor: dict[str, Any]) -> str:
-    """Airflow itself marks the tasks downstream of a failed node, which costs no look. With
-    `on_upstream_failed="skip"` each task must look at its own record."""
-    return "all_done" if sensor.get("on_upstream_failed") == "skip" else "none_failed"

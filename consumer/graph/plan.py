@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from .criterion import Criterion
 from .methods import Search, SelectionError
 from .names import terms_of
-from .selection import select
+from .selection import select as selection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Set
@@ -71,7 +71,7 @@ class _TestsOfNode:
 
 def plan(
     manifest: Manifest,
-    select_: str | Sequence[str] | None = None,
+    select: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] | None = None,
     *,
     tests: Tests = "task",
@@ -88,8 +88,8 @@ def plan(
     about tests. Raises SelectionError, also if nothing is selected.
     """
     mode = indirect_selection or manifest.indirect_selection
-    selected = select(manifest, select_, exclude, indirect_selection=mode)
-    chosen = _chosen(manifest, selected, f"select={select_!r} and exclude={exclude!r}")
+    selected = selection_of(manifest, select, exclude, indirect_selection=mode)
+    chosen = _chosen(manifest, selected, f"select={select!r} and exclude={exclude!r}")
     ids = _task_ids(chosen, manifest.project_name, set(taken), longest_id - len(_TEST))
     built = [node for node in chosen if _is_built(node)]
     before = manifest.nearest_ancestors([node.unique_id for node in built])

@@ -42,6 +42,16 @@ def test_each_task_ends_as_its_node_with_no_setting(airflow: Airflow) -> None:
     assert "dbt.broken_on_purpose held back 1 task: dbt.skipped_on_purpose" in said
 
 
+def test_a_failed_task_shows_the_sql_that_dbt_compiled(airflow: Airflow) -> None:
+    run_id, _ = airflow.run("group")
+    model, test = (
+        airflow.ti("group", run_id, f"dbt.{name}") for name in ("broken_on_purpose", "orders.test")
+    )
+    assert (model["operator"], test["operator"]) == ("DbtModelSensor", "DbtTestSensor")
+    compiled = airflow.project / "target/compiled/jaffle/models/marts/broken_on_purpose.sql"
+    assert model["rendered_fields"]["compiled_sql"] == compiled.read_text().strip()
+
+
 def test_a_task_that_succeeds_needs_no_worker(airflow: Airflow) -> None:
     run_id, _ = airflow.run("group")
     assert airflow.ti("group", run_id, "dbt.orders")["state"] == "success"
