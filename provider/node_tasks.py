@@ -6,31 +6,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .node_options import node_options
+from airflow.providers.common.compat.sdk import TaskGroup
+
 from .node_sensors import sensor_class
 from .operator import DbtRelayOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from os import PathLike
 
     from ..consumer.graph.node import Node
     from ..consumer.graph.plan import NodeTask
-    from .node_options import Customize
+    from .node_options import NodeOptions
     from .sensor import DbtNodeSensor
 
 
 @dataclass(frozen=True, slots=True)
 class NodeTasks:
-    """Makes a sensor for each planned task. `options` are the sensors' common keywords, `nodes` the
-    nodes of the manifest, `compiled` dbt's folder `target/compiled`."""
+    """Makes a sensor for each planned task in `group`, or in groups in it.
 
+    `common` has the keywords of all sensors, `options` the keywords of each. `nodes` are those of
+    the manifest, `compiled` is dbt's folder `target/compiled`.
+    """
+
+    group: TaskGroup
     producer: Any
-    options: Mapping[str, Any]
+    common: Mapping[str, Any]
+    options: NodeOptions
     nodes: Mapping[str, Node]
     compiled: Path
-    outlets: Callable[[Node], Iterable[Any]] | None = None
-    customize: Customize | None = None
 
     def make(self, planned: Iterable[NodeTask]) -> list[DbtNodeSensor]:
         """The sensors, in the order of dbt's edges."""
@@ -38,24 +42,24 @@ class NodeTasks:
         common: dict[str, Any] = {
             "run_again": isinstance(producer, DbtRelayOperator) and producer.can_select,
             **_retries(producer),
-            **self.options,
+            **self.common,
         }
         sensors: dict[str, DbtNodeSensor] = {}
+        groups: dict[tuple[str, ...], TaskGroup] = {(): self.group}
         for task in planned:
-            sensor = self._sensor(task, common)
+            sensor = self._sensor(task, _group(task.groups, groups), common)
             sensor.set_upstream([sensors[task_id] for task_id in task.upstream] or producer)
             sensors[task.task_id] = sensor
         return [*sensors.values()]
 
-    def _sensor(self, task: NodeTask, common: Mapping[str, Any]) -> DbtNodeSensor:
-        own: dict[str, Any] = {**common, **node_options(task, self.customize)}
+    def _sensor(self, task: NodeTask, group: TaskGroup, common: Mapping[str, Any]) -> DbtNodeSensor:
+        own = {**common, **self.options.of(task)}
         own.setdefault("trigger_rule", _trigger_rule(own))
         if not task.upstream:
             own["trigger_rule"] = "always"
-        if self.outlets and not task.is_test:
-            own.setdefault("outlets", list(self.outlets(task.node)))
         return sensor_class(task)(
-            task_id=task.task_id,
+            task_id=task.name,
+            task_group=group,
             unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
             node_name=task.selector,
             producer_task_id=self.producer.task_id,
@@ -66,6 +70,14 @@ class NodeTasks:
             ],
             **own,
         )
+
+
+def _group(names: tuple[str, ...], known: dict[tuple[str, ...], TaskGroup]) -> TaskGroup:
+    """The group of these names. Adds the groups that are missing to `known`."""
+    if names not in known:
+        outer = _group(names[:-1], known)
+        known[names] = TaskGroup(names[-1], parent_group=outer)
+    return known[names]
 
 
 def compiled_folder(manifest: str | PathLike[str]) -> Path:

@@ -59,6 +59,16 @@ def test_a_task_that_succeeds_needs_no_worker(airflow: Airflow) -> None:
     assert "created sql table model main.orders" in airflow.whole_log("group", run_id, "dbt.orders")
 
 
+def test_groups_in_the_group_end_as_their_nodes(airflow: Airflow) -> None:
+    run_id, state = airflow.run("group_folders")
+    found = states(airflow, "group_folders", run_id)
+    assert state == "success"
+    assert set(found.values()) == {"success"}
+    assert {"dbt.marts.orders.run", "dbt.marts.orders.test", "dbt.raw_orders"} <= found.keys()
+    said = airflow.whole_log("group_folders", run_id, DONE)
+    assert f"{len(found) - 2} tasks succeeded" in said
+
+
 def test_a_mended_node_makes_the_run_green(airflow: Airflow) -> None:
     run_id, state = airflow.run("group_flaky")
     assert state == "failed"
