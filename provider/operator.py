@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
@@ -22,10 +23,13 @@ from .dbt_call import (
     words_of,
 )
 from .errors import DbtRelayError
+from .record_store import RecordStore
 from .relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+_SELECTOR: Final = re.compile(r"selector:([^,]*[^,+])")
 
 
 class DbtRelayOperator(BaseOperator):
@@ -39,7 +43,7 @@ class DbtRelayOperator(BaseOperator):
     :param cwd: the folder of the command, usually dbt's project (templated)
     :param env: variables for the command (templated)
     :param append_env: whether the command also gets the worker's variables
-    :param select: dbt's `--select` (templated)
+    :param select: dbt's `--select`, or `selector:name` for its `--selector` (templated)
     :param exclude: dbt's `--exclude` (templated)
     :param indirect_selection: dbt's `--indirect-selection`
     :param full_refresh: dbt's `--full-refresh` (templated)
@@ -99,12 +103,14 @@ class DbtRelayOperator(BaseOperator):
     def execute(self, context: Any) -> Any:
         """Run dbt. Returns the summary. Raises DbtRelayError if dbt did not succeed."""
         own = context["ti"]
+        store = context.get("task_state_store") if _is_true(self.resume) else None
         relay = self._relay = Relay(
             env=environment_of(context, self.env, append_env=self.append_env),
             cwd=self.cwd,
             push=own.xcom_push,
             task=lambda: ("running", own.try_number),
             log=self.log,
+            store=RecordStore(store, own.try_number, self.log) if store is not None else None,
         )
         code = relay.run(relay_call(*self._arguments(own.map_index)))
         if code == SKIP:
@@ -151,7 +157,7 @@ class DbtRelayOperator(BaseOperator):
     def _words(self) -> list[str]:
         """The words of the command, with dbt's flags from the other parameters."""
         flags = [
-            *_listed("--select", self.select),
+            *_selected(self.select),
             *_listed("--exclude", self.exclude),
             *_listed("--indirect-selection", self.indirect_selection),
             *(["--full-refresh"] if _is_true(self.full_refresh) else []),
@@ -163,6 +169,14 @@ class DbtRelayOperator(BaseOperator):
                 "write that in the command, or give the command as a list of words"
             )
         return [*words_of(self.command), *flags]
+
+
+def _selected(select: str | Sequence[str] | None) -> list[str]:
+    """dbt's option for a selection. Only dbt 1.12 takes `selector:name` with `--select`."""
+    words = _listed("--select", select)
+    if len(words) == 2 and (selector := _SELECTOR.fullmatch(words[1])):
+        return ["--selector", selector[1]]
+    return words
 
 
 def _listed(option: str, value: str | Sequence[str] | None) -> list[str]:

@@ -10,6 +10,7 @@ from .relay_process import RelayProcess
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .record_store import RecordStore
     from .relay_process import Push, Task
 
 
@@ -17,11 +18,19 @@ class Relay:
     """Runs a command that is `dbt-relay` or starts it.
 
     `push` takes the key and the value of an XCom. `task` tells state and try of the task that holds
-    the XComs. `result` is the summary of the run, None if dbt-relay has told none.
+    the XComs. `store` keeps the records for a later attempt. `result` is the summary of the run,
+    None if dbt-relay has told none.
     """
 
     def __init__(
-        self, *, env: Mapping[str, str], cwd: str | None, push: Push, task: Task, log: Any
+        self,
+        *,
+        env: Mapping[str, str],
+        cwd: str | None,
+        push: Push,
+        task: Task,
+        log: Any,
+        store: RecordStore | None = None,
     ) -> None:
         self.result: Any = None
         self._env = env
@@ -29,6 +38,7 @@ class Relay:
         self._push = push
         self._task = task
         self._log = log
+        self._store = store
         self._process: RelayProcess | None = None
 
     def run(self, command: Sequence[str]) -> int:
@@ -48,7 +58,13 @@ class Relay:
 
     def _start(self, command: Sequence[str], task: Task) -> RelayProcess:
         self._process = RelayProcess(
-            command, env=self._env, cwd=self._cwd, push=self._push, task=task, log=self._log
+            command,
+            env=self._env,
+            cwd=self._cwd,
+            push=self._push,
+            task=task,
+            log=self._log,
+            store=self._store,
         )
         return self._process
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -99,8 +99,10 @@ class DbtNodeSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
-        _check("on_missing", on_missing, get_args(OnMissing))
-        _check("on_upstream_failed", on_upstream_failed, get_args(OnUpstreamFailed))
+        if self.execution_timeout is not None:
+            # Airflow does not end a deferred task at its execution_timeout (3.0 to 3.3).
+            self.timeout = min(self.timeout, self.execution_timeout.total_seconds())
+        Policy(on_missing, on_upstream_failed)  # raises ValueError for other words
         if self.reschedule:
             self.poke_interval = max(self.poke_interval, SETTLED)
         self.unique_id = unique_id
@@ -292,8 +294,3 @@ class DbtNodeSensor(BaseSensorOperator):
                 "mapped: give this sensor a command as fallback"
             )
         return producer.call_for(self.node_name, context)
-
-
-def _check(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{option} is {value!r}: it must be one of {', '.join(known)}")

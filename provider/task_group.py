@@ -11,6 +11,7 @@ from ..consumer.graph.manifest import IndirectSelection, Manifest
 from ..consumer.graph.plan import LONGEST_ID, NodeTask, Tests, plan
 from .done import DbtDone, GroupPlace
 from .links import link_to_nodes
+from .node_options import node_options
 from .operator import DbtRelayOperator
 from .sensor import DbtNodeSensor
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
     from ..consumer.graph.node import Node
+    from .node_options import Customize
 
 _PRODUCER: Final = "run_dbt"
 _DONE: Final = "done"
@@ -39,6 +41,7 @@ def dbt_task_group(
     tests: Tests = "task",
     indirect_selection: IndirectSelection | None = None,
     outlets: Callable[[Node], Iterable[Any]] | None = None,
+    customize: Customize | None = None,
     deferrable: bool = True,
     **sensor: Any,
 ) -> TaskGroup:
@@ -62,11 +65,14 @@ def dbt_task_group(
     :param indirect_selection: which tests dbt runs with the selected nodes: `eager`, `cautious`,
         `buildable` or `empty`. By default the flag of the project's `dbt_project.yml`, else `eager`
     :param outlets: a function from a node to the assets that its task updates
+    :param customize: a function from a node to more keywords for its sensors, which win over the
+        options in dbt's `meta.airflow`
     :param deferrable: wait in the triggerer, which occupies no slot of a worker
     :param sensor: more for each DbtNodeSensor: `fallback`, `on_missing`, …. `retries` and
         `retry_delay` are the producer's by default
     :raises ManifestError: if there is no manifest of dbt 1.7 or later
     :raises SelectionError: for a selection that dbt refuses
+    :raises OptionError: for an option in `meta.airflow` that no task can have
     """
     _check(indirect_selection)
     own = {"cwd": cwd, **(producer_options or {})}
@@ -95,7 +101,7 @@ def dbt_task_group(
             longest_id=LONGEST_ID - len(group.child_id("")),
         )
         options = {"deferrable": deferrable, "start_from_trigger": deferrable, **sensor}
-        sensors = _sensors(planned, runs_dbt, outlets, options)
+        sensors = _sensors(planned, runs_dbt, outlets, customize, options)
         done = _done(str(group.group_id), runs_dbt.task_id, options)
         done.set_upstream([runs_dbt, *(s for s in sensors if not s.downstream_task_ids)])
     return group
@@ -134,25 +140,28 @@ def _sensors(
     planned: Iterable[NodeTask],
     producer: Any,
     outlets: Callable[[Node], Iterable[Any]] | None,
+    customize: Customize | None,
     options: dict[str, Any],
 ) -> list[DbtNodeSensor]:
     """A sensor for each planned task, in the order of dbt's edges."""
     common: dict[str, Any] = {
-        "trigger_rule": _trigger_rule(options),
         "run_again": isinstance(producer, DbtRelayOperator) and producer.can_select,
         **_retries(producer),
         **options,
     }
-    first: dict[str, Any] = {**common, "trigger_rule": "always"}
     sensors: dict[str, DbtNodeSensor] = {}
     for task in planned:
+        own = {**common, **node_options(task.node, customize)}
+        if not task.upstream:
+            own["trigger_rule"] = "always"
+        if outlets and not task.is_test:
+            own.setdefault("outlets", list(outlets(task.node)))
         sensor = DbtNodeSensor(
             task_id=task.task_id,
             unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
             node_name=task.selector,
             producer_task_id=producer.task_id,
-            outlets=list(outlets(task.node)) if outlets and not task.is_test else None,
-            **(common if task.upstream else first),
+            **{"trigger_rule": _trigger_rule(own), **own},
         )
         sensor.set_upstream([sensors[task_id] for task_id in task.upstream] or producer)
         sensors[task.task_id] = sensor

@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from .methods import Search
+from .criterion import Criterion
+from .methods import Search, SelectionError
 from .names import terms_of
-from .selection import Criterion, SelectionError, select
+from .selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Set

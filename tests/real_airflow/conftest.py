@@ -24,7 +24,7 @@ DAGS = (
     *EXAMPLES,
     *("command", "command_twice", "command_timeout", "command_mapped"),
     "connection",
-    *("operator", "operator_timeout", "operator_mapped", "operator_flaky"),
+    *("operator", "operator_timeout", "operator_mapped", "operator_flaky", "operator_pods"),
     *("group", "group_flaky", "group_retries"),
     *("nodes_modes", "nodes_mapped", "nodes_flaky", "nodes_waits"),
 )
