@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperatorLink, conf
 
+from .producer import producer_index
+
 
 class DbtTaskLink(BaseOperatorLink):
     """From a node's task to the task that runs dbt, at its latest try."""
@@ -25,7 +27,7 @@ class DbtTaskLink(BaseOperatorLink):
         if not operator.dag.has_task(operator.producer_task_id):
             return ""
         try:
-            index = operator._map_index(ti_key.map_index)
+            index = producer_index(operator, ti_key.map_index)
         except AirflowFailException:
             return ""
         mapped = ("mapped", str(index)) if index >= 0 else ()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
@@ -20,10 +19,9 @@ from ..consumer.waiting.decision import Decision, OnMissing, OnUpstreamFailed, P
 from ..consumer.waiting.look import Waiting, look
 from ..records.task import TaskInstance
 from .airflow_version import CAN_START_FROM_TRIGGER
-from .dbt_call import Call, environment_of
 from .errors import DbtNodeFailedError
 from .links import DbtTaskLink
-from .operator import DbtRelayOperator
+from .producer import call_for_nodes, check_producer, producer_index
 from .reader import TaskReader, is_cleared
 from .renewal import Renewal
 from .trigger import OWN_INDEX, SETTLED, DbtNodeTrigger
@@ -102,7 +100,8 @@ class DbtNodeSensor(BaseSensorOperator):
         if self.execution_timeout is not None:
             # Airflow does not end a deferred task at its execution_timeout (3.0 to 3.3).
             self.timeout = min(self.timeout, self.execution_timeout.total_seconds())
-        Policy(on_missing, on_upstream_failed)  # raises ValueError for other words
+        _check("on_missing", on_missing, get_args(OnMissing))
+        _check("on_upstream_failed", on_upstream_failed, get_args(OnUpstreamFailed))
         if self.reschedule:
             self.poke_interval = max(self.poke_interval, SETTLED)
         self.unique_id = unique_id
@@ -120,6 +119,7 @@ class DbtNodeSensor(BaseSensorOperator):
         if deferrable is None:
             deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.deferrable = deferrable
+        self._runs_nodes = run_again or fallback is not None
         if start_from_trigger and CAN_START_FROM_TRIGGER and self._may_start_from_trigger:
             self.start_from_trigger = True
             self.start_trigger_args = self._start_trigger_args()
@@ -133,11 +133,7 @@ class DbtNodeSensor(BaseSensorOperator):
 
     def execute(self, context: Any) -> Any:
         """Wait in this process, or in the triggerer."""
-        if self.dag and not self.dag.has_task(self.producer_task_id):
-            raise AirflowFailException(
-                f"there is no task {self.producer_task_id!r} in this DAG to wait for: give the id "
-                "of the task that runs dbt as producer_task_id, the ids of its groups included"
-            )
+        check_producer(self)
         if not self.deferrable:
             return super().execute(context)
         if not self.poke(context):
@@ -223,7 +219,7 @@ class DbtNodeSensor(BaseSensorOperator):
         own = context["ti"]
         logical_date = context["dag_run"].logical_date
         producer = TaskInstance(
-            own.dag_id, own.run_id, self.producer_task_id, self._map_index(own.map_index)
+            own.dag_id, own.run_id, self.producer_task_id, producer_index(self, own.map_index)
         )
         return replace(
             self._waiting_for(producer),
@@ -240,23 +236,6 @@ class DbtNodeSensor(BaseSensorOperator):
             key_prefix=self.key_prefix,
             policy=Policy(self.on_missing, self.on_upstream_failed, self._runs_nodes),
         )
-
-    def _map_index(self, own: int) -> int:
-        """The producer's index. A mapped sensor may wait for a producer that is not mapped."""
-        if self.producer_map_index is not None:
-            return self.producer_map_index
-        producer = self.dag.get_task(self.producer_task_id)
-        is_mapped = producer.is_mapped or producer.get_closest_mapped_task_group() is not None
-        if is_mapped and own < 0:
-            raise AirflowFailException(
-                f"{self.producer_task_id} is mapped and this task is not: name the instance to "
-                "wait for with producer_map_index, or map this task too"
-            )
-        return own if is_mapped else -1
-
-    @property
-    def _runs_nodes(self) -> bool:
-        return self.run_again or self.fallback is not None
 
     def _conclude(self, decision: Decision, waiting: Waiting, context: Any) -> bool:
         match decision.action:
@@ -277,20 +256,12 @@ class DbtNodeSensor(BaseSensorOperator):
                 return self._conclude(self._run_nodes(waiting, context), waiting, context)
 
     def _run_nodes(self, waiting: Waiting, context: Any) -> Decision:
-        call = self._call(context)
+        call = call_for_nodes(self, context)
         self.log.info("Running it here: %s", shlex.join(call.words))
         self._renewal = Renewal(waiting, env=call.env, cwd=call.cwd, log=self.log)
         return self._renewal.run(call.words, needs_records=self.fallback is None)
 
-    def _call(self, context: Any) -> Call:
-        """The call that runs the nodes."""
-        if self.fallback is not None:
-            env = environment_of(context, self.fallback_env)
-            return Call(["bash", "-c", self.fallback], env, self.fallback_cwd)
-        producer = self.dag.get_task(self.producer_task_id)
-        if not isinstance(producer, DbtRelayOperator):
-            raise AirflowFailException(
-                f"run_again needs a DbtRelayOperator, and {self.producer_task_id} is none, or is "
-                "mapped: give this sensor a command as fallback"
-            )
-        return producer.call_for(self.node_name, context)
+
+def _check(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{option} is {value!r}: it must be one of {', '.join(known)}")

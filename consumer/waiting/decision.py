@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ...records.plural import counted
 from ...records.schema import NodeRecord, read_record
@@ -61,14 +61,6 @@ class Policy:
     on_missing: OnMissing = "fail"
     on_upstream_failed: OnUpstreamFailed = "fail"
     can_run: bool = False
-
-    def __post_init__(self) -> None:
-        words = {"on_missing": OnMissing, "on_upstream_failed": OnUpstreamFailed}
-        for option, known in words.items():
-            value = getattr(self, option)
-            if value not in get_args(known):
-                known_words = ", ".join(get_args(known))
-                raise ValueError(f"{option} is {value!r}: it must be one of {known_words}")
 
 
 @dataclass(frozen=True, slots=True)

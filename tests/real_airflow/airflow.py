@@ -99,6 +99,11 @@ class Airflow:
         assert answer.status == 200, answer
         return answer.body
 
+    def dag_run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        answer = self.api.call("GET", path_of("dags", dag_id, "dagRuns", run_id))
+        assert answer.status == 200, answer
+        return answer.body
+
     def tis(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Every task instance of a DAG run."""
         path = path_of("dags", dag_id, "dagRuns", run_id, "taskInstances") + "?limit=100"

@@ -56,9 +56,9 @@ def _flaky_project(folder: Path) -> Path:
     return project
 
 
-def _deploy(project: Path, path: str) -> None:
+def deploy(project: Path, path: str) -> None:
     """Leave the manifest, as the example says."""
-    environ = {**_inherited(), "PATH": path, "DBT_PROJECT_DIR": str(project)}
+    environ = {**inherited(), "PATH": path, "DBT_PROJECT_DIR": str(project)}
     command = "dbt --quiet parse && cp target/manifest.json ."
     subprocess.run(["bash", "-c", command], cwd=project, env=environ, check=True, timeout=120)
 
@@ -90,8 +90,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
     home = tmp_path_factory.mktemp("airflow")
     project, flaky = _project(home), _flaky_project(home)
     for deployed in (project, flaky):
-        _deploy(deployed, programs)
-    server = Server(executable, home, _inherited())
+        deploy(deployed, programs)
+    server = Server(executable, home, inherited())
     server.environ |= {
         "PATH": programs,
         "KUBECONFIG": str(kubernetes.config),
@@ -116,7 +116,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
     assert not server.processes_left(within=5.0)
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """This process's environment without what would configure Airflow, dbt or the relay."""
     return {
         name: value
