@@ -1,19 +1,16 @@
-"""The task that runs dbt, as the task of a node finds it in its DAG."""
+"""The task that runs dbt, as a DbtNodeSensor finds it in its DAG."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from .dbt_call import Call, environment_of
 from .operator import DbtRelayOperator
 
-if TYPE_CHECKING:
-    from .sensor import DbtNodeSensor
 
-
-def check_producer(sensor: DbtNodeSensor) -> None:
+def check_producer(sensor: Any) -> None:
     """Raise AirflowFailException if the DAG has no task with the producer's id."""
     if sensor.dag and not sensor.dag.has_task(sensor.producer_task_id):
         raise AirflowFailException(
@@ -22,7 +19,7 @@ def check_producer(sensor: DbtNodeSensor) -> None:
         )
 
 
-def producer_index(sensor: DbtNodeSensor, own: int) -> int:
+def producer_index(sensor: Any, own: int) -> int:
     """The producer's map index, for a sensor with the index `own`; -1 for no index.
 
     A mapped sensor may wait for a producer that is not mapped. Raises AirflowFailException if only
@@ -40,7 +37,7 @@ def producer_index(sensor: DbtNodeSensor, own: int) -> int:
     return own if is_mapped else -1
 
 
-def call_for_nodes(sensor: DbtNodeSensor, context: Any) -> Call:
+def call_for_nodes(sensor: Any, context: Any) -> Call:
     """The call that runs the sensor's nodes, by its fallback or by the producer's own command."""
     if sensor.fallback is not None:
         env = environment_of(context, sensor.fallback_env)
