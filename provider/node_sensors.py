@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow.sdk import Asset
+
+from .assets import certify
 from .sensor import DbtNodeSensor
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ class _GroupSensor(DbtNodeSensor):
     worker, as each failed task does.
 
     :param compiled: the unique_ids of nodes, with the files into which dbt compiles them
+    :param certifies: the relation, the node and the number of its tests, for the task that ends
+        last of them. The relation becomes an asset
     """
 
     template_fields: Collection[str] = (*DbtNodeSensor.template_fields, "compiled_sql")
@@ -28,8 +33,17 @@ class _GroupSensor(DbtNodeSensor):
         "compiled_sql": "sql",
     }
 
-    def __init__(self, *, compiled: Sequence[tuple[str, str]] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        compiled: Sequence[tuple[str, str]] = (),
+        certifies: tuple[str, str, int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if certifies is not None:
+            kwargs["outlets"] = [*(kwargs.get("outlets") or ()), Asset(certifies[0])]
         super().__init__(**kwargs)
+        self._certifies = certifies
         self.compiled_sql = ""
         self._compiled = compiled
 
@@ -38,6 +52,9 @@ class _GroupSensor(DbtNodeSensor):
             self.compiled_sql = _joined(self._compiled)
             # Airflow then stores the rendered fields once more, after the task (3.0 to 3.3).
             self.overwrite_rtif_after_execution = bool(self.compiled_sql)
+        if decision.action == "success" and self._certifies is not None:
+            relation, unique_id, tests = self._certifies
+            certify(context, Asset(relation), unique_id, tests, waiting)
         return super()._conclude(decision, waiting, context)
 
 
