@@ -25,7 +25,7 @@ DAGS = (
     *("command", "command_twice", "command_timeout", "command_mapped"),
     "connection",
     *("operator", "operator_timeout", "operator_mapped", "operator_flaky", "operator_pods"),
-    *("group", "group_flaky", "group_retries"),
+    *("group", "group_folders", "group_flaky", "group_retries"),
     *("nodes_modes", "nodes_mapped", "nodes_flaky", "nodes_waits"),
 )
 FLAKY = """
