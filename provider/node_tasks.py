@@ -57,19 +57,20 @@ class NodeTasks:
         own.setdefault("trigger_rule", _trigger_rule(own))
         if not task.upstream:
             own["trigger_rule"] = "always"
-        return sensor_class(task)(
+        sensor = sensor_class(task)(
             task_id=task.name,
             task_group=group,
             unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
             node_name=task.selector,
             producer_task_id=self.producer.task_id,
-            compiled=[
-                (unique_id, f"{self.compiled}/{path}")
-                for unique_id in task.unique_ids
-                if (path := self.nodes[unique_id].compiled_path)
-            ],
             **own,
         )
+        sensor.compiled = [
+            (unique_id, f"{self.compiled}/{path}")
+            for unique_id in task.unique_ids
+            if (path := self.nodes[unique_id].compiled_path)
+        ]
+        return sensor
 
 
 def _group(names: tuple[str, ...], known: dict[tuple[str, ...], TaskGroup]) -> TaskGroup:
