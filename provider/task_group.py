@@ -11,6 +11,7 @@ from ..consumer.graph.ids import GroupBy
 from ..consumer.graph.manifest import IndirectSelection, Manifest
 from ..consumer.graph.plan import LONGEST_ID, Tests, plan
 from .done import DbtDone, GroupPlace
+from .links import link_to_nodes
 from .node_options import NodeOptions
 from .node_tasks import NodeTasks, compiled_folder
 from .operator import DbtRelayOperator
@@ -94,6 +95,7 @@ def dbt_task_group(
     read = Manifest.read(manifest)
     with TaskGroup(group_id) as group:
         runs_dbt = _producer(group, producer, command, selection, own)
+        link_to_nodes(runs_dbt)
         planned = plan(
             read,
             **selection,
