@@ -36,7 +36,7 @@ def get_provider_info() -> dict[str, Any]:
         "versions": [__version__],
         "integrations": [{"integration-name": _NAME, "external-doc-url": _DOCS}],
         "operators": _modules("operator"),
-        "sensors": _modules("sensor"),
+        "sensors": _modules("sensor", "node_sensors"),
         "triggers": _modules("trigger"),
         "hooks": _modules("hook"),
         "connection-types": [

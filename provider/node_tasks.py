@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import TaskGroup
+from airflow.providers.common.compat.sdk import Asset, TaskGroup
 
 from ..consumer.certificates import relation_of
 from .node_sensors import sensor_class
@@ -51,30 +51,41 @@ class NodeTasks:
         sensors: dict[str, DbtNodeSensor] = {}
         groups: dict[tuple[str, ...], TaskGroup] = {(): self.group}
         for task in planned:
-            own = {**common, "certifies": certificates.get(task.task_id)}
-            sensor = self._sensor(task, _group(task.groups, groups), own)
+            sensor = self._sensor(
+                task, _group(task.groups, groups), common, certificates.get(task.task_id)
+            )
             sensor.set_upstream([sensors[task_id] for task_id in task.upstream] or producer)
             sensors[task.task_id] = sensor
         return [*sensors.values()]
 
-    def _sensor(self, task: NodeTask, group: TaskGroup, common: Mapping[str, Any]) -> DbtNodeSensor:
+    def _sensor(
+        self,
+        task: NodeTask,
+        group: TaskGroup,
+        common: Mapping[str, Any],
+        certifies: tuple[str, str, int] | None,
+    ) -> DbtNodeSensor:
         own = {**common, **self.options.of(task)}
         own.setdefault("trigger_rule", _trigger_rule(own))
         if not task.upstream:
             own["trigger_rule"] = "always"
-        return sensor_class(task)(
+        if certifies is not None:
+            own["outlets"] = [*own.get("outlets", ()), Asset(certifies[0])]
+        sensor = sensor_class(task)(
             task_id=task.name,
             task_group=group,
             unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
             node_name=task.selector,
             producer_task_id=self.producer.task_id,
-            compiled=[
-                (unique_id, f"{self.compiled}/{path}")
-                for unique_id in task.unique_ids
-                if (path := self.nodes[unique_id].compiled_path)
-            ],
             **own,
         )
+        sensor.compiled = [
+            (unique_id, f"{self.compiled}/{path}")
+            for unique_id in task.unique_ids
+            if (path := self.nodes[unique_id].compiled_path)
+        ]
+        sensor.certifies = certifies
+        return sensor
 
 
 def _certificates(planned: Iterable[NodeTask]) -> dict[str, tuple[str, str, int]]:
