@@ -18,7 +18,7 @@ from .. import __version__
 from .commands import OUTLINES, LazyGroup
 from .output import streams
 
-HELP = """Run dbt once; every node's result is in Airflow the moment it is known.
+HELP = """Run dbt once; every node's result is in Airflow within seconds.
 
 \b
 Examples:

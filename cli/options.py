@@ -79,7 +79,8 @@ _SENDING: Final = (
         default=30.0,
         show_default=True,
         metavar="SECONDS",
-        help="How long to go on delivering after dbt has ended.",
+        help="How long to go on delivering after the end of dbt or of the log; with `deliver`, for "
+        "each sink of a run.",
     ),
 )
 _DAG_RUN: Final = (
@@ -102,7 +103,7 @@ _PLACE: Final = (
         default=-1,
         show_default=True,
         metavar="N",
-        help="Index, if the task is mapped. Airflow does not export it: '{{ ti.map_index }}'.",
+        help="Index, if the task is mapped. Airflow does not set it: pass '{{ ti.map_index }}'.",
     ),
     option(
         "--xcom-task-id",

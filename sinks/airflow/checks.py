@@ -19,6 +19,7 @@ from .api.answers import Answer, Content, Missing, read_answer, read_content
 from .api.session import Session
 from .api.settings import Login
 from .api.token import expires_at
+from .writer import DECODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,8 +92,8 @@ def _version(version: str, to: AirflowSettings) -> Check:
     if release < (3, 0):
         return Check("FAIL", f"{airflow} cannot take XComs over its API", "use 3.0 or newer")
     if release < (3, 2):
-        what = f"{airflow} answers; it stores what comes over its API as JSON text"
-        return Check("warn", what, "consumers have to json.loads what they pull (fixed in 3.2)")
+        what = f"{airflow} answers; it returns a record that came over its API as JSON text"
+        return Check("warn", what, DECODE)
     return Check("ok", f"{airflow} answers")
 
 

@@ -238,7 +238,7 @@ class TestWhichTryItIs:
         assert sink().send(replace(FIRST, attempt=None)) == Delivered()
         assert reads(server) == []
 
-    def test_one_write_a_record_and_one_question_every_two_seconds(
+    def test_one_write_a_record_and_fewer_questions_than_records(
         self, server: FakeAirflow, relay: MakeRelay
     ) -> None:
         made = relay(server.url)

@@ -31,7 +31,7 @@ _WRONG_PATH: Final = (
 _NO_DAG: Final = re.compile(r"(the )?dag (with|id)\b", re.IGNORECASE)
 _NO_RUN: Final = re.compile(r"(the )?dag ?run\b", re.IGNORECASE)
 _NO_INSTANCE: Final = re.compile(r"(the )?(mapped )?task ?instance\b", re.IGNORECASE)
-_TOO_OLD: Final = "or Airflow is older than 3.0, which cannot write XComs over its API"
+_TOO_OLD: Final = "or Airflow is older than 3.0 and cannot take XComs over its API"
 
 
 @dataclass(frozen=True, slots=True)
