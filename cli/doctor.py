@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 HELP: Final = """Check that this machine can deliver: dbt, Airflow, credentials, permission, disk.
 
-Takes what `run` takes, and finds dbt as COMMAND would. Ends with 0, or with 78 if something would
-fail. Writes no XCom. Without the ids of a task all is checked but that task.
+Takes the options of `run` about Airflow, records and the journal. Looks for the dbt that COMMAND
+would start. Ends with 0, or with 78 if something would fail. Writes no XCom. Without --dag-id,
+--run-id and --task-id it does not check the task.
 
 \b
 Examples:

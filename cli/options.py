@@ -71,7 +71,8 @@ _SENDING: Final = (
         type=click.IntRange(1, 16),
         default=1,
         show_default=True,
-        help="Threads that send to Airflow. More than one takes an Airflow on SQLite down.",
+        help="Threads that send to Airflow. More than one can make an Airflow with a SQLite "
+        "database fail.",
     ),
     option(
         "--flush-timeout",
@@ -115,7 +116,7 @@ _PLACE: Final = (
         type=click.Choice(("relay", "cosmos")),
         default="relay",
         show_default=True,
-        help="'cosmos' stands for --sink cosmos in place of the sink airflow.",
+        help="Old form: --wire cosmos means --sink cosmos instead of --sink airflow.",
     ),
     option("--key-prefix", default="", metavar="TEXT", help="Put before each XCom key."),
     option(
@@ -124,7 +125,8 @@ _PLACE: Final = (
         default=16_384,
         show_default=True,
         metavar="BYTES",
-        help="Cut longer messages in the middle. Airflow's audit log keeps every value again.",
+        help="Cut longer messages in the middle. Airflow's audit log stores a second copy of every "
+        "value.",
     ),
     option(
         "--strict-delivery/--no-strict-delivery",
@@ -148,7 +150,7 @@ _KEEPING: Final = (
         default=Keeping().runs,
         show_default=True,
         metavar="N",
-        help="How many runs the journal keeps, besides those with records that still wait.",
+        help="How many runs the journal keeps. Runs with waiting records do not count.",
     ),
     option(
         "--keep-days",
@@ -156,7 +158,7 @@ _KEEPING: Final = (
         default=Keeping().days,
         show_default=True,
         metavar="DAYS",
-        help="How long the journal keeps a run, even one with records that still wait.",
+        help="How long the journal keeps a run, even a run with waiting records.",
     ),
 )
 

@@ -55,8 +55,8 @@ NO_LOG: Final = (
     "set a --log-format or --quiet of its own, or hide dbt's output"
 )
 REMOVED: Final = (
-    "is not passed on to dbt, whose full log is needed; what is printed here follows it all the "
-    "same"
+    "is not passed to dbt, because dbt-relay needs dbt's full log. The output on this screen still "
+    "obeys the option"
 )
 DBT_USAGE: Final = 2
 """dbt's exit code for a command line that it does not understand."""
@@ -103,8 +103,9 @@ def _settings(given: Mapping[str, Any]) -> RunSettings:
     option(
         "--renew",
         metavar="TASK_ID",
-        help="Run nodes again for this task of the same DAG run, which has ended: their records "
-        "replace those of its newest try, its run record stays. For one node that failed.",
+        help="Run nodes again for this task of the same DAG run, which has ended. Their records "
+        "replace the records of its newest try. The record of the run stays. Use it to rerun one "
+        "failed node.",
     ),
     option(
         "--only",

@@ -31,7 +31,7 @@ Ends with 0 if they succeeded, 1 if one failed, 99 if they were skipped, 124 aft
 \b
 Examples:
   dbt-relay wait --task-id dbt model.jaffle.orders
-  dbt-relay wait --task-id dbt --prefix model.jaffle.stg_    all that begin so, when dbt has ended
+  dbt-relay wait --task-id dbt --prefix model.jaffle.stg_    every id that starts so
   dbt-relay wait --task-id dbt model.jaffle.orders --or-run -- dbt build --select orders
 """
 _FORMER: Final = re.compile(r"--select(?=$|=)")
@@ -49,7 +49,7 @@ class _WithCommand(click.Command):
         ctx.meta["command"] = tuple(command)
         renamed = [_FORMER.sub("--prefix", word) for word in own]
         if renamed != own:
-            notice("--select is called --prefix now, as it takes no selection of dbt's")
+            notice("--select was renamed --prefix, because it is not dbt's node selection")
         return super().parse_args(ctx, renamed)
 
 
@@ -108,8 +108,8 @@ def _settings(given: Mapping[str, Any]) -> WaitSettings:
         "prefixes",
         multiple=True,
         metavar="PREFIX",
-        help="Every node of the run whose unique_id begins so. Repeatable. Decided when dbt has "
-        "ended, and green only if the run left nothing out.",
+        help="Every node of the run whose unique_id starts with PREFIX. Repeatable. The result is "
+        "known when dbt has ended. It is a success only if no node is missing.",
     ),
     option(
         "--poll",
@@ -132,14 +132,14 @@ def _settings(given: Mapping[str, Any]) -> WaitSettings:
         type=click.Choice(("fail", "skip", "success")),
         default="fail",
         show_default=True,
-        help="What a node counts as that was not part of the run.",
+        help="Result for a node that was not in the run.",
     ),
     option(
         "--on-upstream-failed",
         type=click.Choice(("fail", "skip")),
         default="fail",
         show_default=True,
-        help="What a node counts as that dbt skipped after a failure.",
+        help="Result for a node that dbt skipped after a failure.",
     ),
     option(
         "--or-run/--no-or-run",
@@ -192,8 +192,9 @@ def _check(unique_ids: Sequence[str], settings: WaitSettings, command: Sequence[
     for unique_id in unique_ids:
         if unique_id.count(".") < 2:
             raise click.UsageError(
-                f"{unique_id!r} is no unique_id, such as model.jaffle.orders: `dbt-relay show` "
-                "lists those of a run, `dbt ls --output json --output-keys unique_id` all"
+                f"{unique_id!r} is not a unique_id. A unique_id looks like model.jaffle.orders. "
+                "`dbt-relay show` lists the ids of a run; `dbt ls --output json --output-keys "
+                "unique_id` lists all ids"
             )
     if settings.policy.can_run != bool(command):
         raise click.UsageError(

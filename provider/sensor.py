@@ -280,8 +280,8 @@ class DbtNodeSensor(BaseSensorOperator):
         producer = self.dag.get_task(self.producer_task_id)
         if not isinstance(producer, DbtRelayOperator):
             raise AirflowFailException(
-                f"run_again needs a DbtRelayOperator, and {self.producer_task_id} is none, or is "
-                "mapped: give this sensor a command as fallback"
+                f"run_again needs an unmapped DbtRelayOperator. {self.producer_task_id} is not "
+                "one: give this sensor a command as fallback"
             )
         return producer.call_for(self.node_name, context)
 

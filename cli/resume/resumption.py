@@ -189,7 +189,7 @@ def _parts(
     """The parts of the command. Raises CannotResumeError if it is not one to go on with."""
     if command != previous.command:
         was = shlex.join(previous.command) or "not known"
-        raise CannotResumeError(f"the command of attempt {previous.attempt} was another ({was})")
+        raise CannotResumeError(f"attempt {previous.attempt} ran a different command ({was})")
     if not done:
         raise CannotResumeError(f"nothing had succeeded in attempt {previous.attempt}")
     parts = DbtArguments.of(command)
@@ -203,7 +203,7 @@ def _parts(
         if previous.exit_code == 0:  # who clears a green task wants it to run
             raise CannotResumeError(f"attempt {previous.attempt} had succeeded")
         if previous.exit_code == 1:  # with no node selected dbt would succeed and run no hook
-            raise CannotResumeError("every node had succeeded, yet dbt failed, as over a hook")
+            raise CannotResumeError("every node succeeded but dbt failed, for example in a hook")
     return parts
 
 
@@ -272,4 +272,6 @@ def _check_left(results: RunResults, retryable: Collection[str], work: _Work) ->
     # It runs only the failed batches of a microbatch model.
     partial = {u for u, status in statuses.items() if status == "partial success"}
     if other := sorted(partial & work.changed):
-        raise CannotResumeError(f"dbt retry would run a part of {other[0]}, whose code is another")
+        raise CannotResumeError(
+            f"dbt retry would run only some batches of {other[0]}, but its code has changed"
+        )

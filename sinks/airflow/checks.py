@@ -150,8 +150,8 @@ def _task(session: Session, to: AirflowSettings) -> Iterator[Check]:
     ids = {"DAG": task.dag_id, "run": task.run_id, "task": task.task_id}
     missing = [what for what, given in ids.items() if not given]
     if missing:
-        what = f"no {' and no '.join(missing)} is named, so that was not looked at"
-        remedy = "a task of Airflow names them itself; elsewhere give --dag-id, --run-id, --task-id"
+        what = f"{' and '.join(missing)}: not set, so not checked"
+        remedy = "Airflow sets them in a task; elsewhere give --dag-id, --run-id and --task-id"
         yield Check("warn", what, remedy)
 
 
@@ -189,7 +189,7 @@ def _permission(session: Session, to: AirflowSettings, dag_id: str) -> Check:
         return refusal
     if dag_id:
         return Check("ok", f"XComs of DAG {dag_id!r} may be read, created and edited")
-    tried = f"DAG {stand_in!r}" if stand_in else "a DAG that is not there, as Airflow shows none"
+    tried = f"DAG {stand_in!r}" if stand_in else "a made-up DAG, because this user sees no DAG"
     return Check("ok", f"XComs may be read, created and edited (tried with {tried})")
 
 
@@ -259,8 +259,8 @@ def _get(session: Session, request: Request, absent: str) -> Content | Check:
 
     def understand(answer: Answer, to: AirflowSettings) -> Content | Check:
         if answer.status == 403:
-            what = f"whether there is a {absent.partition(': ')[0]} was not told"
-            remedy = "the user may not read that; records can be written all the same"
+            what = f"could not check {absent.partition(': ')[0]}"
+            remedy = "the user has no permission to read it. Records can still be written"
             return Check("warn", what, remedy)
         if answer.status == 404 and answer.detail and not answer.asks_for_map_index:
             return failed(f"Airflow has no {absent}")

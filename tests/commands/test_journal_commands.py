@@ -460,7 +460,7 @@ class TestKilled:
         assert "died: " in relay("show").stdout
         done = relay("deliver", "--all")
         assert done.returncode == 0
-        assert done.stdout == "relay: run 1 has died, and has no sink that is to be told\n"
+        assert done.stdout == "relay: run 1 was killed. It has no sink, so nothing is sent\n"
         assert relay("deliver", "--all").stdout == "relay: nothing is waiting\n"
 
     def test_of_two_that_find_it_dead_only_the_first_says_so(self, tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ class TestXcom:
         other = {**SURROUNDINGS, "variables": "5"}
         assert "a variable of the environment" in refusal(server, environment=other)
         in_xcom(server, replace(RUN, environment=None))
-        assert "is not known" in refusal(server)
+        assert "is unknown" in refusal(server)
 
     def test_another_dag_run(self, server: FakeAirflow) -> None:
         in_xcom(server, replace(RUN, started_at="2025-01-02T03:15:02Z"), node("a"))

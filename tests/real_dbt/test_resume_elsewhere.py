@@ -114,5 +114,5 @@ def test_a_dag_run_that_was_made_anew(shop: Shop) -> None:
     """Its second attempt knows of two first ones."""
     (shop.project.root / "dev.duckdb").unlink()
     shop.run(1)
-    assert "made anew" in shop.run(2)
+    assert "created again" in shop.run(2)
     assert shop.ran() == {"a", "b", "c", "other", "flaky", "after"}

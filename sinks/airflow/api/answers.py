@@ -173,7 +173,9 @@ def _meaning(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | E
     if not detail and status != 422:
         # A proxy answers so, and a web server to http:// on its https:// port. The address is
         # wrong, not this record.
-        return Hold(f"{where} answered {status} without a word of Airflow's: {_WRONG_PATH}")
+        return Hold(
+            f"{to.url} answered {status}, but the answer did not come from Airflow: {_WRONG_PATH}"
+        )
     return Rejected(
         f"{where} refused the value: {detail or 'HTTP 422'}. --sink jsonl:PATH keeps it"
     )

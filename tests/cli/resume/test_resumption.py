@@ -234,7 +234,7 @@ class TestEverythingAgain:
         ("why", "known", "ls", "command"),
         [
             ("nothing is known", None, None, "dbt build"),
-            ("was another (dbt run)", previous("dbt run"), None, "dbt build"),
+            ("ran a different command (dbt run)", previous("dbt run"), None, "dbt build"),
             ("nothing had succeeded", previous(records={}), None, "dbt build"),
             ("a script", previous("./x.sh"), None, "./x.sh"),
             ("dbt compile", previous("dbt compile"), None, "dbt compile"),
@@ -253,7 +253,7 @@ class TestEverythingAgain:
                 "dbt build",
             ),
             (
-                "over a hook",
+                "for example in a hook",
                 previous(records={"model.shop.a": MODELS["model.shop.a"]}),
                 None,
                 "dbt build",
