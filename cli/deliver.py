@@ -42,7 +42,7 @@ run is not delivered, and the exit code is 78. With --airflow-url, all records g
 Examples:
   dbt-relay deliver 17
   dbt-relay deliver --all
-  dbt-relay deliver 17 --force         also what was rejected, and over newer records
+  dbt-relay deliver 17 --force         also rejected records, and over newer records
   dbt-relay deliver 17 --airflow-url https://airflow.example.com
 """
 
@@ -52,13 +52,13 @@ Examples:
 @option(
     "--force/--no-force",
     default=False,
-    help="Send again what was rejected, and replace newer records.",
+    help="Send rejected records again, and replace newer records.",
 )
 @connection_options
 @click.argument("run", type=int, required=False)
 def deliver(run: int | None, everything: bool, force: bool, settings: Reaching) -> int:
     if (run is None) != everything:
-        raise click.UsageError("name a RUN, as `dbt-relay runs` lists them, or say --all")
+        raise click.UsageError("give the number of a RUN (`dbt-relay runs` lists them), or --all")
     with journal_to_read(settings.keeping, os.environ) as journal:
         try:
             runs = [history.past_run(journal, run)] if run is not None else history.runs(journal)

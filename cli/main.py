@@ -26,7 +26,7 @@ Examples:
   dbt-relay run --sink jsonl:records.jsonl -- dbt run
   dbt-relay replay --sink jsonl:- logs/dbt.log
   dbt-relay show                       the nodes of the latest run
-  dbt-relay deliver --all              what could not be sent before
+  dbt-relay deliver --all              records that could not be sent before
   dbt-relay wait --task-id dbt model.jaffle.orders
 """
 

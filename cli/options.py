@@ -109,7 +109,8 @@ _PLACE: Final = (
     option(
         "--xcom-task-id",
         metavar="ID",
-        help="Send to this task of the same DAG run instead; its XComs survive a retry of yours.",
+        help="Write the records to this task of the same DAG run. They survive a retry of the "
+        "task that runs dbt.",
     ),
     option(
         "--wire",
@@ -118,7 +119,7 @@ _PLACE: Final = (
         show_default=True,
         help="Old form: --wire cosmos means --sink cosmos instead of --sink airflow.",
     ),
-    option("--key-prefix", default="", metavar="TEXT", help="Put before each XCom key."),
+    option("--key-prefix", default="", metavar="TEXT", help="Text in front of each XCom key."),
     option(
         "--max-message-bytes",
         type=click.IntRange(min=256),

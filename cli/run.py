@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 HELP: Final = """Run COMMAND, which is dbt or ends in dbt, and publish one record per node.
 
-The output is what dbt itself would print. The exit code is dbt's.
+Prints what dbt itself would print, and ends with dbt's exit code.
 
 \b
 Examples:
@@ -86,19 +86,19 @@ def _settings(given: Mapping[str, Any]) -> RunSettings:
         default=10.0,
         show_default=True,
         metavar="SECONDS",
-        help="How long dbt may cancel its queries when the relay is told to stop.",
+        help="How long dbt has to cancel its queries after a stop signal.",
     ),
     option(
         "--resume/--no-resume",
         default=False,
-        help="On a task's second try and later: run what had not succeeded before, and publish the "
-        "rest again.",
+        help="From a task's second try on: run only the nodes that had not succeeded, and publish "
+        "the records of the other nodes again.",
     ),
     option(
         "--note/--no-note",
         default=False,
-        help="Write how the run went as the note of the task, which Airflow's grid shows. A "
-        "person's note stays.",
+        help="Write counts and failures as the note of the task. Airflow's grid shows it. Text "
+        "written by a person is kept.",
     ),
     option(
         "--renew",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HELP: Final = """Wait for dbt nodes that another task builds with `dbt-relay run`; end as they did.
 
-Each one's result is printed once, with the full text of an error.
+Prints the result of each node once, with the full text of an error.
 
 Ends with 0 if they succeeded, 1 if one failed, 99 if they were skipped, 124 after --timeout.
 
@@ -97,12 +97,14 @@ def _settings(given: Mapping[str, Any]) -> WaitSettings:
         default=-1,
         show_default=True,
         metavar="N",
-        help="Which instance of the task that runs dbt, if it is mapped.",
+        help="Index of the task that runs dbt, if that task is mapped.",
     ),
     option(
-        "--xcom-task-id", metavar="ID", help="The task that holds the records, if it is another."
+        "--xcom-task-id",
+        metavar="ID",
+        help="The task that holds the records, if it is not the task that runs dbt.",
     ),
-    option("--key-prefix", default="", metavar="TEXT", help="What is before each XCom key."),
+    option("--key-prefix", default="", metavar="TEXT", help="Text in front of each XCom key."),
     option(
         "--prefix",
         "prefixes",
@@ -117,7 +119,8 @@ def _settings(given: Mapping[str, Any]) -> WaitSettings:
         default=10.0,
         show_default=True,
         metavar="SECONDS",
-        help="Time between two looks; up to a fifth more or less, so that not all look at once.",
+        help="Time between two checks, up to 20 % more or less, so that tasks do not all "
+        "check at once.",
     ),
     option(
         "--timeout",
@@ -144,8 +147,8 @@ def _settings(given: Mapping[str, Any]) -> WaitSettings:
     option(
         "--or-run/--no-or-run",
         default=False,
-        help="On a later try of this task, when the other has ended: run the command after `--`, "
-        "which is dbt with this node selected, and renew its record.",
+        help="On a later try of this task, once the task that runs dbt has ended: run the command "
+        "after `--`, such as dbt with this node selected, and renew the node's record.",
     ),
 )
 @click.argument("unique_ids", nargs=-1, metavar="[UNIQUE_ID]...")

@@ -52,7 +52,7 @@ def attempt_before(
     before = [run for run in ours if run[1].attempt == attempt - 1]
     if not before:
         raise ElsewhereError(
-            f"nothing is known of attempt {attempt - 1}, which may have run elsewhere"
+            f"attempt {attempt - 1} left nothing here; it may have run on a different machine"
         )
     same = [run for run in before if run[1].command == info.command]
     if not same:

@@ -105,7 +105,9 @@ def decide(
     elif node is not None and case.is_current(node):
         return case.of_record(node)
     if not producer.has_ended:
-        return Decision("wait", f"dbt has not ended this node; its task is {producer.state}")
+        return Decision(
+            "wait", f"dbt has not ended this node; the task that runs dbt is {producer.state}"
+        )
     return case.of_absence(foreign)
 
 

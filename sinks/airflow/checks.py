@@ -87,7 +87,7 @@ def _version(version: str, to: AirflowSettings) -> Check:
     airflow = f"Airflow {version} at {to.url}"
     number = re.match(r"(\d+)\.(\d+)", version)
     if number is None:
-        return Check("FAIL", f"what answers at {to.url} is no Airflow", "see --airflow-url")
+        return Check("FAIL", f"the server at {to.url} is not Airflow", "see --airflow-url")
     release = int(number[1]), int(number[2])
     if release < (3, 0):
         return Check("FAIL", f"{airflow} cannot take XComs over its API", "use 3.0 or newer")
@@ -110,7 +110,7 @@ def _skew(date: str | None, at: float) -> Check:
     return Check(
         "warn",
         f"the clock here is {abs(skew):.0f} s {way} Airflow's",
-        "a token may be taken for expired, or be renewed too late: set both by NTP",
+        "a token may look expired too early, or be renewed too late: set both clocks by NTP",
     )
 
 
@@ -129,9 +129,9 @@ def _credentials(
     if left == float("inf"):
         yield Check("ok", accepted)
         return
-    accepted += f"; the token is good for {_duration(max(0.0, left))}"
+    accepted += f"; the token is valid for {_duration(max(0.0, left))}"
     if left < _SOON and to.login.token:
-        remedy = "nothing renews it: DBT_RELAY_AIRFLOW_TOKEN_COMMAND or a user name would"
+        remedy = "dbt-relay cannot renew it: use DBT_RELAY_AIRFLOW_TOKEN_COMMAND or a user name"
         yield Check("warn", accepted, remedy)
     else:
         yield Check("ok", accepted)

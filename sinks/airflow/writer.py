@@ -118,7 +118,7 @@ class XComWriter:
                     method = "POST"
                 case verdict:
                     return verdict
-        return Retry("another writer of the same XCom is at work")
+        return Retry("another process is writing the same XCom")
 
     def _look(self, key: str, value: Any, obstacle: Obstacle) -> Verdict | Missing | None:
         """Why the value that is there is not replaced; None if it is."""

@@ -107,7 +107,7 @@ class TestOneNode:
         there = dict(server.xcoms[-1])
         verdict = sink().send(replace(MODEL, status="error", outcome="failure"))
         assert isinstance(verdict, Rejected)
-        assert "a newer record of this node is there: attempt 2, success" in verdict.reason
+        assert "Airflow has a newer record of this node: attempt 2, success" in verdict.reason
         assert server.xcoms[-1] == there
 
     def test_a_try_that_is_over_writes_nothing(self, server: FakeAirflow, sink: MakeSink) -> None:
@@ -181,7 +181,7 @@ class TestSeveralRecords:
         older.use_journal(lambda: [RUN])
         verdict = older.send(a_test("t", "fail", 1))
         assert isinstance(verdict, Rejected)
-        assert "a newer record of this run is there" in verdict.reason
+        assert "Airflow has a newer record of this run" in verdict.reason
         assert server.xcoms[-1][TESTS] == "pass"
 
     def test_those_of_a_newer_run_replace_an_olders(

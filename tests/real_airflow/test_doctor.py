@@ -45,7 +45,7 @@ def test_all_is_well_for_the_role_user(airflow: Airflow, run_id: str) -> None:
     for words in (
         "Airflow 3.",
         "the clock agrees",
-        "the token is good for 23 h",
+        "the token is valid for 23 h",
         "may be read, created and edited",
         f"run '{run_id}' of DAG 'command' is success",
         "task 'dbt' is at try 1, success",
