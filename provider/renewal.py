@@ -50,7 +50,7 @@ class Renewal:
         if code == SKIP:
             return Decision("skip", f"the command ended with {SKIP}")
         if failed:
-            return Decision("fail", "\n".join(map(result_text, failed)))
+            return Decision("fail", "\n".join(map(result_text, failed)), failed[0])
         if code != 0:
             return Decision("fail", f"the command {describe_exit(code)}: see its output above")
         if needs_records and len(ran) < len(self._waiting.unique_ids):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ...records.values import JsonObject
 
 TESTS: Final = frozenset({"test", "unit_test"})
+_YAML: Final = (".yml", ".yaml")
 RUNNABLE: Final = frozenset({"model", "seed", "snapshot", "function"})
 
 
@@ -24,7 +25,7 @@ class Node:
     relative to the root of that file's package. `test_name` names the generic test (`not_null`),
     `source_name` the source that a table belongs to. `parents` and `children` are unique_ids;
     ancestors come first among the parents. `owner` is `meta.owner`, else the owner of the node's
-    group in dbt.
+    group in dbt. `compiled_path` is relative to dbt's folder `target/compiled`.
     """
 
     unique_id: str
@@ -45,6 +46,7 @@ class Node:
     source_name: str | None = None
     description: str | None = None
     owner: str | None = None
+    compiled_path: str | None = None
     is_empty: bool = False
     parents: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
@@ -131,6 +133,7 @@ def read_node(
         source_name=raw.get("source_name"),
         description=text(raw.get("description")),
         owner=owner_name(meta.get("owner")) or group_owners.get(config.get("group") or ""),
+        compiled_path=_compiled_path(raw),
         is_empty=kind != "seed" and raw_code is not None and not raw_code.strip(),
         parents=parents,
         children=children,
@@ -144,3 +147,11 @@ def owner_name(owner: Any) -> str | None:
     if is_object(owner):
         return text(owner.get("name")) or text(owner.get("email"))
     return text(owner)
+
+
+def _compiled_path(raw: JsonObject) -> str | None:
+    """The file into which dbt compiles a node. One YAML file describes several tests."""
+    if raw["resource_type"] not in ("model", "test"):
+        return None
+    path = f"{raw['package_name']}/{raw['original_file_path']}"
+    return f"{path}/{raw['path']}" if path.endswith(_YAML) and raw.get("path") else path

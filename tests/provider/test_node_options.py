@@ -81,3 +81,18 @@ def test_a_selector_selects_tasks_and_is_passed_to_dbt(found: dict[str, Any]) ->
         "dbt.run_dbt", "dbt.orders", "dbt.orders.test", "dbt.done"
     }  # fmt: skip
     assert found["selector"]["dbt.run_dbt"]["select"] == "selector:one"
+
+
+def test_a_task_says_of_what_kind_its_node_is(found: dict[str, Any]) -> None:
+    tasks = found["meta"]
+    assert {
+        name: tasks[f"dbt.{name}"]["task_type"] for name in ("raw", "orders", "orders.test")
+    } == {
+        "raw": "DbtSeedSensor",
+        "orders": "DbtModelSensor",
+        "orders.test": "DbtTestSensor",
+    }
+    assert tasks["dbt.orders"]["doc_md"].startswith("model `p.orders`")
+    assert tasks["dbt.orders.test"]["doc_md"] == (
+        "Tests of model `p.orders`, in `models/orders.sql`, owner Ann\n\n- `unique_orders`"
+    )
