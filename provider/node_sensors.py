@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow.sdk import Asset
+
+from .assets import certify
 from .sensor import DbtNodeSensor
 
 if TYPE_CHECKING:
@@ -19,7 +22,9 @@ class _GroupSensor(DbtNodeSensor):
     """Shows the compiled SQL of its nodes as the rendered field `compiled_sql`, if it ends in a
     worker, as each failed task does.
 
-    :param compiled: the unique_ids of nodes, with the files into which dbt compiles them
+    `compiled` has the unique_ids of the nodes, with the files into which dbt compiles them.
+    `certifies` has a relation, its node and the number of its tests, for the task that ends last of
+    them. The relation is an asset, and an outlet of the task.
     """
 
     template_fields: Collection[str] = (*DbtNodeSensor.template_fields, "compiled_sql")
@@ -28,16 +33,19 @@ class _GroupSensor(DbtNodeSensor):
         "compiled_sql": "sql",
     }
 
-    def __init__(self, *, compiled: Sequence[tuple[str, str]] = (), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.compiled_sql = ""
-        self._compiled = compiled
+    # No __init__: Airflow's wrapper around each makes a large DAG slower to parse.
+    compiled_sql: str = ""
+    compiled: Sequence[tuple[str, str]] = ()
+    certifies: tuple[str, str, int] | None = None
 
     def _conclude(self, decision: Decision, waiting: Waiting, context: Any) -> bool:
         if decision.action in ("success", "fail"):
-            self.compiled_sql = _joined(self._compiled)
+            self.compiled_sql = _joined(self.compiled)
             # Airflow then stores the rendered fields once more, after the task (3.0 to 3.3).
             self.overwrite_rtif_after_execution = bool(self.compiled_sql)
+        if decision.action == "success" and self.certifies is not None:
+            relation, unique_id, tests = self.certifies
+            certify(context, Asset(relation), unique_id, tests, waiting)
         return super()._conclude(decision, waiting, context)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
+from .assets import add_events, alias_of
 from .dbt_call import (
     GRACE,
     SKIP,
@@ -47,10 +49,14 @@ class DbtRelayOperator(BaseOperator):
     :param exclude: dbt's `--exclude` (templated)
     :param indirect_selection: dbt's `--indirect-selection`
     :param full_refresh: dbt's `--full-refresh` (templated)
-    :param vars: dbt's `--vars` (templated)
+    :param vars: dbt's `--vars`, also as a text of JSON or YAML (templated)
     :param resume: on a later try, run only the nodes that had not succeeded (templated)
     :param note: write how the run went as the task's note, which needs the address of Airflow's
         REST API and credentials (templated)
+    :param assets: add an asset event for each relation that was built and whose tests passed. The
+        events belong to the alias `dbt`, or to the alias of this name. A task that fails has none
+    :param manifest: dbt's manifest of this run, for `assets`: by default `target/manifest.json`
+        below `cwd` (templated)
     :param relay_options: more options of `dbt-relay run`, by name: `{"flush_timeout": 60}`
     """
 
@@ -64,6 +70,7 @@ class DbtRelayOperator(BaseOperator):
         "vars",
         "resume",
         "note",
+        "manifest",
     )
     template_fields_renderers = {"command": "bash", "env": "json", "vars": "json"}  # noqa: RUF012 - Airflow's form
     ui_color = "#ff694a"
@@ -79,12 +86,17 @@ class DbtRelayOperator(BaseOperator):
         exclude: str | Sequence[str] | None = None,
         indirect_selection: str | None = None,
         full_refresh: bool | str = False,
-        vars: Mapping[str, Any] | None = None,  # noqa: A002 - dbt's word
+        vars: Mapping[str, Any] | str | None = None,  # noqa: A002 - dbt's word
         resume: bool | str = True,
         note: bool | str = False,
+        assets: bool | str = False,
+        manifest: str | None = None,
         relay_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        alias = alias_of(assets)
+        if alias is not None:
+            kwargs["outlets"] = [*(kwargs.get("outlets") or ()), alias]
         super().__init__(**kwargs)
         self.command = command
         self.cwd = cwd
@@ -97,7 +109,9 @@ class DbtRelayOperator(BaseOperator):
         self.vars = vars
         self.resume = resume
         self.note = note
+        self.manifest = manifest
         self.relay_options = relay_options
+        self._alias = alias
         self._relay: Relay | None = None
 
     def execute(self, context: Any) -> Any:
@@ -119,6 +133,9 @@ class DbtRelayOperator(BaseOperator):
             reason = _ending(code, relay.result)
             self.log.error("%s", reason)
             raise DbtRelayError(reason)
+        if self._alias is not None:
+            manifest = self.manifest or os.path.join(self.cwd or "", "target", "manifest.json")
+            add_events(context, self._alias, relay.records, manifest)
         return relay.result
 
     def on_kill(self) -> None:
@@ -161,7 +178,7 @@ class DbtRelayOperator(BaseOperator):
             *_listed("--exclude", self.exclude),
             *_listed("--indirect-selection", self.indirect_selection),
             *(["--full-refresh"] if _is_true(self.full_refresh) else []),
-            *(["--vars", json.dumps(self.vars)] if self.vars else []),
+            *_vars(self.vars),
         ]
         if flags and needs_shell(self.command):
             raise ValueError(
@@ -182,6 +199,11 @@ def _selected(select: str | Sequence[str] | None) -> list[str]:
 def _listed(option: str, value: str | Sequence[str] | None) -> list[str]:
     words = shlex.split(value) if isinstance(value, str) else [*(value or ())]
     return [option, *words] if words else []
+
+
+def _vars(value: Mapping[str, Any] | str | None) -> list[str]:
+    text = value if isinstance(value, str) else json.dumps(value or {})
+    return ["--vars", text] if text.strip() not in ("", "{}") else []
 
 
 def _option(name: str, value: Any) -> list[str]:

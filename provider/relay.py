@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..records.schema import NodeRecord, read_record
 from .dbt_call import relay_call
 from .relay_process import RelayProcess
 
@@ -19,7 +20,7 @@ class Relay:
 
     `push` takes the key and the value of an XCom. `task` tells state and try of the task that holds
     the XComs. `store` keeps the records for a later attempt. `result` is the summary of the run,
-    None if dbt-relay has told none.
+    None if dbt-relay has told none. `records` are the records of nodes by unique_id.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Relay:
         store: RecordStore | None = None,
     ) -> None:
         self.result: Any = None
+        self.records: dict[str, NodeRecord] = {}
         self._env = env
         self._cwd = cwd
         self._push = push
@@ -61,12 +63,18 @@ class Relay:
             command,
             env=self._env,
             cwd=self._cwd,
-            push=self._push,
+            push=self._taken,
             task=task,
             log=self._log,
             store=self._store,
         )
         return self._process
+
+    def _taken(self, key: str, value: Any) -> None:
+        record = read_record(value)
+        if isinstance(record, NodeRecord):
+            self.records[record.unique_id] = record
+        self._push(key, value)
 
 
 def _nobody() -> tuple[None, None]:

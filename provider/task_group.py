@@ -15,18 +15,21 @@ from .links import link_to_nodes
 from .node_options import NodeOptions
 from .node_tasks import NodeTasks, compiled_folder
 from .operator import DbtRelayOperator
+from .run_form import TEMPLATES, add_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
 
     from airflow.sdk import BaseOperator
 
     from ..consumer.graph.node import Node
     from .node_options import Customize, DisplayName, Outlets
+    from .sensor import DbtNodeSensor
 
 _PRODUCER: Final = "run_dbt"
 _DONE: Final = "done"
+_OF_GROUP: Final = frozenset({"select", "exclude", "indirect_selection"})
 
 
 def dbt_task_group(
@@ -45,7 +48,9 @@ def dbt_task_group(
     task_id: Callable[[Node], str] | None = None,
     display_name: DisplayName | None = None,
     outlets: Outlets | None = None,
+    assets: bool = False,
     customize: Customize | None = None,
+    params: bool = False,
     deferrable: bool = True,
     **sensor: Any,
 ) -> TaskGroup:
@@ -73,8 +78,12 @@ def dbt_task_group(
     :param task_id: a function from a node to the name of its task, without its groups
     :param display_name: a function from a node to the name that Airflow shows for its task
     :param outlets: a function from a node to the assets that its task updates
+    :param assets: each relation that dbt builds is an asset. Its event says that the node and its
+        tests succeeded; `extra` has rows, seconds, tests and the invocation_id
     :param customize: a function from a node to more keywords for its sensors, which win over the
         options in dbt's `meta.airflow`
+    :param params: give the DAG a form for a manual run: `select`, `exclude`, `full_refresh` and
+        `vars`. A node that such a run does not select is skipped
     :param deferrable: wait in the triggerer, which occupies no slot of a worker
     :param sensor: more for each DbtNodeSensor: `fallback`, `on_missing`, …. `retries` and
         `retry_delay` are the producer's by default
@@ -86,19 +95,19 @@ def dbt_task_group(
     _check("indirect_selection", indirect_selection, IndirectSelection)
     _check("group_by", group_by, GroupBy)
     _check("tests", tests, Tests)
-    selection: dict[str, Any] = {
-        "select": select,
-        "exclude": exclude,
-        "indirect_selection": indirect_selection,
-    }
+    chosen = {"select": select, "exclude": exclude, "indirect_selection": indirect_selection}
     own = {"cwd": cwd, **(producer_options or {})}
     read = Manifest.read(manifest)
     with TaskGroup(group_id) as group:
-        runs_dbt = _producer(group, producer, command, selection, own)
+        if params:
+            add_form(group.dag, select, exclude, own)
+            own |= TEMPLATES
+            sensor = {"on_missing": "skip", **sensor}
+        runs_dbt = _producer(group, producer, command, {**chosen, **own})
         link_to_nodes(runs_dbt)
         planned = plan(
             read,
-            **selection,
+            **chosen,
             tests=tests,
             taken={runs_dbt.task_id.rpartition(".")[2], _DONE},
             longest_id=LONGEST_ID - len(group.child_id("")),
@@ -108,10 +117,8 @@ def dbt_task_group(
         common = {"deferrable": deferrable, "start_from_trigger": deferrable, **sensor}
         options = NodeOptions(outlets, display_name, customize)
         folder = compiled_folder(manifest)
-        tasks = NodeTasks(group, runs_dbt, common, options, read.nodes, folder)
-        sensors = tasks.make(planned)
-        done = _done(str(group.group_id), runs_dbt.task_id, common)
-        done.set_upstream([runs_dbt, *(s for s in sensors if not s.downstream_task_ids)])
+        tasks = NodeTasks(group, runs_dbt, common, options, read.nodes, folder, assets)
+        _add_done(group, runs_dbt, tasks.make(planned), common)
     return group
 
 
@@ -124,25 +131,30 @@ def _producer(
     group: TaskGroup,
     producer: BaseOperator | str | None,
     command: str | Sequence[str] | None,
-    selection: dict[str, Any],
     own: dict[str, Any],
 ) -> Any:
-    """The task that runs dbt, in the group. `selection` and `own` are for the operator of
-    `command`."""
+    """The task that runs dbt, in the group. `own` are the options of an operator of `command`."""
     if (command is None) == (producer is None):
         raise ValueError("dbt_task_group needs either command or producer")
     if producer is None:
-        return DbtRelayOperator(task_id=_PRODUCER, command=command or (), **selection, **own)
-    if given := ", ".join(name for name, value in own.items() if value is not None):
-        raise ValueError(f"{given} belongs to command: give it to the producer itself")
+        return DbtRelayOperator(task_id=_PRODUCER, command=command or (), **own)
+    if given := sorted(name for name in own.keys() - _OF_GROUP if own[name] is not None):
+        raise ValueError(f"{', '.join(given)}: give that to the producer itself")
     if isinstance(producer, str):
         return BashOperator(task_id=_PRODUCER, bash_command=producer)
     return group.add(producer)
 
 
-def _done(group_id: str, producer_task_id: str, options: dict[str, Any]) -> DbtDone:
-    """The last task. `options` are those of the sensors."""
+def _add_done(
+    group: TaskGroup, producer: Any, sensors: Iterable[DbtNodeSensor], options: Mapping[str, Any]
+) -> None:
+    """Add the last task. `options` are those of all sensors."""
     place = GroupPlace(
-        group_id, producer_task_id, options.get("producer_map_index"), options.get("key_prefix", "")
+        str(group.group_id),
+        producer.task_id,
+        options.get("producer_map_index"),
+        options.get("key_prefix", ""),
     )
-    return DbtDone(task_id=_DONE, place=place, start_from_trigger=options["start_from_trigger"])
+    starts = options["start_from_trigger"]
+    done = DbtDone(task_id=_DONE, task_group=group, place=place, start_from_trigger=starts)
+    done.set_upstream([producer, *(s for s in sensors if not s.downstream_task_ids)])
