@@ -147,7 +147,7 @@ class TestAirflow:
         with FakeAirflow() as server:
             said = ask(server.url, "--airflow-only")
             assert said.code == 0
-            assert said.text.startswith("ok    Airflow: everything is set")
+            assert said.text.startswith("ok    Airflow: all settings that delivery needs are set")
             assert "XComs of DAG 'shop' may be read" in said.text
             assert "dbt 1.11" not in said.text
             assert "can be written to" not in said.text
