@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from support.logs import CORPUS, fold, log
 
+from dbt_relay.cli.commands import OUTLINES, load
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "help"
 CONTEXT = {
     "AIRFLOW_CTX_DAG_ID": "d",
@@ -35,7 +37,7 @@ def relay(*arguments: str, stdin: bytes = b"", **env: str) -> subprocess.Complet
     return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 
 
-@pytest.mark.parametrize("command", ["", "run", "replay", "runs", "show", "deliver"])
+@pytest.mark.parametrize("command", ["", *OUTLINES])
 def test_help(command: str) -> None:
     """To renew: dbt-relay COMMAND --help, with COLUMNS=100, into tests/golden/help."""
     done = relay(*([command] if command else []), "--help")
@@ -48,8 +50,6 @@ WAITED_FOR = {"--task-id", "--map-index"}
 
 
 def test_every_option_has_its_variable_and_its_help() -> None:
-    from dbt_relay.cli.commands import OUTLINES, load
-
     for name in OUTLINES:
         for parameter in load(name).params:
             if parameter.param_type_name != "option":
