@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import Asset, TaskGroup
+from airflow.sdk import Asset, TaskGroup
 
 from ..consumer.certificates import relation_of
 from .node_sensors import sensor_class
