@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import journals
+from support.command import Typed, typed_here
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
@@ -43,3 +44,9 @@ def journals_closed() -> Iterator[None]:
     yield
     while journals.OPEN:
         journals.OPEN.pop().close()
+
+
+@pytest.fixture
+def typed(capfd: pytest.CaptureFixture[str]) -> Typed:
+    """Runs `dbt-relay WORDS` in the process of the test; see `support.command.typed_here`."""
+    return typed_here(capfd)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import email.utils
 import json
-import os
 import shutil
 import socket
 import sqlite3
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -20,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 from support import airflow_faults as fake
 from support.airflow_faults import Answer
+from support.environment import forget_settings
 from support.fake_airflow import PASSWORDS, FakeAirflow
 
 from dbt_relay import __version__
@@ -35,7 +34,6 @@ from dbt_relay.sinks.airflow.checks import Check, check_airflow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "help" / "doctor.txt"
 PLACE = ["--dag-id", "shop", "--run-id", "run+1", "--task-id", "dbt"]
 STARTED = {"name": "MainReportVersion", "invocation_id": "i", "ts": "2026-01-01T00:00:00Z"}
 NOT_FOUND = fake.answering(404, {"detail": "Not Found"})
@@ -57,9 +55,7 @@ class Said(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in os.environ:
-        if name.startswith(("DBT_", "AIRFLOW")) or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
@@ -110,14 +106,6 @@ def ask(server_url: str, *arguments: str, **env: str) -> Said:
 def jwt(**claims: Any) -> str:
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"e30.{body}.{SECRET}"
-
-
-def test_help() -> None:
-    """To renew: dbt-relay doctor --help, with COLUMNS=100, into tests/golden/help."""
-    command = [sys.executable, "-m", "dbt_relay", "doctor", "--help"]
-    env = {**os.environ, "COLUMNS": "100"}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
-    assert done.stdout == GOLDEN.read_text()
 
 
 @pytest.mark.usefixtures("dbt")

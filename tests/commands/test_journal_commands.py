@@ -13,7 +13,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import airflow_faults as fake
+from support.command import Shell
+from support.environment import AIRFLOW_TASK
 from support.fake_airflow import FakeAirflow
 from support.logs import fold, log
+from support.timing import wait_until
 
 from dbt_relay.cli.deliver import _deliver
 from dbt_relay.cli.settings import Connection, Keeping, Reaching, Sending
@@ -35,12 +37,6 @@ if TYPE_CHECKING:
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "journal"
 KEY = "1.9.11/example_debug"
-CONTEXT = {
-    "AIRFLOW_CTX_DAG_ID": "shop",
-    "AIRFLOW_CTX_DAG_RUN_ID": "run+1",
-    "AIRFLOW_CTX_TASK_ID": "dbt",
-    "AIRFLOW_CTX_TRY_NUMBER": "1",
-}
 TOKEN = {"DBT_RELAY_AIRFLOW_TOKEN": "op-0"}
 TOLD = re.compile(r"to deliver them: (dbt-relay deliver \d+.*)")
 
@@ -70,36 +66,14 @@ def up(url: str, *faults: fake.Fault | None) -> FakeAirflow:
     return FakeAirflow(faults, port=int(url.rpartition(":")[2]))
 
 
-class Newcomer:
-    """Types commands into a shell with a home of its own."""
+class Newcomer(Shell):
+    """Is shown no traceback and no token."""
 
-    def __init__(self, home: Path) -> None:
-        self.state = home / "state" / "dbt-relay"
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
-        self.env = {**keep, "XDG_STATE_HOME": str(home / "state"), "COLUMNS": "100"}
-        self.home = home
-
-    def start(self, *arguments: object, **env: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "dbt_relay", *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.home,
-            env={**self.env, **env},
-        )
-
-    def __call__(self, *arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, **env)
-        try:
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-            process.wait()
-        assert "Traceback" not in err, err
-        assert "op-0" not in out + err, "a token is shown"
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    def __call__(self, *words: object, **env: Any) -> subprocess.CompletedProcess[str]:
+        done = super().__call__(*words, **env)
+        assert "Traceback" not in done.stderr, done.stderr
+        assert "op-0" not in done.stdout + done.stderr, "a token is shown"
+        return done
 
 
 @pytest.fixture
@@ -122,7 +96,7 @@ def home_of_undelivered(
     with FakeAirflow() as server:
         url = server.url
     relay = Newcomer(tmp_path_factory.mktemp("home"))
-    env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": url}
+    env = {**AIRFLOW_TASK, **TOKEN, "DBT_RELAY_AIRFLOW_URL": url}
     done = relay("run", "--flush-timeout", "0.2", "--", "cat", dbt_log, **env)
     assert done.returncode == 0, done.stderr
     return relay, Ended(done.stdout, url)
@@ -180,7 +154,7 @@ class TestAnAirflowThatWasDown:
     def test_the_command_names_a_state_folder_that_is_not_the_users(
         self, relay: Newcomer, down: str, dbt_log: Path, tmp_path: Path
     ) -> None:
-        env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": down}
+        env = {**AIRFLOW_TASK, **TOKEN, "DBT_RELAY_AIRFLOW_URL": down}
         folder = tmp_path / "my state"
         arguments = ("--state-dir", folder, "--flush-timeout", "0", "--", "cat", dbt_log)
         done = relay("run", *arguments, **env)
@@ -267,7 +241,7 @@ class TestWhichAddress:
 
     def test_runs_of_several(self, relay: Newcomer, undelivered: Ended, dbt_log: Path) -> None:
         with FakeAirflow() as other, up(undelivered.url) as meant:
-            env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": other.url}
+            env = {**AIRFLOW_TASK, **TOKEN, "DBT_RELAY_AIRFLOW_URL": other.url}
             relay("run", "--flush-timeout", "0", "--", "cat", dbt_log, **env)
             other.requests.clear()
             done = relay("deliver", "--all", **TOKEN, DBT_RELAY_AIRFLOW_URL=other.url)
@@ -282,7 +256,7 @@ class TestRejected:
     @pytest.fixture
     def rejected(self, relay: Newcomer, down: str, dbt_log: Path) -> Iterator[FakeAirflow]:
         refusal = fake.answering(422, fake.detail("that is no value"))
-        env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": down}
+        env = {**AIRFLOW_TASK, **TOKEN, "DBT_RELAY_AIRFLOW_URL": down}
         with up(down, None, refusal, refusal) as server:
             done = relay("run", "--", "cat", dbt_log, **env)
             assert done.returncode == 0, done.stderr
@@ -406,7 +380,7 @@ class TestKilled:
                 nodes = fold(content[:part]).final.values()
                 expected = sum(node.status != "interrupted" for node in nodes)
                 with Journal(relay.state) as journal:
-                    _until(lambda: _nodes(journal) >= expected)
+                    wait_until(lambda: _nodes(journal) >= expected)
                     assert [past.state for past in history.runs(journal, 1)] == ["running"]
                     assert relay("runs").stdout.splitlines()[1].split()[3] == "running"
             finally:
@@ -419,7 +393,7 @@ class TestKilled:
     def test_it_shows_as_died_and_is_published_as_such(
         self, relay: Newcomer, killed: Callable[..., int], down: str, truth: dict[str, Any]
     ) -> None:
-        count = killed(**CONTEXT, **TOKEN, DBT_RELAY_AIRFLOW_URL=down)
+        count = killed(**AIRFLOW_TASK, **TOKEN, DBT_RELAY_AIRFLOW_URL=down)
         assert relay("runs").stdout.splitlines()[1].split()[3] == "died"
         assert "died: " in relay("show").stdout
         with up(down) as server:
@@ -516,7 +490,7 @@ class TestKeeping:
         undelivered: Ended,
         dbt_log: Path,
     ) -> None:
-        done = relay("replay", "--keep-days", "0", dbt_log, **CONTEXT)
+        done = relay("replay", "--keep-days", "0", dbt_log, **AIRFLOW_TASK)
         *_, line, summary = done.stdout.splitlines()
         assert "deleted 25 undelivered records of earlier runs" in line
         assert json.loads(summary)["nodes"]
@@ -528,7 +502,7 @@ class TestKeeping:
         process = relay.start("run", "--keep-days", "0", "--", *slow)
         try:
             with Journal(relay.state) as journal:
-                _until(lambda: _nodes(journal) == 24 and len(history.runs(journal)) == 2)
+                wait_until(lambda: _nodes(journal) == 24 and len(history.runs(journal)) == 2)
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=30)
         finally:
@@ -544,10 +518,3 @@ def _key(line: str) -> str:
 
 def _nodes(journal: Journal) -> int:
     return sum(sum(past.nodes.values()) for past in history.runs(journal, 1))
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.02)

@@ -102,6 +102,15 @@ class FakeAirflow:
     def url(self) -> str:
         return f"{self._scheme}://127.0.0.1:{self.port}"
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that a relay needs to deliver here, but for the task."""
+        return {
+            "DBT_RELAY_AIRFLOW_URL": self.url,
+            "DBT_RELAY_AIRFLOW_USERNAME": "op",
+            "DBT_RELAY_AIRFLOW_PASSWORD": PASSWORDS["op"],
+        }
+
     def __enter__(self) -> FakeAirflow:
         self._thread.start()
         return self
