@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from real_airflow.census import kill, processes_left
+from support.census import kill, processes_left
 
 from chaos.plan import FLUSH_S, REQUESTS, START_S, Attempt, Kill, Plan
 from chaos.processes import COMMAND, PATIENCE_S, Program, Relay, Server, environment

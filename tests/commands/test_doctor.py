@@ -24,8 +24,6 @@ from support.fake_airflow import PASSWORDS, FakeAirflow
 from dbt_relay import __version__
 from dbt_relay.cli import doctor as doctor_module
 from dbt_relay.cli.main import cli
-from dbt_relay.cli.relay.state_folder import state_dir
-from dbt_relay.cli.settings import Keeping
 from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Journal
 from dbt_relay.sinks.airflow import AirflowSettings, Login
@@ -527,9 +525,3 @@ class TestStateFolder:
         said = doctor()
         assert said.code == 78
         assert "set DBT_RELAY_STATE_DIR" in said.text
-
-    def test_that_is_given(self, tmp_path: Path) -> None:
-        assert state_dir(Keeping(Path("/x")), {}) == Path("/x")
-        assert state_dir(Keeping(), {"XDG_STATE_HOME": "/y"}) == Path("/y/dbt-relay")
-        kept_at_home = Path.home() / ".local/state/dbt-relay"
-        assert state_dir(Keeping(), {"XDG_STATE_HOME": "not/absolute"}) == kept_at_home

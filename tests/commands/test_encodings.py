@@ -10,7 +10,7 @@ import pytest
 from support.command import PATIENCE_S, RELAY
 from support.environment import clean_environment
 from support.fake_airflow import FakeAirflow
-from support.logs import line
+from support.logs import BEGIN, line
 from support.records import node
 
 from dbt_relay.records.xcom import xcom_key
@@ -30,7 +30,7 @@ PLACES: dict[str, dict[str, str]] = {
 
 
 def dbt_log() -> bytes:
-    events = [line("MainReportVersion", {"version": "=1.11.16"})]
+    events = [BEGIN]
     for number, name in enumerate(NAMES):
         info = {"unique_id": f"model.shop.{name}", "node_name": name, "resource_type": "model"}
         result = {"status": "error" if number % 2 else "success", "message": MESSAGE}

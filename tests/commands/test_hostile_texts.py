@@ -10,7 +10,7 @@ import pytest
 from support.command import Shell
 from support.environment import NAMED_TASK
 from support.fake_airflow import FakeAirflow
-from support.logs import line
+from support.logs import BEGIN, line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ HOSTILE = (
 )
 NAME = "model.shop.a\x1b[2J\n::group::b"
 NODE = {"unique_id": NAME, "resource_type": "model", "node_name": "a\x1b[1A", "node_path": "a.sql"}
-LOG = line("MainReportVersion", {"version": "=1.11.16"}) + line(
+LOG = BEGIN + line(
     "NodeFinished",
     {
         "node_info": {**NODE, "node_finished_at": "2026-01-02T03:04:06"},

@@ -26,10 +26,8 @@ from support.fake_airflow import FakeAirflow
 from support.logs import fold, log
 from support.timing import wait_until
 
-from dbt_relay.cli.deliver import _deliver
-from dbt_relay.cli.settings import Connection, Keeping, Reaching, Sending
 from dbt_relay.records.schema import RunRecord
-from dbt_relay.sinks import Journal, RunInfo
+from dbt_relay.sinks import Journal
 from dbt_relay.sinks.journal import history
 
 if TYPE_CHECKING:
@@ -419,18 +417,6 @@ class TestKilled:
         assert done.returncode == 0
         assert done.stdout == "relay: run 1 has died, and has no sink that is to be told\n"
         assert relay("deliver", "--all").stdout == "relay: nothing is waiting\n"
-
-    def test_of_two_that_find_it_dead_only_the_first_says_so(self, tmp_path: Path) -> None:
-        with Journal(tmp_path) as journal:
-            run = journal.begin(RunInfo(command=("dbt",), started_at="2026-01-02T03:04:05Z"))
-            run.put(RunRecord(state="running"), 0)
-            run.close()
-            past = history.past_run(journal, run.number)
-            settings = Reaching(Connection(), Sending(), Keeping())
-            for _ in range(2):
-                assert _deliver(journal, past, settings, force=False) == 0
-                assert history.records(journal, 1)[RunRecord.key].to_json()["state"] == "died"
-                assert journal.database.rows("select version from record") == [(2,)]
 
     def test_its_standard_output_is_gone(self, relay: Newcomer, killed: Callable[..., int]) -> None:
         killed("--sink", "jsonl:-")

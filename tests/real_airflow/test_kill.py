@@ -6,8 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-
-from .census import kill, processes_left, processes_with
+from support.census import kill, processes_left, processes_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from .census import kill, processes_with
+from support.census import kill, processes_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

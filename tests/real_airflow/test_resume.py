@@ -11,13 +11,12 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.census import kill, processes_with
 
 from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Hold
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.attempts import read_attempts
-
-from .census import kill, processes_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -14,8 +12,6 @@ from support.journals import node as record
 from support.timing import PATIENCE, Clock, longest, wait_until
 
 from dbt_relay.sinks import Delivered, Hold, Retry, Verdict
-from dbt_relay.sinks.airflow import Login
-from dbt_relay.sinks.airflow.api.token import Token
 
 if TYPE_CHECKING:
     from dbt_relay.records.schema import Record
@@ -118,47 +114,3 @@ def test_workers_that_wait_for_a_probe_do_not_spin() -> None:
         assert time.process_time() - cpu < 0.1
         sink.answer(*[Delivered()] * 50)
         wait_until(lambda: delivery.figures()[0].delivered == 20)
-
-
-def jwt(expiry: float) -> str:
-    claims = base64.urlsafe_b64encode(json.dumps({"exp": expiry}).encode()).decode()
-    return f"e30.{claims}.x"
-
-
-def test_workers_whose_token_is_refused_at_the_same_time_log_in_once() -> None:
-    asked: list[str] = []
-    together = threading.Barrier(WORKERS)
-
-    def exchange(username: str, _: str) -> str:
-        asked.append(username)
-        return f"token-{len(asked)}"
-
-    token = Token(Login(username="u", password="p"), exchange)
-    got: list[object] = []
-
-    def worker() -> None:
-        bearer = token.get()
-        assert isinstance(bearer, str)
-        together.wait(PATIENCE)
-        got.append(token.renew(bearer))
-
-    threads = [threading.Thread(target=worker) for _ in range(WORKERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert got == ["token-2"] * WORKERS
-    assert asked == ["u", "u"]
-
-
-def test_a_token_with_a_minute_to_live_is_used_for_most_of_it() -> None:
-    clock, asked = Clock(), []
-
-    def exchange(*_: str) -> str:
-        asked.append(clock.now)
-        return jwt(clock.now + 60)
-
-    token = Token(Login(username="u", password="p"), exchange, clock)
-    for clock.now in (0.0, 10.0, 53.9, 54.0, 60.0):
-        token.get()
-    assert asked == [0.0, 54.0]

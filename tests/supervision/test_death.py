@@ -8,8 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-
-from supervision.running import Running, cpu_time, end_of, in_flight
+from support.running import Running, cpu_time, end_of, in_flight
 
 if TYPE_CHECKING:
     from pathlib import Path

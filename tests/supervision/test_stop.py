@@ -7,20 +7,16 @@ import pty
 import shlex
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+from support.running import Running, end_of, in_flight, kill_group, wait_until_read
 
-from supervision.running import (
-    FORWARDER,
-    ON_TERMINAL,
-    Running,
-    end_of,
-    in_flight,
-    kill_group,
-    wait_until_read,
-)
-
+HERE = Path(__file__).parent
+FORWARDER = (sys.executable, str(HERE / "forwarder.py"))
+ON_TERMINAL = (sys.executable, str(HERE / "on_terminal.py"))
 NODES = ("model.shop.orders", "model.shop.customers")
 WRAPPED = ("bash", "-c", '"$@"; exit $?', "wrapper")
 """A shell that waits for the command, so that dbt is a grandchild."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from support import records
+
 from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks import Delivery, Journal, JournalRun, RunInfo, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from dbt_relay.records import NodeRecord
 
 OPEN: list[Journal] = []
 """The journals that `begin` opened. They are closed at the end of the test."""
@@ -30,7 +33,7 @@ def info(sinks: Iterable[str] = ("airflow",), **fields: Any) -> RunInfo:
 
 def node(key: str, sequence: int = 1, **more: Any) -> NodeRecord:
     """The record of a node that succeeded."""
-    return NodeRecord(unique_id=key, status="success", outcome="success", sequence=sequence, **more)
+    return records.node(key, sequence=sequence, **more)
 
 
 def begin(folder: Path | None, *sinks: str, **fields: Any) -> JournalRun:

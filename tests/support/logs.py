@@ -90,3 +90,7 @@ def line(name: str, data: dict[str, Any], *, invocation_id: str = "i-1", **info:
     }
     event = {"data": data, "info": {**envelope, **info}}
     return json.dumps(event, sort_keys=True).encode() + b"\n"
+
+
+BEGIN = line("MainReportVersion", {"version": "=1.11.16"})
+"""The first event of a run, as the file of a debug log has it."""

@@ -7,9 +7,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from support.records import node
+
 from dbt_relay.cli.resume.remaining import Listing
 from dbt_relay.cli.resume.resumption import Earlier, Resumption, resume
-from dbt_relay.records.schema import NodeRecord, outcome_of
+from dbt_relay.records.schema import NodeRecord
 
 AS_JSON = "--output json --output-keys unique_id fqn depends_on config checksum"
 STATUSES = {
@@ -29,8 +31,7 @@ LISTED = {**STATUSES, "model.shop.never_started": "", "source.shop.x": ""}
 
 
 def record(unique_id: str, status: str, **fields: Any) -> NodeRecord:
-    known = {"attempt": 1, "invocation_id": "i-1", "outcome": outcome_of(status), **fields}
-    return NodeRecord(unique_id=unique_id, status=status, **known)
+    return node(unique_id, status, **{"attempt": 1, "invocation_id": "i-1", **fields})
 
 
 def earlier(command: str = "dbt build", **fields: Any) -> Earlier:

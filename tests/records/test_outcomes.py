@@ -1,0 +1,34 @@
+"""What each of dbt's words for the end of a node comes to, and which of them are a success."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbt_relay.records.schema import NodeRecord, outcome_of
+
+
+@pytest.mark.parametrize("status", ["cancelled", "canceled"])
+def test_a_cancelled_node_is_interrupted(status: str) -> None:
+    assert outcome_of(status) == "interrupted"
+
+
+GREEN = ("success", "pass", "no-op", "reused", "warn")
+
+
+@pytest.mark.parametrize("status", GREEN)
+def test_the_words_that_are_known_to_be_fine(status: str) -> None:
+    record = NodeRecord(unique_id="model.shop.a", status=status, outcome=outcome_of(status))
+    assert record.has_succeeded
+    for outcome in ("failure", "skipped", "interrupted", "green", "", None, 3, ["success"]):
+        forged = NodeRecord(unique_id="model.shop.a", status=status, outcome=outcome)  # type: ignore[arg-type]
+        assert not forged.has_succeeded
+
+
+@pytest.mark.parametrize(
+    "status", ["cancelled", "timed out", "Success", "ok", "", "error", "skipped", None, 1, ["pass"]]
+)
+def test_no_other_word_is_a_success(status: str) -> None:
+    for outcome in ("success", "warning", "skipped", "green"):
+        record = NodeRecord(unique_id="model.shop.a", status=status, outcome=outcome)  # type: ignore[arg-type]
+        assert not record.has_succeeded
+        assert record.is_doubtful or (status, outcome) == ("skipped", "skipped")
