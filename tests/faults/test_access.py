@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import PASSWORDS, FakeAirflow
+from support.records import node
 
 from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks.airflow import Login
@@ -25,7 +26,7 @@ KEY = "model.shop.a"
 
 
 def success(key: str = KEY) -> NodeRecord:
-    return NodeRecord(unique_id=key, status="success", outcome="success", message="SELECT 42")
+    return node(key, message="SELECT 42")
 
 
 def logins(server: FakeAirflow) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import FakeAirflow
+from support.records import node
 
 from dbt_relay.records.schema import NodeRecord, RunRecord
 
@@ -30,14 +31,11 @@ ASKED = {
 
 
 def success(key: str = KEY) -> NodeRecord:
-    return NodeRecord(unique_id=key, status="success", outcome="success", message=VALUE)
+    return node(key, message=VALUE)
 
 
 def failure(sequence: int = 1, key: str = KEY) -> NodeRecord:
-    return NodeRecord(
-        unique_id=key, status="error", outcome="failure", message=f"{VALUE} {sequence}",
-        sequence=sequence,
-    )  # fmt: skip
+    return node(key, "error", message=f"{VALUE} {sequence}", sequence=sequence)
 
 
 class TestWithoutFaults:

@@ -11,6 +11,7 @@ import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import PASSWORDS, FakeAirflow
 from support.journals import deliver
+from support.records import node
 
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord
@@ -59,9 +60,7 @@ LOGINS = {
 
 
 def record(number: int, attempt: int | None = None) -> NodeRecord:
-    return NodeRecord(
-        unique_id=f"model.shop.n{number}", status="success", outcome="success", attempt=attempt
-    )
+    return node(f"model.shop.n{number}", attempt=attempt)
 
 
 def now_and_then(share: float, kinds: tuple[Fault, ...], seed: int) -> list[Fault | None]:

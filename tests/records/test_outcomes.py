@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.records import node
 
 from dbt_relay.records.schema import NodeRecord, outcome_of
 
@@ -17,7 +18,7 @@ GREEN = ("success", "pass", "no-op", "reused", "warn")
 
 @pytest.mark.parametrize("status", GREEN)
 def test_the_words_that_are_known_to_be_fine(status: str) -> None:
-    record = NodeRecord(unique_id="model.shop.a", status=status, outcome=outcome_of(status))
+    record = node("model.shop.a", status)
     assert record.has_succeeded
     for outcome in ("failure", "skipped", "interrupted", "green", "", None, 3, ["success"]):
         forged = NodeRecord(unique_id="model.shop.a", status=status, outcome=outcome)  # type: ignore[arg-type]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from support import records
-
 from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Delivery, Journal, JournalRun, RunInfo, Sink
+from support import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,11 +7,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from support.records import node
-
 from dbt_relay.cli.resume.remaining import Listing
 from dbt_relay.cli.resume.resumption import Earlier, Resumption, resume
 from dbt_relay.records.schema import NodeRecord
+from support.records import node
 
 AS_JSON = "--output json --output-keys unique_id fqn depends_on config checksum"
 STATUSES = {

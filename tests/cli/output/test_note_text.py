@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.logs import fold, log
+from support.records import node
 
 from dbt_relay.cli.output.note_text import LIMIT, task_note, telling_line
 from dbt_relay.records.schema import NodeRecord, RunRecord
@@ -23,7 +24,7 @@ def run(**fields: Any) -> RunRecord:
 
 
 def failure(name: str, message: str | None = BINDER) -> NodeRecord:
-    return NodeRecord(unique_id=name, status="error", outcome="failure", message=message)
+    return node(name, "error", message=message)
 
 
 def note(run: RunRecord, *failed: NodeRecord, there: str = "") -> str:
@@ -83,10 +84,10 @@ def test_every_failure_of_a_real_log_has_its_line() -> None:
     nodes = fold(log("1.11.16/build_fail_debug")).final.values()
     failed = [node for node in nodes if node.outcome == "failure" and node.message]
     assert len(failed) > 5
-    for node in failed:
-        line = telling_line(node.message or "")
+    for record in failed:
+        line = telling_line(record.message or "")
         assert line
-        assert line in " ".join((node.message or "").split())
+        assert line in " ".join((record.message or "").split())
         assert not line.startswith(("Runtime Error in", "Compilation Error in"))
 
 

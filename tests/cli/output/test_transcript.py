@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 import pytest
-from support.pipelines import printed
 from support.logs import line, log
+from support.pipelines import printed
 
 from dbt_relay.cli.output.console import Console
 from dbt_relay.cli.output.transcript import Transcript

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
-from support.pipelines import pipeline, published
 from click.testing import CliRunner
 from support.logs import line, log
+from support.pipelines import pipeline, published
 
 from dbt_relay.cli.options import relay_options
 from dbt_relay.cli.relay.destination import Destination

@@ -6,8 +6,10 @@ import gzip
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.records import node
 
 from dbt_relay.consumer.waiting.wording import result
 from dbt_relay.parser.events import Event
@@ -70,10 +72,7 @@ def test_the_text_of_a_failure_follows_in_full_and_only_there() -> None:
         ({"status": "a word of a later dbt"}, "A WORD OF A LATER DBT model a"),
     ],
 )
-def test_what_no_small_project_shows(fields: dict[str, object], line: str) -> None:
-    from dbt_relay.records.schema import outcome_of
-
-    facts = {"outcome": outcome_of(str(fields["status"])), **fields}
-    record = NodeRecord(unique_id="model.p.a", name="a", resource_type="model", **facts)  # type: ignore[arg-type]
+def test_what_no_small_project_shows(fields: dict[str, Any], line: str) -> None:
+    record = node("model.p.a", **{"name": "a", "resource_type": "model", **fields})
     assert result(record).startswith(line)
     json.dumps(result(record))

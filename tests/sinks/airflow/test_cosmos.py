@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.records import node
 
 from dbt_relay.records.schema import (
     DbtTestRecord,
@@ -13,16 +14,11 @@ from dbt_relay.records.schema import (
     Outcome,
     Record,
     RunRecord,
-    outcome_of,
 )
 from dbt_relay.sinks import Rejected
 from dbt_relay.sinks.airflow.cosmos_run import CosmosRun, Entry
 
 RUN = RunRecord(state="running", started_at="2026-01-02T03:04:05Z", attempt=1)
-
-
-def node(unique_id: str, status: str = "success", **fields: Any) -> NodeRecord:
-    return NodeRecord(unique_id=unique_id, status=status, outcome=outcome_of(status), **fields)
 
 
 def a_test(name: str, status: str = "pass", **of: int) -> NodeRecord:
