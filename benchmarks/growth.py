@@ -187,7 +187,7 @@ def cost(stream: bytes, lineage: Lineage | None, secrets: tuple[str, ...], chunk
             if isinstance(item, Event):
                 run.feed(item)
                 if lineage is not None:
-                    run.trace(lineage)
+                    run.use_lineage(lineage)
                     lineage = None
     for item in reader.end():
         if isinstance(item, Event):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -20,7 +19,7 @@ from .output import report
 from .output.notice import notice
 from .relay.deadline import Deadline
 from .relay.reopening import reopen
-from .relay.run_record import now
+from .relay.run_record import died, now
 from .relay.state_folder import journal_to_read, no_run
 from .settings import ConfigurationError
 
@@ -47,7 +46,6 @@ Examples:
   dbt-relay deliver 17 --force         also what was rejected, and over newer records
   dbt-relay deliver 17 --airflow-url https://airflow.example.com
 """
-DIED: Final = "the relay was killed, or its host went down, before dbt had ended"
 
 
 @click.command(help=HELP, epilog=CREDENTIALS)
@@ -97,7 +95,7 @@ def _deliver(journal: Journal, past: PastRun, settings: Reaching, *, force: bool
         # Read again under the lock: another `deliver` may have changed the run meanwhile.
         past = history.past_run(journal, past.number)
         if past.record is None or past.record.state == "running":
-            run.put(_died(past), time.monotonic())
+            run.put(died(past, now()), time.monotonic())
             if not run.info.sinks:
                 click.echo(f"relay: {name} has died, and has no sink that is to be told")
         if force:
@@ -127,7 +125,7 @@ def _send(run: JournalRun, name: str, settings: Reaching, *, force: bool) -> int
             code = error.exit_code
             continue
         deadline = Deadline(settings.sending.flush_timeout)
-        # The run's own record, so that it is written once and with what became of the others.
+        # The run's own record goes last: it is then written once, with the others' delivery in it.
         run.queue(sink).make_all_due(time.monotonic(), "run last")
         with Delivery(run, [opened], workers=settings.sending.workers) as delivery:
             delivery.flush(deadline.left, order="run last")
@@ -143,7 +141,7 @@ def _send(run: JournalRun, name: str, settings: Reaching, *, force: bool) -> int
 
 
 def _recount(delivery: Delivery) -> None:
-    """What the run's own record says of the deliveries is true no more."""
+    """Put the run's own record again if its figures on the delivery have changed."""
     (figures,) = delivery.figures()
     known = next((r for r in delivery.run.records() if isinstance(r, RunRecord)), None)
     if known is None or known.delivery is None:
@@ -152,20 +150,3 @@ def _recount(delivery: Delivery) -> None:
     if known.delivery.get(figures.sink) != counts:
         counted = {**known.delivery, figures.sink: counts}
         delivery.put(replace(known, delivery=counted, sequence=known.sequence + 1))
-
-
-def _died(past: PastRun) -> RunRecord:
-    """What the relay of a run can no longer say itself.
-
-    Its sequence is that of the record that it amends: a relay that did end in time, and could only
-    not write so into the journal, has said more.
-    """
-    last = past.record or RunRecord(
-        state="running",
-        command=shlex.join(past.info.command),
-        started_at=past.info.started_at,
-        attempt=past.info.attempt,
-    )
-    return replace(
-        last, state="died", message=DIED, nodes=dict(past.nodes) or None, finished_at=now()
-    )

@@ -1,4 +1,7 @@
-"""The relay's own exit codes; dbt's (0, 1, 2, 128+n) pass through. See the table in the README."""
+"""The relay's own exit codes; dbt's (0, 1, 2, 128+n) pass through.
+
+docs/reference/exit-codes.md has them all.
+"""
 
 from __future__ import annotations
 

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-def option(*names: str, context: str | None = None, **attributes: Any) -> Any:
-    """A click option with its variable: `DBT_RELAY_` and its name, then Airflow's own, if any."""
+def option(
+    *names: str, variable: str | None = None, context: str | None = None, **attributes: Any
+) -> Any:
+    """A click option with its variable: `DBT_RELAY_` and its name, or `variable`.
+
+    `context` is Airflow's own variable, if there is one.
+    """
     name = next(n for n in names if n.startswith("--")).partition("/")[0]
-    variables = ["DBT_RELAY_" + name.removeprefix("--").replace("-", "_").upper()]
+    variables = [variable or "DBT_RELAY_" + name.removeprefix("--").replace("-", "_").upper()]
     if context is not None:
         variables.append(context)
     return click.option(*names, envvar=variables, show_envvar=True, **attributes)
@@ -155,55 +160,66 @@ _KEEPING: Final = (
 )
 
 
-def relay_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options on where records go and what is kept of them: `settings`, RelaySettings."""
+RELAY_OPTIONS: Final = (*_SINK, *_ADDRESS, *_SENDING, *_DAG_RUN, *_PLACE, *_STATE, *_KEEPING)
+"""Where the records go, and what the journal keeps of them."""
 
-    def settings(given: dict[str, Any]) -> RelaySettings:
-        airflow = "cosmos" if given["wire"] == "cosmos" else "airflow"
-        return RelaySettings(
-            sinks=tuple(airflow if sink == "airflow" else sink for sink in given["sinks"]),
-            airflow=AirflowAccess(_place(given), _connection(given), _xcoms(given)),
-            sending=_sending(given),
-            keeping=_keeping(given),
-            default_sink=airflow,
-            is_strict=given["strict_delivery"],
-        )
-
-    where = (*_SINK, *_ADDRESS, *_SENDING, *_DAG_RUN, *_PLACE)
-    return _with(command, settings, (*where, *_STATE, *_KEEPING))
+READING_OPTIONS: Final = (*_ADDRESS, *_DAG_RUN)
+"""Which DAG run of which Airflow to read."""
 
 
-def journal_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the option on where the journal is: `settings`, Keeping."""
-    return _with(command, _keeping, _STATE)
+def with_settings(build: Callable[[Mapping[str, Any]], object], *options: Any) -> Any:
+    """Give options to a command function, which gets what `build` makes of them as `settings`.
+
+    `build` takes the values of these options by click's names of them.
+    """
+    names = _names(options)
+
+    def decorate(command: Callable[..., R]) -> Callable[..., R]:
+        @functools.wraps(command)
+        def call(**given: Any) -> R:
+            taken = {name: given.pop(name) for name in names}
+            return command(settings=build(taken), **given)
+
+        return _decorated(call, options)
+
+    return decorate
 
 
-def connection_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options on how to reach an Airflow that the journal names: `settings`, Reaching."""
+def _names(options: Sequence[Any]) -> list[str]:
+    """What click calls these options."""
 
-    def settings(given: dict[str, Any]) -> Reaching:
-        return Reaching(_connection(given), _sending(given), _keeping(given))
+    def nothing() -> None: ...
 
-    return _with(command, settings, (*_ADDRESS, *_SENDING, *_STATE))
-
-
-def reading_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options on which DAG run of which Airflow to read: `connection` and `dag_run`, which
-    is a Place without a task."""
-
-    def settings(given: dict[str, Any]) -> tuple[Connection, Place]:
-        return _connection(given), Place(given["dag_id"], given["run_id"])
-
-    return _with(command, settings, (*_ADDRESS, *_DAG_RUN))
+    parameters: list[click.Parameter] = _decorated(nothing, options).__click_params__
+    return [str(parameter.name) for parameter in parameters]
 
 
-def _place(given: Mapping[str, Any]) -> Place:
-    return Place(
+def _decorated(function: Any, options: Sequence[Any]) -> Any:
+    for add in reversed(options):
+        function = add(function)
+    return function
+
+
+def relay_settings(given: Mapping[str, Any]) -> RelaySettings:
+    """From RELAY_OPTIONS, and `--note` where the command has it."""
+    airflow = "cosmos" if given["wire"] == "cosmos" else "airflow"
+    place = Place(
         given["dag_id"], given["run_id"], given["task_id"], given["map_index"], given["try_number"]
+    )
+    xcoms = XComForm(given["xcom_task_id"], given["key_prefix"], given["max_message_bytes"])
+    return RelaySettings(
+        sinks=tuple(airflow if sink == "airflow" else sink for sink in given["sinks"]),
+        airflow=AirflowAccess(place, connection(given), xcoms),
+        sending=_sending(given),
+        keeping=Keeping(given["state_dir"], given["keep_runs"], given["keep_days"]),
+        default_sink=airflow,
+        is_strict=given["strict_delivery"],
+        writes_note=given.get("note", False),
     )
 
 
-def _connection(given: Mapping[str, Any]) -> Connection:
+def connection(given: Mapping[str, Any]) -> Connection:
+    """From the options on Airflow's address."""
     source = click.get_current_context().get_parameter_source("airflow_url")
     return Connection(
         given["airflow_url"],
@@ -213,42 +229,23 @@ def _connection(given: Mapping[str, Any]) -> Connection:
     )
 
 
-def _xcoms(given: Mapping[str, Any]) -> XComForm:
-    return XComForm(given["xcom_task_id"], given["key_prefix"], given["max_message_bytes"])
-
-
 def _sending(given: Mapping[str, Any]) -> Sending:
     return Sending(given["workers"], given["flush_timeout"])
 
 
-def _keeping(given: Mapping[str, Any]) -> Keeping:
-    defaults = Keeping()
-    return Keeping(
-        given["state_dir"],
-        given.get("keep_runs", defaults.runs),
-        given.get("keep_days", defaults.days),
-    )
+def _reaching(given: Mapping[str, Any]) -> Reaching:
+    return Reaching(connection(given), _sending(given), Keeping(given["state_dir"]))
 
 
-def _with(
-    command: Callable[..., R],
-    build: Callable[[dict[str, Any]], object],
-    options: Sequence[Callable[[Any], Any]],
-) -> Callable[..., R]:
-    """Add options to a command, which gets what `build` makes of them as `settings`."""
+relay_options = with_settings(relay_settings, *RELAY_OPTIONS)
+"""Gives a command the options on where records go: `settings` is a RelaySettings."""
 
-    @functools.wraps(command)
-    def call(**given: Any) -> R:
-        taken = {name: given.pop(name) for name in names}
-        return command(settings=build(taken), **given)
+journal_options = with_settings(lambda given: Keeping(given["state_dir"]), *_STATE)
+"""Gives a command the option on where the journal is: `settings` is a Keeping."""
 
-    before = {id(p) for p in getattr(call, "__click_params__", ())}
-    for add in reversed(options):
-        add(call)
-    parameters: list[click.Parameter] = getattr(call, "__click_params__")  # noqa: B009 - click's own
-    names = [str(p.name) for p in parameters if id(p) not in before]
-    return call
-
+connection_options = with_settings(_reaching, *_ADDRESS, *_SENDING, *_STATE)
+"""Gives a command the options on how to reach an Airflow that the journal names: `settings` is a
+Reaching."""
 
 CREDENTIALS = """\b
 Credentials for Airflow, from the environment only:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ..records.schema import RunRecord
 from . import exit_codes
 from .dbt.no_events import HOW_TO_LOG, reason, reason_at_start
 from .dbt.saved_log import SavedLog
@@ -39,7 +38,7 @@ Examples:
   kubectl logs my-pod | dbt-relay replay --sink airflow -
 """
 _PATIENCE: Final = 1 << 16
-"""Bytes of a stream without an event, after which a person hears that there was none."""
+"""Bytes of a stream without an event, after which the relay says so."""
 
 
 @click.command(
@@ -67,28 +66,23 @@ def replay(log: str, target_path: Path, settings: RelaySettings) -> int:
     secrets = secrets_in(os.environ, settings.airflow.connection.proxy)
     out = (sys.stderr if destination.owns_stdout else sys.stdout).buffer
     command = secrets.mask_command(("replay", log))
-    started_at = now()
     with (
         open_journal(settings.keeping, os.environ) as journal,
         RelayedRun(
             destination,
             journal,
             Console(out, secrets=secrets),
-            RunRecord(
-                state="running",
-                command=" ".join(command),
-                started_at=started_at,
-                attempt=settings.place.attempt,
-            ),
-            destination.run_info(command, started_at, target_path.absolute()),
+            destination.run_info(command, now(), target_path.absolute()),
             secrets=secrets,
             target_dir=target_path,
-            awaits_event=True,
+            is_saved=True,
         ) as run,
     ):
         _feed(run, saved)
-        code = run.end(None, Deadline(settings.sending.flush_timeout))
-        return code if run.has_events else _refuse(saved, reason(saved))
+        run.log_ended(None)
+        if not run.has_events:
+            return _refuse(saved, reason(saved))
+        return run.end(Deadline(settings.sending.flush_timeout))
 
 
 def _feed(run: RelayedRun, saved: SavedLog) -> None:

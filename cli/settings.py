@@ -193,6 +193,20 @@ class RelaySettings:
         return "AIRFLOW_CTX_TASK_ID" in environ or self.place.task is not None
 
 
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """The settings of `run`.
+
+    `grace` is in seconds. `resumes` continues the previous attempt. `renewed_task_id` is a task
+    that has ended, whose nodes run again.
+    """
+
+    relay: RelaySettings
+    grace: float = 10.0
+    resumes: bool = False
+    renewed_task_id: str | None = None
+
+
 def login_of(environ: Mapping[str, str]) -> Login:
     """The credentials for Airflow, which come from the environment only."""
 

@@ -1,4 +1,4 @@
-"""`dbt-relay wait`: end as a dbt node did that another task runs."""
+"""`dbt-relay wait`: wait for a dbt node that another task runs, and end as the node did."""
 
 from __future__ import annotations
 
@@ -14,20 +14,13 @@ import click
 from ..consumer.waiting.decision import Policy
 from ..sinks.airflow.reading import Watch
 from . import exit_codes
-from .options import CREDENTIALS, option, reading_options
+from .options import CREDENTIALS, READING_OPTIONS, connection, option, with_settings
 from .output.notice import notice
-from .settings import (
-    AirflowAccess,
-    ConfigurationError,
-    Keeping,
-    RelaySettings,
-    Sending,
-    XComForm,
-)
+from .settings import AirflowAccess, ConfigurationError, Place, XComForm
 from .waiting import Wait, WaitSettings
 
 if TYPE_CHECKING:
-    from .settings import Connection, Place
+    from collections.abc import Mapping, Sequence
 
 HELP: Final = """Wait for dbt nodes that another task builds with `dbt-relay run`; end as they did.
 
@@ -46,7 +39,7 @@ _EXIT: Final = {"success": 0, "fail": 1, "skip": exit_codes.SKIP}
 
 
 class _WithCommand(click.Command):
-    """What follows `--` is a command, and no UNIQUE_ID."""
+    """A command whose words after `--` are a command line, and no UNIQUE_ID."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own, command = args, list[str]()
@@ -60,134 +53,169 @@ class _WithCommand(click.Command):
         return super().parse_args(ctx, renamed)
 
 
-@click.command(
-    cls=_WithCommand,
-    help=HELP,
-    epilog=CREDENTIALS,
-)
-@click.option("--task-id", required=True, metavar="ID", help="The task that runs dbt.")
-@reading_options
-@option(
-    "--try-number",
-    context="AIRFLOW_CTX_TRY_NUMBER",
-    type=click.IntRange(min=1),
-    default=1,
-    metavar="N",
-    help="The try of the task that waits.",
-)
-@click.option(
-    "--map-index",
-    type=click.IntRange(min=-1),
-    default=-1,
-    show_default=True,
-    metavar="N",
-    help="Which instance of the task that runs dbt, if it is mapped.",
-)
-@option("--xcom-task-id", metavar="ID", help="The task that holds the records, if it is another.")
-@option("--key-prefix", default="", metavar="TEXT", help="What is before each XCom key.")
-@click.option(
-    "--prefix",
-    "prefixes",
-    multiple=True,
-    metavar="PREFIX",
-    help="Every node of the run whose unique_id begins so. Repeatable. Decided when dbt has ended, "
-    "and green only if the run left nothing out.",
-)
-@option(
-    "--poll",
-    type=click.FloatRange(min=0.1),
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time between two looks; up to a fifth more or less, so that not all look at once.",
-)
-@option(
-    "--timeout",
-    type=click.FloatRange(min=0),
-    default=86_400.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give up after this time, and end with 124.",
-)
-@option(
-    "--on-missing",
-    type=click.Choice(("fail", "skip", "success")),
-    default="fail",
-    show_default=True,
-    help="What a node counts as that was not part of the run.",
-)
-@option(
-    "--on-upstream-failed",
-    type=click.Choice(("fail", "skip")),
-    default="fail",
-    show_default=True,
-    help="What a node counts as that dbt skipped after a failure.",
-)
-@click.option(
-    "--or-run",
-    is_flag=True,
-    help="On a later try of this task, when the other has ended: run the command after `--`, which "
-    "is dbt with this node selected, and renew its record.",
-)
-@click.argument("unique_ids", nargs=-1, metavar="[UNIQUE_ID]...")
-@click.pass_context
-def wait(
-    ctx: click.Context,
-    unique_ids: tuple[str, ...],
-    settings: tuple[Connection, Place],
-    **given: Any,
-) -> int:
-    connection, dag_run = settings
-    waits = WaitSettings(
-        command=ctx.meta["command"],
-        unique_ids=tuple(map(_as_utf8, unique_ids)),
+def _settings(given: Mapping[str, Any]) -> WaitSettings:
+    place = Place(given["dag_id"], given["run_id"], given["task_id"], given["map_index"])
+    xcoms = XComForm(given["xcom_task_id"], given["key_prefix"])
+    return WaitSettings(
+        AirflowAccess(place, connection(given), xcoms),
         prefixes=tuple(map(_as_utf8, given["prefixes"])),
-        airflow=AirflowAccess(
-            replace(dag_run, task_id=given["task_id"], map_index=given["map_index"]),
-            connection,
-            XComForm(given["xcom_task_id"], key_prefix=given["key_prefix"]),
-        ),
         attempt=given["try_number"],
         policy=Policy(given["on_missing"], given["on_upstream_failed"], given["or_run"]),
         poll=given["poll"],
         timeout=given["timeout"],
     )
-    waits.check()
-    if missing := waits.airflow.missing(os.environ):
+
+
+@click.command(
+    cls=_WithCommand,
+    help=HELP,
+    epilog=CREDENTIALS,
+)
+@with_settings(
+    _settings,
+    # Variables of the usual names are of the task that waits.
+    option(
+        "--task-id",
+        variable="DBT_RELAY_WAIT_TASK_ID",
+        required=True,
+        metavar="ID",
+        help="The task that runs dbt.",
+    ),
+    *READING_OPTIONS,
+    option(
+        "--try-number",
+        context="AIRFLOW_CTX_TRY_NUMBER",
+        type=click.IntRange(min=1),
+        default=1,
+        metavar="N",
+        help="The try of the task that waits.",
+    ),
+    option(
+        "--map-index",
+        variable="DBT_RELAY_WAIT_MAP_INDEX",
+        type=click.IntRange(min=-1),
+        default=-1,
+        show_default=True,
+        metavar="N",
+        help="Which instance of the task that runs dbt, if it is mapped.",
+    ),
+    option(
+        "--xcom-task-id", metavar="ID", help="The task that holds the records, if it is another."
+    ),
+    option("--key-prefix", default="", metavar="TEXT", help="What is before each XCom key."),
+    option(
+        "--prefix",
+        "prefixes",
+        multiple=True,
+        metavar="PREFIX",
+        help="Every node of the run whose unique_id begins so. Repeatable. Decided when dbt has "
+        "ended, and green only if the run left nothing out.",
+    ),
+    option(
+        "--poll",
+        type=click.FloatRange(min=0.1),
+        default=10.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Time between two looks; up to a fifth more or less, so that not all look at once.",
+    ),
+    option(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        default=86_400.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Give up after this time, and end with 124.",
+    ),
+    option(
+        "--on-missing",
+        type=click.Choice(("fail", "skip", "success")),
+        default="fail",
+        show_default=True,
+        help="What a node counts as that was not part of the run.",
+    ),
+    option(
+        "--on-upstream-failed",
+        type=click.Choice(("fail", "skip")),
+        default="fail",
+        show_default=True,
+        help="What a node counts as that dbt skipped after a failure.",
+    ),
+    option(
+        "--or-run/--no-or-run",
+        default=False,
+        help="On a later try of this task, when the other has ended: run the command after `--`, "
+        "which is dbt with this node selected, and renew its record.",
+    ),
+)
+@click.argument("unique_ids", nargs=-1, metavar="[UNIQUE_ID]...")
+def wait(settings: WaitSettings, unique_ids: tuple[str, ...]) -> int:
+    command: tuple[str, ...] = click.get_current_context().meta["command"]
+    unique_ids = tuple(map(_as_utf8, unique_ids))
+    _check(unique_ids, settings, command)
+    if missing := settings.airflow.missing(os.environ):
         raise ConfigurationError(f"to read from Airflow, set {' and '.join(missing)}")
-    airflow = waits.airflow.settings(os.environ)
+    airflow = settings.airflow.settings(os.environ)
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _end)
     watch = Watch(airflow)
     try:
-        decision = Wait(watch, airflow, waits).decision()
+        decision = Wait(watch, airflow, unique_ids, settings).decision()
     finally:
         watch.close()
     if decision is None:
-        notice(f"gave up after --timeout, {waits.timeout:g} s")
+        notice(f"gave up after --timeout, {settings.timeout:g} s")
         return exit_codes.TIMED_OUT
     if decision.action == "run":
-        notice(f"running it here: {' '.join(waits.command)}")
-        return _run(waits)
+        notice(f"running it here: {' '.join(command)}")
+        return _run_here(command, settings.airflow)
     return _EXIT[decision.action]
 
 
 def _as_utf8(word: str) -> str:
-    """A word of the command line, as UTF-8 if it is that: Python has decoded it by the locale, and
-    under LANG=C what is not ASCII became surrogates."""
+    """A word of the command line, decoded as UTF-8 if it is UTF-8.
+
+    Python decodes by the locale: under LANG=C it makes surrogates of all but ASCII.
+    """
     try:
         return os.fsencode(word).decode("utf-8")
     except UnicodeError:
         return word
 
 
-def _run(waits: WaitSettings) -> int:
-    """Run the command in place of the node's own run, and renew its record."""
-    from .run import run_again  # noqa: PLC0415 - only for --or-run
+def _check(unique_ids: Sequence[str], settings: WaitSettings, command: Sequence[str]) -> None:
+    """Raises click.UsageError for a call that asks for nothing, or for what cannot be."""
+    if not unique_ids and not settings.prefixes:
+        raise click.UsageError(
+            "name the nodes to wait for: model.jaffle.orders, or --prefix PREFIX"
+        )
+    for unique_id in unique_ids:
+        if unique_id.count(".") < 2:
+            raise click.UsageError(
+                f"{unique_id!r} is no unique_id, such as model.jaffle.orders: `dbt-relay show` "
+                "lists those of a run, `dbt ls --output json --output-keys unique_id` all"
+            )
+    if settings.policy.can_run != bool(command):
+        raise click.UsageError(
+            "--or-run goes with a command: --or-run -- dbt build --select orders"
+        )
 
-    access = waits.airflow
-    settings = RelaySettings((), access, Sending(), Keeping())
-    return run_again(waits.command, settings, access.place.named.task_id, grace=10.0)
+
+def _run_here(command: tuple[str, ...], access: AirflowAccess) -> int:
+    """Run the command as `run --renew` does, for the task that was waited for.
+
+    The variables of `run` say the rest: its sinks, its state folder, its grace.
+    """
+    from .run import run_dbt, settings_of_variables  # noqa: PLC0415 - few waits end here
+
+    usual = settings_of_variables(command)
+    there, airflow = access.place, usual.relay.airflow
+    place = replace(
+        airflow.place, dag_id=there.dag_id, run_id=there.run_id, map_index=there.map_index
+    )
+    xcoms = replace(airflow.xcoms, task_id=access.xcoms.task_id, key_prefix=access.xcoms.key_prefix)
+    relay = replace(usual.relay, airflow=AirflowAccess(place, access.connection, xcoms))
+    return run_dbt(command, replace(usual, relay=relay, renewed_task_id=there.task_id))
 
 
 def _end(signum: int, _: object) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Looks at the task that runs dbt until there is a decision on the nodes that are waited for."""
+"""The loop of `wait`: look at the task that runs dbt until there is a decision on its nodes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from ..consumer.waiting.decision import Decision, Policy, combine
-from ..consumer.waiting.look import Waiting, look
-from ..consumer.waiting.prefixes import look_at_prefixes
+from ..consumer.waiting.look import Waiting, look, look_at_prefixes
 from ..sinks.airflow.reading import UnreadError, read_records
 from ..sinks.sink import Hold, Retry
 from .output import streams
@@ -26,37 +23,23 @@ if TYPE_CHECKING:
     from ..sinks.airflow.reading import Watch
 
 _JITTER: Final = 0.2
+"""The share of a pause by which it is longer or shorter."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitSettings:
-    """For which nodes to wait, where, and how. `poll` and `timeout` are in seconds."""
+    """Where to look, how often, and what to make of it. `poll` and `timeout` are in seconds.
 
-    unique_ids: tuple[str, ...]
+    `attempt` is the try of the task that waits. `prefixes` are of the nodes to wait for once dbt
+    has ended, besides those that are named.
+    """
+
     airflow: AirflowAccess
-    command: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     attempt: int = 1
     policy: Policy = field(default_factory=Policy)
     poll: float = 10.0
     timeout: float = 86_400.0
-
-    def check(self) -> None:
-        """Raises UsageError for a command line that says too little, or contradicts itself."""
-        if not self.unique_ids and not self.prefixes:
-            raise click.UsageError(
-                "name the nodes to wait for: model.jaffle.orders, or --prefix PREFIX"
-            )
-        for unique_id in self.unique_ids:
-            if unique_id.count(".") < 2:
-                raise click.UsageError(
-                    f"{unique_id!r} is no unique_id, such as model.jaffle.orders: `dbt-relay show` "
-                    "lists those of a run, `dbt ls --output json --output-keys unique_id` all"
-                )
-        if self.policy.can_run != bool(self.command):
-            raise click.UsageError(
-                "--or-run goes with a command: --or-run -- dbt build --select orders"
-            )
 
 
 class Wait:
@@ -66,13 +49,14 @@ class Wait:
         self,
         watch: Watch,
         airflow: AirflowSettings,
+        unique_ids: tuple[str, ...],
         settings: WaitSettings,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._waiting = Waiting(
-            unique_ids=settings.unique_ids,
+            unique_ids=unique_ids,
             producer=airflow.task,
             xcom_task_id=airflow.xcom_task_id,
             key_prefix=airflow.key_prefix,
@@ -91,7 +75,10 @@ class Wait:
         self._said: str | None = None
 
     def decision(self) -> Decision | None:
-        """None if the time is up. Raises ConfigurationError for what no waiting mends."""
+        """The decision; None if the time is up.
+
+        Raises ConfigurationError for trouble that does not pass by waiting.
+        """
         until = self._clock() + self._timeout
         while True:
             pause = self._poll * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
@@ -133,7 +120,7 @@ class Wait:
                 streams.say(decision.reason)
 
     def _say(self, reason: str) -> None:
-        """A line only where something is new: a task may look for hours."""
+        """Print a reason unless it is the one before: a task may look for hours."""
         if reason != self._said:
             self._said = reason
             notice(reason)

@@ -1,5 +1,5 @@
-"""What is made of the records: which node waits, which has ended, and what to tell a person.
+"""What Airflow's tasks and DAGs make of dbt: `waiting` for its nodes, and the `graph` of its nodes.
 
-Pure, as `parser` is: no clock, no environment, no I/O but the reading of a manifest and of its
-project's file.
+The two do not import each other. Neither reads a clock or the environment; `graph` reads a manifest
+and the project's file.
 """

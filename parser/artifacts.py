@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunResults:
-    """The results that dbt wrote for one invocation, by unique_id, as dbt wrote them."""
+    """The results of one invocation by unique_id, in the form that dbt wrote."""
 
     invocation_id: str
     results: dict[str, dict[str, Any]]
 
     def masked(self, secrets: Secrets) -> RunResults:
-        """The same without secrets: dbt scrubs its logs, and not this file."""
+        """These results with the secrets masked: dbt masks its logs, but not this file."""
         return replace(self, results=secrets.mask(self.results)) if secrets else self
 
 
 def read_run_results(artifact: bytes) -> RunResults | None:
-    """`run_results.json`, or None if these bytes are not one."""
+    """The results in a `run_results.json`; None if the bytes are something else."""
     document = decode(artifact)
     metadata = document.get("metadata") if is_object(document) else None
     invocation_id = text(metadata.get("invocation_id")) if is_object(metadata) else None

@@ -23,10 +23,10 @@ class RecordCallback:
     >>> dbtRunner(callbacks=[callback]).invoke(["build"])
     >>> callback.finish()
 
-    `publish` is called with each new or amended record, one at a time, on whichever of dbt's
-    threads reported it; dbt waits for it, and ends if it raises. dbt does not scrub its callbacks:
-    give the values of `DBT_ENV_SECRET_*` as `secrets`. `faults` counts the events that could not be
-    folded, `fault` is the first reason.
+    Calls `publish` with each new or amended record, one at a time, on the dbt thread that logged
+    the event. dbt waits for `publish`, and ends if it raises. dbt does not mask secrets in events
+    for callbacks: pass the values of `DBT_ENV_SECRET_*` as `secrets`. `faults` counts the events
+    that failed here, `fault` is the first exception.
     """
 
     def __init__(
@@ -44,16 +44,17 @@ class RecordCallback:
         self.fault: Exception | None = None
 
     def __call__(self, message: Any) -> None:
-        """Take one `EventMsg`, or the dictionary that it makes.
+        """Take one `EventMsg`, or its dictionary.
 
-        dbt ends if its callback raises: what cannot be read is counted, and nothing else is lost.
+        dbt would end if this raised, so a failure only counts as a fault, and the next event goes
+        on.
         """
         with self._lock:
             for record in self._fold(message):
                 self._publish(record)
 
     def finish(self, ended: Exit | None = None) -> None:
-        """dbt has returned: publish the records that are still missing."""
+        """Publish the records that are still missing, once dbt has returned."""
         with self._lock:
             for record in self._run.finish(ended):
                 self._publish(record)
@@ -76,7 +77,7 @@ class RecordCallback:
 
 
 def _dictionary(message: Any) -> dict[str, Any]:
-    # protobuf comes with dbt, in whose process this runs.
+    # dbt, in whose process this runs, brings protobuf along.
     from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
 
     return MessageToDict(message, preserving_proto_field_name=True)

@@ -1,8 +1,8 @@
-"""JSON text to values, however deep: nesting takes no event with it.
+"""JSON text to values. Nesting of any depth loses no event.
 
-Python ends a recursion of a thousand steps with an error, and orjson reads 1,024 levels but writes
-only 254. So whatever goes into a value by recursion (masking, renaming, a record's fields) takes
-it `shallow`, and text that no decoder reads for its depth is made so first.
+Python ends a recursion after a thousand steps, and orjson reads 1,024 levels but writes only 254.
+So all code that descends into a value by recursion (masking, renaming, a record's fields) works on
+a `shallow` value, and text that is too deep for a decoder becomes shallow before it is decoded.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ _LONGEST_NUMBER: Final = 19
 
 
 def decode(line: bytes) -> Any:
-    """The JSON value of a line, or None.
+    """The JSON value of a line; None if it has none.
 
-    What orjson refuses (NaN, lone surrogates, bad UTF-8, 1,025 levels) may still be read.
+    The json module decodes lines that orjson refuses: NaN, lone surrogates, bad UTF-8, 1,025
+    levels.
     """
     try:
         return orjson.loads(line)
@@ -31,7 +32,7 @@ def decode(line: bytes) -> Any:
 
 
 def decode_at(text: str, start: int) -> tuple[Any, int]:
-    """The JSON value that begins at `start`, and its end; JSONDecodeError if there is none."""
+    """The JSON value that begins at `start`, and where it ends. Raises JSONDecodeError."""
     try:
         return _DECODER.raw_decode(text, start)
     except RecursionError:
@@ -49,7 +50,7 @@ def _decode_patiently(text: str) -> Any:
 
 
 def _flattened(text: str, start: int) -> tuple[str, int]:
-    """The JSON that begins at `start`, with a note in place of what is too deep, and its end."""
+    """The JSON text that begins at `start`, with TOO_DEEP for deeper parts, and where it ends."""
     pieces: list[str] = []
     depth, is_quoted, kept = 0, False, start
     for found in _BRACKETS.finditer(text, start):
@@ -73,7 +74,7 @@ def _flattened(text: str, start: int) -> tuple[str, int]:
 
 
 def _whole_number(digits: str) -> float:
-    # Python refuses to make an integer of more than 4,300 digits.
+    # Python refuses to parse an integer of more than 4,300 digits.
     return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
 
 

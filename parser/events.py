@@ -1,7 +1,7 @@
-"""An event of dbt's structured log, and text that is none.
+"""An event of dbt's structured log, and text between the events.
 
-The envelope is `{"data": {…}, "info": {…}}` in dbt 1.7 to 1.12 and in the v2 `json` format. The
-dictionaries of the in-process runner have the same in camelCase, with default values left out.
+An event is `{"data": {…}, "info": {…}}` in dbt 1.7 to 1.12 and in the v2 format `json`. The
+dictionaries of dbt's in-process runner have the same keys in camelCase, without default values.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _USER_KEYS: Final = frozenset({"meta", "adapter_response"})
 
 @dataclass(slots=True)
 class Event:
-    """One event: its envelope, and `data.node_info` as `node` where it is about a node.
+    """One event: its name, its `info` and `data`, and `data.node_info` as `node`.
 
-    `line` is what it was read from.
+    `line` is the line of the log that held it.
     """
 
     name: str
@@ -54,9 +54,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Output that is no event: a `print` of a Python model, a usage error. Bytes as they came.
+    """Output that is no event, unchanged: a `print` of a Python model, a usage error.
 
-    `is_lead`: it stands before an event on the same line, which comes next.
+    `is_lead` says that the next event stands behind this text on the same line.
     """
 
     line: bytes
@@ -64,7 +64,7 @@ class Text:
 
 
 def event_of(value: Any, line: bytes = b"") -> Event | None:
-    """The event that a decoded JSON value is, or None if it is something else."""
+    """The event in a decoded JSON value; None if the value is no event."""
     if not is_object(value):
         return None
     info = value.get("info")

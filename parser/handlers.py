@@ -1,6 +1,7 @@
-"""What each event that a record depends on does to its invocation and its node.
+"""A handler for each event that a record depends on. It changes the invocation or its nodes.
 
-A handler gets the node of the event, if it is about one, and returns another if it changed that.
+A handler gets the node of the event, if the event names one. It returns the changed node if that is
+another.
 """
 
 from __future__ import annotations
@@ -9,65 +10,66 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ..records.values import is_array, is_object, number, text
-from .error_text import CANCELLED_NODE, CANCELLED_RUN, ErrorText
 from .statuses import displayed_status, status_or_message
+from .v2_errors import NODE_CANCELLED, RUN_CANCELLED, V2Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..records.values import JsonObject
-    from .buffer import Node
+    from .buffer import NodeBuffer
     from .events import Event
     from .invocation import Invocation
 
-    Handler = Callable[[Invocation, Event, Node | None], Node | None]
+    Handler = Callable[[Invocation, Event, NodeBuffer | None], NodeBuffer | None]
 
 FAIL_FAST: Final = "fail_fast"
-"""In what dbt 1.x says, after --fail-fast, of nodes that it skips and of some that succeeded."""
+"""A word in the messages of dbt 1.x under --fail-fast, about the nodes that it skips and about some
+nodes that succeeded. It is also the `skip_cause` of such a skip."""
 _WORKER_PREFIX: Final = "Exception on worker thread. "
 _IN_NODE: Final = re.compile(r"in (\w+) (\S+) \(([^)\n]+)\)")
-_TITLE: Final = 1000
-"""Characters of an error text in which dbt has named its node: a search goes no further."""
+_TITLE_END: Final = 1000
+"""Characters at the beginning of an error text in which dbt names the node."""
 _FAILED_HOOK: Final = re.compile(r"on-run-(start|end) failed, error:")
 
 
-def _version(invocation: Invocation, event: Event, _: Node | None) -> None:
+def _version(invocation: Invocation, event: Event, _: NodeBuffer | None) -> None:
     invocation.version = (text(event.data.get("version")) or "").lstrip("=") or None
 
 
-def _adapter(invocation: Invocation, event: Event, _: Node | None) -> None:
+def _adapter(invocation: Invocation, event: Event, _: NodeBuffer | None) -> None:
     name, version = text(event.data.get("adapter_name")), text(event.data.get("adapter_version"))
     if name is not None:
         invocation.adapter = name + (version or "")
 
 
-def _announcement(invocation: Invocation, event: Event, _: Node | None) -> None:
+def _announcement(invocation: Invocation, event: Event, _: NodeBuffer | None) -> None:
     invocation.announced = number(event.data.get("node_count"))
 
 
-def _artifact(invocation: Invocation, event: Event, _: Node | None) -> None:
+def _artifact(invocation: Invocation, event: Event, _: NodeBuffer | None) -> None:
     path = text(event.data.get("artifact_path"))
     if path is not None:
         invocation.artifacts[path.replace("\\", "/").rpartition("/")[2]] = path
 
 
-def _invocation_error(invocation: Invocation, event: Event, _: Node | None) -> None:
+def _invocation_error(invocation: Invocation, event: Event, _: NodeBuffer | None) -> None:
     invocation.error = text(event.data.get("exc")) or invocation.error
 
 
-def _node_start(invocation: Invocation, event: Event, node: Node | None) -> None:
+def _node_start(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
     invocation.has_node_events = True
     if node is not None and event.node is not None:
         node.start(event.node)
 
 
-def _start_line(invocation: Invocation, event: Event, node: Node | None) -> None:
+def _start_line(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
     if node is not None and event.node is not None:
         node.place(event.data.get("index"), event.data.get("total"))
         node.begin(text(event.node.get("node_started_at")))
 
 
-def _node_finished(invocation: Invocation, event: Event, node: Node | None) -> None:
+def _node_finished(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
     invocation.has_node_events = True
     result = event.data.get("run_result")
     if node is None or event.node is None or not is_object(result):
@@ -85,12 +87,12 @@ def _node_finished(invocation: Invocation, event: Event, node: Node | None) -> N
             "thread": result.get("thread"),
             "failures": result.get("num_failures", 0),
             "adapter_response": result.get("adapter_response"),
-            "timing": timing(result.get("timing_info")),
+            "timing": finished_spans(result.get("timing_info")),
         },
     )
 
 
-def _result_line(invocation: Invocation, event: Event, node: Node | None) -> None:
+def _result_line(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
     if node is None:
         return
     data = event.data
@@ -98,13 +100,13 @@ def _result_line(invocation: Invocation, event: Event, node: Node | None) -> Non
     if node.is_terminal and not node.is_provisional:
         return
     if invocation.has_node_events:
-        node.waiting = event
+        node.result_line = event
     else:
-        end_by_line(invocation, event, node)
+        end_by_result_line(invocation, event, node)
 
 
-def end_by_line(invocation: Invocation, event: Event, node: Node) -> None:
-    """End a node by its result line, which lacks what a NodeFinished has."""
+def end_by_result_line(invocation: Invocation, event: Event, node: NodeBuffer) -> None:
+    """End a node with its result line, which has fewer facts than a NodeFinished."""
     info, data = event.node or {}, event.data
     shown = text(data.get("status")) or ""
     status = displayed_status(event.name, shown, text(info.get("node_status")) or "")
@@ -128,7 +130,7 @@ def end_by_line(invocation: Invocation, event: Event, node: Node) -> None:
     )
 
 
-def _hook_end(invocation: Invocation, event: Event, node: Node | None) -> None:
+def _hook_end(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
     if node is None or event.node is None:
         return
     node.place(event.data.get("index"), event.data.get("total"))
@@ -146,19 +148,19 @@ def _hook_end(invocation: Invocation, event: Event, node: Node | None) -> None:
     )
 
 
-def _batch_result(invocation: Invocation, event: Event, node: Node | None) -> None:
+def _batch_result(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
     index = number(event.data.get("batch_index"))
     if node is not None and index is not None:
-        node.batch(index, event.data.get("total_batches"), status_or_message(event))
+        node.end_batch(index, event.data.get("total_batches"), status_or_message(event))
 
 
-def _batch_error(invocation: Invocation, event: Event, node: Node | None) -> None:
+def _batch_error(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
     message = text(event.data.get("exc"))
     if node is not None and message is not None:
         node.fail(message.removeprefix(_WORKER_PREFIX))
 
 
-def _cancel(invocation: Invocation, event: Event, _: Node | None) -> Node | None:
+def _cancel(invocation: Invocation, event: Event, _: NodeBuffer | None) -> NodeBuffer | None:
     name = text(event.data.get("conn_name"))
     if name is None:
         return None
@@ -167,30 +169,30 @@ def _cancel(invocation: Invocation, event: Event, _: Node | None) -> Node | None
     return node
 
 
-def logged_error(invocation: Invocation, event: Event, node: Node | None) -> None:
-    """An error of dbt v2: of a node before its end, or of the invocation.
+def logged_error(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
+    """Take an error of dbt v2: of a node before its end, or of the invocation.
 
-    dbt v2 (preview 196) names each `Generic`; its successors may name them by their error.
+    dbt v2 (preview 196) logs each error as `Generic`. Later versions may use the error's name.
     """
     if event.level != "error" or not event.msg:
         return
-    error = ErrorText.of(event.msg)
+    error = V2Error.parse(event.msg)
     if node is None:
-        invocation.is_cancelled |= error.code == CANCELLED_RUN
+        invocation.is_cancelled |= error.code == RUN_CANCELLED
         invocation.error = invocation.error or error.text
         return
     node.fail(error.text)
-    if error.code == CANCELLED_NODE:
+    if error.code == NODE_CANCELLED:
         node.is_cancelled = True
 
 
-def _error_title(invocation: Invocation, event: Event, node: Node | None) -> None:
+def _error_title(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
     name, path = text(event.data.get("node_name")), text(event.data.get("path"))
     if node is None and name and path:
         invocation.titles[event.thread] = (name, path)
 
 
-def _error_text(invocation: Invocation, event: Event, node: Node | None) -> Node | None:
+def _error_text(invocation: Invocation, event: Event, node: NodeBuffer | None) -> NodeBuffer | None:
     message = text(event.data.get("msg"))
     title = invocation.titles.pop(event.thread, None)
     if message is None:
@@ -206,15 +208,15 @@ def _error_text(invocation: Invocation, event: Event, node: Node | None) -> Node
 
 def _node_of_error(
     invocation: Invocation, message: str, title: tuple[str, str] | None
-) -> Node | None:
-    """The node of an error text without `node_info`: every one of dbt 1.7, hooks up to 1.8."""
+) -> NodeBuffer | None:
+    """The node of an error text without `node_info`: all nodes in dbt 1.7, hooks up to 1.8."""
     hook = _FAILED_HOOK.match(message)
     if hook is not None and (node := invocation.running_hook(hook[1])) is not None:
         node.finish("error", {}, {})
         return node
-    named = _IN_NODE.search(message, 0, _TITLE)
+    named = _IN_NODE.search(message, 0, _TITLE_END)
     name, path = title or ((named[2], named[3]) if named else ("", ""))
-    return invocation.titled(name, path)
+    return invocation.node_titled(name, path)
 
 
 _HANDLERS: Final[dict[str, Handler]] = {
@@ -249,13 +251,13 @@ _HANDLERS: Final[dict[str, Handler]] = {
 
 
 def handler_of(event: Event) -> Handler | None:
-    """What folds this event; None for one that no record depends on."""
+    """The handler of this event; None if no record depends on the event."""
     handler = _HANDLERS.get(event.name)
     return logged_error if handler is None and _is_logged_error(event) else handler
 
 
-def timing(spans: Any) -> list[JsonObject] | None:
-    """Compile and execute times as dbt gives them, without spans that have no end."""
+def finished_spans(spans: Any) -> list[JsonObject] | None:
+    """The compile and execute times of a node as dbt logs them, without unfinished ones."""
     if not is_array(spans):
         return None
     timed: list[JsonObject] = [s for s in spans if is_object(s) and "" not in s.values()]
@@ -263,12 +265,13 @@ def timing(spans: Any) -> list[JsonObject] | None:
 
 
 def _is_logged_error(event: Event) -> bool:
-    """Whether it is an error of dbt v2 under a name of its own.
+    """Whether the event is an error of dbt v2 under the error's own name.
 
-    One of a node has a `node_info` with nothing but the id, one of the run has only its code.
+    An error of a node has a `node_info` with only the unique_id. An error of the invocation has
+    only its code.
     """
     if event.level != "error":
         return False
     if event.node is None:
-        return bool(event.msg) and ErrorText.of(event.msg).code is not None
+        return bool(event.msg) and V2Error.parse(event.msg).code is not None
     return event.node.keys() == {"unique_id"}

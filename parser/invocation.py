@@ -1,18 +1,22 @@
-"""What is known of one dbt invocation: its versions, its nodes, and what tells them apart."""
+"""One invocation of dbt: its versions, its nodes, and ways to find a node."""
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
 
-from .buffer import Node, file_name
-from .causes import Causes, hook_kind
+from .buffer import NodeBuffer, file_name
+from .skip_causes import SkipCauses, hook_kind
 
 
 class Invocation:
-    """One run of dbt, known by its `invocation_id`.
+    """One invocation of dbt, identified by its `invocation_id`.
 
-    A saved log at info level has no NodeStart and NodeFinished: then the result lines end a node.
-    Where they are there, the result line before each NodeFinished only waits for it.
+    `announced` is the number of nodes that dbt said it would run. `artifacts` maps a file name to
+    the path that dbt wrote. `titles` has for each thread the name and path of a node whose error
+    text follows. `described` lists nodes that may have a new title since the last search by title.
+
+    A saved log at info level has no NodeStart and no NodeFinished, so a result line ends a node.
+    With `has_node_events` a result line waits for the NodeFinished after it.
     """
 
     def __init__(self, invocation_id: str, started_at: str | None = None) -> None:
@@ -24,45 +28,45 @@ class Invocation:
         self.is_cancelled = False
         self.announced: int | None = None
         self.artifacts: dict[str, str] = {}
-        self.nodes: dict[str, Node] = {}
-        self.causes = Causes()
+        self.nodes: dict[str, NodeBuffer] = {}
+        self.causes = SkipCauses()
         self.has_node_events = False
         self.titles: dict[str, tuple[str, str]] = {}
-        self.described: list[Node] = []
-        """Nodes whose title may be new since an error text was last looked up."""
-        self._by_title: dict[tuple[str, str], Node] = {}
-        self._hooks: defaultdict[str | None, deque[Node]] = defaultdict(deque)
+        self.described: list[NodeBuffer] = []
+        self._by_title: dict[tuple[str, str], NodeBuffer] = {}
+        self._hooks: defaultdict[str | None, deque[NodeBuffer]] = defaultdict(deque)
 
-    def node(self, unique_id: str) -> Node:
+    def node(self, unique_id: str) -> NodeBuffer:
+        """The node's buffer, a new one for a new node."""
         node = self.nodes.get(unique_id)
         if node is None:
-            node = self.nodes[unique_id] = Node(unique_id)
+            node = self.nodes[unique_id] = NodeBuffer(unique_id)
             if unique_id.startswith("operation."):
                 self._hooks[hook_kind(unique_id)].append(node)
         return node
 
-    def titled(self, name: str, path: str) -> Node | None:
-        """The node of an error text that says only its name and the path of its file."""
+    def node_titled(self, name: str, path: str) -> NodeBuffer | None:
+        """The node with this name and file name, for an error text without a unique_id."""
         for node in self.described:
             if node.title is not None:
                 self._by_title.setdefault(node.title, node)
         self.described.clear()
         return self._by_title.get((name, file_name(path)))
 
-    def running_hook(self, kind: str) -> Node | None:
-        """The first hook at the `start` or the `end` that has started and not ended."""
+    def running_hook(self, kind: str) -> NodeBuffer | None:
+        """The first running hook of a kind, `start` or `end`."""
         hooks = self._hooks[kind]
         while hooks and hooks[0].is_terminal:
             hooks.popleft()
-        return next((h for h in hooks if h.running and not h.is_terminal), None)
+        return next((h for h in hooks if h.is_running and not h.is_terminal), None)
 
     @property
     def missing(self) -> int | None:
-        """How many of the nodes that dbt announced have not ended; None if it announced none.
+        """How many announced nodes have not ended; None if dbt announced no number.
 
-        dbt counts no hooks and no ephemeral models. A build (dbt 1.8 and later) counts its unit
-        tests only afterwards, in the `total` of each node and perhaps twice (up to 1.11): they are
-        left out on both sides, as each runs with its model.
+        dbt does not count hooks and ephemeral models. A build (dbt 1.8 and later) announces its
+        nodes without unit tests, and adds the unit tests to the `total` of each node, up to dbt
+        1.11 perhaps twice. Then unit tests do not count here either: each runs with its model.
         """
         if self.announced is None:
             return None
@@ -72,6 +76,6 @@ class Invocation:
             counted = [n for n in counted if not n.unique_id.startswith("unit_test.")]
         return max(0, self.announced - sum(n.is_terminal for n in counted))
 
-    def unfinished(self) -> list[Node]:
-        """The nodes that started and have not ended, in that order."""
-        return [n for n in self.nodes.values() if n.running and not n.is_terminal]
+    def unfinished(self) -> list[NodeBuffer]:
+        """The running nodes, in the order of their first events."""
+        return [n for n in self.nodes.values() if n.is_running and not n.is_terminal]

@@ -1,11 +1,11 @@
-"""Bytes as they come from a pipe, cut where a line ends."""
+"""Cuts the bytes of a pipe into whole lines."""
 
 from __future__ import annotations
 
 from typing import Final
 
 MAX_LINE: Final = 64 * 1024 * 1024
-"""Bytes after which a line without an end is handed on as it is, so that memory stays bounded."""
+"""Bytes of a line without an end after which it is cut, so that memory stays bounded."""
 
 
 class LineSplitter:
@@ -17,7 +17,7 @@ class LineSplitter:
         self._size = 0
 
     def feed(self, chunk: bytes) -> bytes:
-        """The lines that this chunk completes, in one piece; empty if it ends none."""
+        """The lines that this chunk completes, in one block; empty if it completes none."""
         cut = chunk.rfind(b"\n") + 1
         if not cut:
             self._parts.append(chunk)
@@ -29,7 +29,7 @@ class LineSplitter:
         return block
 
     def end(self) -> bytes:
-        """What is left when the stream ends: nothing, or one line without its end."""
+        """The line that the stream ended in; empty if it ended with a newline."""
         rest = b"".join(self._parts)
         self._parts, self._size = [], 0
         return rest

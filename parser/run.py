@@ -1,15 +1,15 @@
-"""The fold of a whole run: every invocation of dbt in one stream of events."""
+"""The fold of a run: events in, records out, for every invocation of dbt in one stream."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..records.schema import later
+from ..records.age import start_after
 from ..records.values import text
-from .filling import fill
-from .handlers import end_by_line, handler_of
+from .handlers import end_by_result_line, handler_of
 from .invocation import Invocation
+from .reconcile import reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
     from ..records.exits import Exit
     from ..records.schema import NodeRecord
     from .artifacts import RunResults
-    from .buffer import Node
+    from .buffer import NodeBuffer
     from .events import Event
     from .lineage import Lineage
 
 
 class Run:
-    """Events in, records out: `feed` each event, then `finish`.
+    """Folds events into records: `feed` each event, then `finish`.
 
-    One stream may hold several invocations (`dbt seed && dbt run`, an appended `dbt.log`): a
-    MainReportVersion begins each. An event of an invocation that never began is not dbt's: it is
-    refused and counted in `refused`; the caller shows it as the text that it is.
+    One stream may hold several invocations (`dbt seed && dbt run`, an appended `dbt.log`). A
+    MainReportVersion begins each of them. The run refuses an event of an invocation that never
+    began, because a program other than dbt printed it; `refused` counts these events.
 
-    An invocation starts after the one before it, whatever the clock said: that tells which record
-    of a node is the newer. `since` is the latest start of those that are known from elsewhere.
+    Start times decide which record of a node is newer. So each invocation starts after the one
+    before it, even if the clock was set back. `since` is the latest start time of an invocation
+    outside this stream.
     """
 
     def __init__(self, *, attempt: int | None = None, since: str | None = None) -> None:
@@ -42,17 +43,17 @@ class Run:
 
     @property
     def invocations(self) -> list[Invocation]:
-        """In the order in which they began."""
+        """The invocations in the order of their beginnings."""
         return list(self._invocations.values())
 
     @property
     def adapter(self) -> str | None:
-        """The adapter of the last invocation, None before it is known."""
+        """The adapter of the last invocation; None before dbt names it."""
         return self.last.adapter if self.last is not None else None
 
     @property
     def last(self) -> Invocation | None:
-        """The one that began last."""
+        """The invocation that began last."""
         return next(reversed(self._invocations.values()), None)
 
     def invocation(self, invocation_id: str | None) -> Invocation | None:
@@ -60,16 +61,16 @@ class Run:
 
     @property
     def announced(self) -> int | None:
-        """How many nodes dbt said it would run; None if it did not say. See `RunRecord`."""
+        """How many nodes dbt announced; None if it announced no number. See `RunRecord`."""
         return _sum(i.announced for i in self._invocations.values())
 
     @property
     def missing(self) -> int | None:
-        """How many of those have not ended."""
+        """How many announced nodes have not ended; None if dbt announced no number."""
         return _sum(i.missing for i in self._invocations.values())
 
     def feed(self, event: Event) -> list[NodeRecord] | None:
-        """The records that are new or changed by this event; None if the event is refused."""
+        """The new and amended records after this event; None if the run refuses the event."""
         invocation = self._current
         if invocation is None or event.info.get("invocation_id") != invocation.id:
             invocation = self._current = self._invocation_of(event)
@@ -79,27 +80,27 @@ class Run:
         node = _fold(invocation, event)
         return [] if node is None else self._publish(invocation, node)
 
-    def fill(self, results: RunResults) -> list[NodeRecord]:
-        """The records of nodes whose end only `run_results.json` tells.
+    def reconcile(self, results: RunResults) -> list[NodeRecord]:
+        """The new and amended records after a comparison with `run_results.json`.
 
-        Results of an invocation that this run does not know are ignored: an old file.
+        Ignores the file of an invocation outside this run: an old file.
         """
         invocation = self._invocations.get(results.invocation_id)
         if invocation is None:
             return []
-        return self._publish(invocation, *fill(invocation, results))
+        return self._publish(invocation, *reconcile(invocation, results))
 
-    def trace(self, lineage: Lineage) -> None:
-        """Tell skips apart by who depends on whom. A manifest of another invocation is ignored."""
+    def use_lineage(self, lineage: Lineage) -> None:
+        """Find the causes of skips with this lineage; ignores another run's lineage."""
         invocation = self._invocations.get(lineage.invocation_id)
         if invocation is not None:
-            invocation.causes.trace(lineage)
+            invocation.causes.use_lineage(lineage)
 
     def finish(self, ended: Exit | None = None) -> list[NodeRecord]:
         """The records that are still missing when the stream has ended.
 
-        `ended` is how dbt ended, None where only its log is known. Every node that started and did
-        not end becomes `interrupted`, with the reason.
+        Every running node becomes `interrupted`, with the reason. `ended` is the end of dbt's
+        process, None for a saved log.
         """
         how = f"dbt {ended.describe()}" if ended is not None else "the log ends"
         records: list[NodeRecord] = []
@@ -108,15 +109,15 @@ class Run:
         return records
 
     def failed(self) -> list[NodeRecord]:
-        """The records of the nodes that failed or were interrupted, in the order they ended.
+        """The records of the nodes that failed or were interrupted, in the order of their ends.
 
-        A node of several invocations goes by its latest end.
+        For a node of several invocations the latest record counts.
         """
         latest = {
-            node.unique_id: node.sent
+            node.unique_id: node.published
             for invocation in self._invocations.values()
             for node in invocation.nodes.values()
-            if node.sent is not None
+            if node.published is not None
         }
         bad = (r for r in latest.values() if r.outcome in ("failure", "interrupted"))
         return sorted(bad, key=lambda r: r.finished_at or "")
@@ -128,17 +129,17 @@ class Run:
             return invocation
         if self._invocations and event.name != "MainReportVersion":
             return None
-        started_at = later(event.ts or None, self._latest)
+        started_at = start_after(event.ts or None, self._latest)
         self._latest = started_at or self._latest
         invocation = self._invocations[invocation_id] = Invocation(invocation_id, started_at)
         return invocation
 
-    def _publish(self, invocation: Invocation, *nodes: Node) -> list[NodeRecord]:
+    def _publish(self, invocation: Invocation, *nodes: NodeBuffer) -> list[NodeRecord]:
         records: list[NodeRecord] = []
         for node in nodes:
             if not node.has_result:
                 continue
-            before = node.sent
+            before = node.published
             record = node.record(
                 invocation_id=invocation.id,
                 invocation_started_at=invocation.started_at,
@@ -149,13 +150,13 @@ class Run:
             if record != before:
                 if before is not None:
                     record = replace(record, sequence=before.sequence + 1)
-                node.sent = record
+                node.published = record
                 records.append(record)
         return records
 
 
-def _fold(invocation: Invocation, event: Event) -> Node | None:
-    """Fold one event; returns the node whose record may have changed by it."""
+def _fold(invocation: Invocation, event: Event) -> NodeBuffer | None:
+    """Fold one event. Returns the terminal node whose record it may change, if any."""
     handler = handler_of(event)
     if handler is None:
         return None
@@ -172,31 +173,31 @@ def _fold(invocation: Invocation, event: Event) -> Node | None:
     return node
 
 
-def _end(invocation: Invocation, node: Node, at: str) -> None:
-    """A node has ended, or its end is told once more."""
+def _end(invocation: Invocation, node: NodeBuffer, at: str) -> None:
+    """Take the end of a node, which dbt may report more than once."""
     if node.ended_at is None:
         node.ended_at = at
-    invocation.causes.learn(node)
+    invocation.causes.add_end(node)
     if node.facts["status"] == "skipped" and node.caused_by is None:
-        node.caused_by = invocation.causes.of(node)
+        node.caused_by = invocation.causes.cause_of(node)
 
 
-def _finish(invocation: Invocation, how: str) -> list[Node]:
-    """End what has not ended; `how` begins the reason. Returns the nodes that changed."""
+def _finish(invocation: Invocation, how: str) -> list[NodeBuffer]:
+    """End all nodes; `how` begins the reason for running ones. Returns the nodes that changed."""
     for node in invocation.unfinished():
-        if node.waiting is not None:
-            end_by_line(invocation, node.waiting, node)
+        if node.result_line is not None:
+            end_by_result_line(invocation, node.result_line, node)
             continue
-        if not node.is_explained:
+        if not node.has_error_text:
             node.explain(f"{how} while this node was running")
         node.finish("interrupted", {}, {"artificial": True})
     for node in invocation.nodes.values():
         if node.has_failed and not node.is_terminal:
-            # An ephemeral model: at level info only its error is logged.
+            # An ephemeral model: at level info dbt logs only its error.
             node.finish("error", {}, {})
     skipped = invocation.causes.settle(invocation.nodes.values())
-    waiting = [n for n in invocation.nodes.values() if n.sent is None and n.is_terminal]
-    return [*{n.unique_id: n for n in (*waiting, *skipped)}.values()]
+    ended = [n for n in invocation.nodes.values() if n.published is None and n.is_terminal]
+    return [*{n.unique_id: n for n in (*ended, *skipped)}.values()]
 
 
 def _sum(numbers: Iterable[int | None]) -> int | None:

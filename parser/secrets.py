@@ -1,8 +1,8 @@
-"""dbt's secret scrubbing, mended on both of its sides.
+"""Masks secrets, and repairs dbt's own masking.
 
-dbt (1.7 to 1.12) replaces the values of `DBT_ENV_SECRET_*` by `*****` in the finished JSON text.
-A short value so destroys the JSON itself (`"`, `true`, `node`), and a value whose JSON escape
-differs from its text (quotes, backslashes, non-ASCII) is not replaced at all.
+dbt (1.7 to 1.12) replaces the values of `DBT_ENV_SECRET_*` by `*****` in the finished JSON text. A
+short value destroys the JSON in this way (`"`, `true`, `node`). A value whose JSON escape differs
+from its text (quotes, backslashes, non-ASCII) stays as it is.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ MASK: Final = "*****"
 _MASK_BYTES: Final = MASK.encode()
 
 _FRAGILE_LENGTH: Final = 24
-"""No word of dbt's envelope, event names or statuses is longer (`GenericExceptionOnRun` is 21)."""
+"""Bytes of the longest secret that may break an event. No key, event name or status of dbt has more
+(`GenericExceptionOnRun` has 21)."""
 
 _SHORT: Final = 4
-"""Characters below which a value is masked only where it stands alone: `a` is in every text, and
-a text without its letters is none."""
+"""A shorter value is masked only as a whole word: a text without its letters `a` is unreadable."""
 
 _IDENTITY: Final = frozenset(
     {
@@ -34,7 +34,7 @@ _IDENTITY: Final = frozenset(
     }
 )  # fmt: skip
 _FREE: Final = frozenset({"adapter_response", "meta"})
-"""Objects whose keys are the warehouse's or the user's own."""
+"""Objects whose keys come from the warehouse or the user."""
 
 _COMMANDS: Final = frozenset(
     {
@@ -52,38 +52,38 @@ _UNRESERVED: Final = frozenset(
 class Secrets:
     """The secret values of a run: masks them, and undoes a masking that broke the JSON.
 
-    `values` are those that dbt scrubs itself; `own` those that it knows nothing of.
+    dbt masks `values` itself. `own` are secrets that dbt does not know.
     """
 
     def __init__(self, values: Iterable[str] = (), *, own: Iterable[str] = ()) -> None:
         scrubbed = sorted({v for v in values if v.strip()}, key=len, reverse=True)
         known = [*scrubbed, *(v for v in own if v.strip())]
         self._spellings = sorted({s for v in known for s in _spellings(v)}, key=len, reverse=True)
-        self._traces = {_bytes(s) for s in self._spellings}
+        self._encoded = {_bytes(s) for s in self._spellings}
         self._fragile = [raw for v in scrubbed if len(raw := _bytes(v)) <= _FRAGILE_LENGTH]
 
     def __bool__(self) -> bool:
         return bool(self._spellings)
 
     def restored(self, line: bytes) -> Iterator[bytes]:
-        """The lines that a masked line may have been, by each secret short enough to break it."""
+        """The lines that a masked line may have been, one for each secret that may break JSON."""
         if _MASK_BYTES in line:
             for raw in self._fragile:
                 yield line.replace(_MASK_BYTES, raw)
 
-    def traced(self, line: bytes) -> bool:
-        """Whether the line still holds a secret, plainly or in its JSON escape."""
-        return any(trace in line for trace in self._traces)
+    def occur_in(self, line: bytes) -> bool:
+        """Whether the line still holds a secret, in any spelling."""
+        return any(secret in line for secret in self._encoded)
 
     def mask(self, value: Any, *, is_free: bool = False) -> Any:
-        """A decoded JSON value with every secret in its texts masked; what identifies a node stays.
+        """A decoded JSON value with the secrets in its texts masked.
 
-        An identity is never free text, and masking it (a secret `node`, say) would lose the node.
-        Nor is a time, or the path of an artifact, which is read from there.
-        In what `is_free` nothing is an identity, and the keys are texts too.
+        Identities stay, because to mask a unique_id (with a secret `node`, say) would lose the
+        node. Times and the paths of artifacts stay too. With `is_free` the value has no identities,
+        and the keys of its objects are masked as well.
         """
         masked: list[Any] = [value]
-        # However deep it is: a value that comes from a file has no limit but the decoder's.
+        # No recursion: a value from a file may be as deep as the decoder allows.
         left: list[tuple[Any, Any, bool]] = [(masked, 0, is_free)]
         while left:
             into, at, free = left.pop()
@@ -102,13 +102,13 @@ class Secrets:
         return masked[0]
 
     def mask_text(self, text: str) -> str:
-        """A text with every secret in it masked, also where two of them overlap."""
+        """The text with every secret masked, also where two of them overlap."""
         found = [s for s in self._spellings if s in text]
         if not found:
             return text
         if len(found) == 1 and len(found[0]) >= _SHORT:
             return text.replace(found[0], MASK)
-        # Longest first, at each place: the spans may overlap, and none may leave its end.
+        # The longest secret at each place. Spans may overlap, and each must vanish up to its end.
         anywhere = re.compile(f"(?=({'|'.join(map(_pattern, found))}))")
         masked, done = list[str](), 0
         for match in anywhere.finditer(text):
@@ -119,15 +119,15 @@ class Secrets:
         return "".join((*masked, text[done:]))
 
     def mask_line(self, line: bytes) -> bytes:
-        """The same of text whose encoding is not known for certain."""
-        if not self.traced(line):
+        """A line of unknown encoding with every secret masked."""
+        if not self.occur_in(line):
             return line
         return _bytes(self.mask_text(line.decode("utf-8", "surrogateescape")))
 
     def mask_command(self, command: Sequence[str]) -> tuple[str, ...]:
-        """The words of a command as they may be shown and kept.
+        """The words of a command with every secret masked.
 
-        dbt's name, its subcommands and the names of options stay: they are in its manual.
+        dbt's name, its subcommands and the names of its options stay: they are public.
         """
         return tuple(self._mask_word(word) for word in command)
 
@@ -139,18 +139,21 @@ class Secrets:
         return word[:start] + self.mask_text(word[start:])
 
     def unfinished(self, data: bytes) -> int:
-        """How many bytes at the end of `data` may be the beginning of a secret."""
-        longest = max(map(len, self._traces), default=1) - 1
+        """How many bytes at the end of `data` may begin a secret."""
+        longest = max(map(len, self._encoded), default=1) - 1
         for size in range(min(longest, len(data)), 0, -1):
             end = data[-size:]
-            if any(trace.startswith(end) for trace in self._traces):
+            if any(secret.startswith(end) for secret in self._encoded):
                 return size
         return 0
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """A value as texts may have it: as it is, in a JSON or Python string, in an address, and each
-    line of several, since dbt indents those. Blanks around it are no secret."""
+    """A value as texts may spell it: plain, in a JSON or Python string, in a URL.
+
+    Each line of a value with several lines is a spelling too, because dbt indents lines. Blanks
+    around the value are not secret.
+    """
     text = value.strip()
     yield text
     yield json.dumps(text)[1:-1]
@@ -166,7 +169,7 @@ def _spellings(value: str) -> Iterator[str]:
 
 
 def _quoted(text: str, digits: str) -> str:
-    """As an address has it."""
+    """The text in a URL."""
     return "".join(chr(b) if b in _UNRESERVED else digits.format(b) for b in _bytes(text))
 
 

@@ -1,4 +1,4 @@
-"""dbt's status words, and the word behind what an event shows."""
+"""dbt's status words, found in the text that an event shows."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _PARTIAL: Final = "partial success"
 
 
 def displayed_status(event: str, shown: str, node_status: str) -> str:
-    """The status behind a result line, whose own `status` is made for the eye.
+    """The status word of a result line, whose own `status` is a text for people.
 
-    For a model that succeeded it is the adapter's message (`OK`, `SELECT 10`).
+    For a model that succeeded that text is the adapter's message (`OK`, `SELECT 10`).
     """
     if event == "SkippingDetails":
         return "skipped"
@@ -47,10 +47,10 @@ def displayed_status(event: str, shown: str, node_status: str) -> str:
 
 
 def status_or_message(event: Event) -> str:
-    """The status in the end line of a hook or a batch, which may be the adapter's message instead.
+    """The status word in the end line of a hook or a batch; `success` for a database's message.
 
-    dbt 1.7 and 1.8 write there what the database said of a hook that succeeded (`OK` on DuckDB,
-    `INSERT 0 1` on PostgreSQL), and every dbt 1.x does so of a batch.
+    dbt 1.7 and 1.8 show the database's message for a hook that succeeded (`OK` on DuckDB, `INSERT 0
+    1` on PostgreSQL). Every dbt 1.x shows it for a batch that succeeded.
     """
     word = (text(event.data.get("status")) or "success").lower()
     word = _PARTIAL if word.startswith(_PARTIAL) else _DISPLAYED.get(word, word)

@@ -1,4 +1,4 @@
-"""Reads XComs and states with Airflow's task SDK, in a worker or in the triggerer.
+"""Reads XComs and task states with Airflow's task SDK, in a worker or in the triggerer.
 
 The SDK needs no credentials.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TaskReader:
-    """Reads with the rights of the task. See Reader in consumer/waiting/look.py."""
+    """The `Reader` of consumer/waiting/look.py. Reads with the rights of the waiting task."""
 
     def state(self, waiting: Waiting) -> str | None:
         states = RuntimeTaskInstance.get_task_states(
@@ -40,10 +40,10 @@ class TaskReader:
         )
 
     def try_number(self, waiting: Waiting) -> int | None:
-        """The try of the task that runs dbt; None if the SDK does not tell it.
+        """The current attempt of the task that runs dbt; None if the SDK does not tell it.
 
-        The SDK has no question for it but the latest task instance before a logical date (Airflow
-        3.2 and newer). A DAG run may have no such date.
+        The SDK only tells the latest task instance before a logical date (Airflow 3.2 and later). A
+        DAG run may have no logical date.
         """
         if waiting.logical_date is None:
             return None

@@ -1,4 +1,4 @@
-"""A task that waits for a dbt node, and ends as the node did."""
+"""A sensor that waits for a dbt node and takes over its result."""
 
 from __future__ import annotations
 
@@ -26,38 +26,39 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 _SKIP: Final = 99
-"""The exit code by which a command skips its task, as with BashOperator."""
+"""The exit code of a command that skips its task, as for BashOperator."""
 
 
 class DbtNodeFailedError(AirflowException):
-    """A node did not succeed; the message is dbt's own text."""
+    """A node did not succeed. The message is dbt's own text."""
 
 
 class DbtNodeSensor(BaseSensorOperator):
-    """Waits for the dbt node `unique_id`, which the task `producer_task_id` of the same DAG run
-    builds with `dbt-relay run`, and succeeds, is skipped or fails as docs/decisions.md says.
+    """Waits for a dbt node that another task of the same DAG run builds with `dbt-relay run`, and
+    succeeds, is skipped or fails with the node. See docs/reference/decisions.md.
 
-    The modes are `poke`, `reschedule` and `deferrable=True`. In each of them the node's result is
-    in the task's log once: dbt's line of a success, or the exception with dbt's text.
+    The modes are `poke`, `reschedule` and `deferrable=True`. In each mode the task's log has the
+    node's result once: dbt's line of a success, or the exception with dbt's text.
 
-    :param unique_id: the node as dbt names it, `model.jaffle.orders`; or several, of which one that
-        fails makes the task fail (templated)
+    :param unique_id: the node, `model.jaffle.orders`, or several nodes: then one failed node fails
+        the task (templated)
     :param producer_task_id: the task that runs dbt, with the ids of its groups (templated)
-    :param producer_map_index: which instance of it, where it is mapped: by default that with the
-        sensor's own index
-    :param xcom_task_id: the task that holds the records, if `dbt-relay run` was told another
-    :param key_prefix: what `dbt-relay run` was told to put before each key
-    :param on_missing: what a node is that was not part of the run: `fail`, `skip` or `success`
-    :param on_upstream_failed: `fail` or `skip` where dbt skipped the node after a failure
-    :param fallback: a command for bash that runs the node, for a later try of this task, once the
-        producer has ended (templated; `{{ task.node_name }}` is what dbt selects it by). A
-        `dbt-relay run` in it renews the node's record at the producer
-    :param node_name: what `--select` takes for it: by default the end of the first `unique_id`,
-        which also selects a package or a folder of that name (`dbt_task_group` gives a better one)
-    :param fallback_env: variables to add to those of the worker (templated)
-    :param fallback_cwd: where to run it (templated)
-    :param poke_interval: seconds between two looks. The second look is after 10 s at least in a
-        deferred task, and each in the mode `reschedule`: Airflow may fail one that is back sooner
+    :param producer_map_index: the index of the producer, if it is mapped. By default the sensor's
+        own index
+    :param xcom_task_id: the task that holds the records, if `dbt-relay run` has `--xcom-task-id`
+    :param key_prefix: the `--key-prefix` of `dbt-relay run`
+    :param on_missing: the result for a node that was not in the run: `fail`, `skip` or `success`
+    :param on_upstream_failed: the result for a node that dbt skipped after a failure: `fail` or
+        `skip`
+    :param fallback: a bash command that runs the node, on a later try of this task, once the
+        producer has ended (templated; `{{ task.node_name }}` selects the node). A `dbt-relay run`
+        in it renews the node's record at the producer
+    :param node_name: the value for `--select`. By default the end of the first `unique_id`, which
+        also selects a package or a folder of that name (`dbt_task_group` passes a better one)
+    :param fallback_env: variables for the fallback, besides those of the worker (templated)
+    :param fallback_cwd: the folder of the fallback (templated)
+    :param poke_interval: seconds between two looks, at least 10 before the second look of a
+        deferred task and in the mode `reschedule`: Airflow may fail a task that returns sooner
     """
 
     template_fields: Collection[str] = (
@@ -124,12 +125,12 @@ class DbtNodeSensor(BaseSensorOperator):
         return None
 
     def poke(self, context: Any) -> bool:
-        """Look once; True when the node has succeeded."""
+        """Look once. Returns True when the node has succeeded."""
         waiting = self._waiting(context)
         return self._conclude(look(waiting, TaskReader(), self._known), waiting)
 
     def resume(self, context: Any, event: dict[str, Any], until: str) -> None:
-        """Go on with what the trigger has found."""
+        """Continue with the decision of the trigger."""
         decision = Decision(event["action"], event["reason"])
         if not self._conclude(decision, self._waiting(context)):
             self._defer(context, datetime.fromisoformat(until))
@@ -168,15 +169,15 @@ class DbtNodeSensor(BaseSensorOperator):
         )
 
     def _map_index(self, own: int) -> int:
-        """That of the producer: a sensor may be mapped over nodes of a task that is not."""
+        """The producer's index. A mapped sensor may wait for a producer that is not mapped."""
         if self.producer_map_index is not None:
             return self.producer_map_index
         producer = self.dag.get_task(self.producer_task_id)
         is_mapped = producer.is_mapped or producer.get_closest_mapped_task_group() is not None
         if is_mapped and own < 0:
             raise AirflowFailException(
-                f"{self.producer_task_id} is mapped and this task is not: say which of its "
-                "instances to wait for, with producer_map_index, or map this task too"
+                f"{self.producer_task_id} is mapped and this task is not: name the instance to "
+                "wait for with producer_map_index, or map this task too"
             )
         return own if is_mapped else -1
 
@@ -201,20 +202,20 @@ class DbtNodeSensor(BaseSensorOperator):
         self._hook = SubprocessHook()
         ended = self._hook.run_command(
             command=["bash", "-c", self.fallback],
-            env={**os.environ, **_renewing(waiting), **(self.fallback_env or {})},
+            env={**os.environ, **_renewal_variables(waiting), **(self.fallback_env or {})},
             cwd=self.fallback_cwd,
         )
         if ended.exit_code == _SKIP:
             raise AirflowSkipException(f"the fallback for {self.node_name} ended with {_SKIP}")
         if ended.exit_code != 0:
             raise DbtNodeFailedError(
-                f"the fallback for {self.node_name} ended with exit code {ended.exit_code}, "
+                f"the fallback for {self.node_name} ended with exit code {ended.exit_code}: "
                 "see its output above"
             )
 
 
-def _renewing(waiting: Waiting) -> dict[str, str]:
-    """What tells a `dbt-relay run` in the fallback whose records it renews."""
+def _renewal_variables(waiting: Waiting) -> dict[str, str]:
+    """The variables that tell a `dbt-relay run` in the fallback whose records it renews."""
     given = {
         "DBT_RELAY_RENEW": waiting.producer.task_id,
         "DBT_RELAY_MAP_INDEX": str(waiting.producer.map_index),

@@ -1,4 +1,4 @@
-"""A task group with one task for each dbt node, fed by the one task that runs dbt."""
+"""A task group with a task that runs dbt and a task that waits for each dbt node."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def dbt_task_group(
     deferrable: bool = True,
     **sensor: Any,
 ) -> TaskGroup:
-    """A group of `producer`, a DbtNodeSensor for each selected model, seed and snapshot, wired
-    along dbt's edges, and a last task `done`. dbt is neither imported nor called.
+    """A group of `producer`, a DbtNodeSensor for each selected model, seed and snapshot, and a last
+    task `done`. The sensors have the order of dbt's edges. No dbt is imported or called.
 
     The first nodes are downstream of the producer, so that clearing it clears the group. `done`
-    fails the DAG run where dbt failed although every node succeeded, as after a failed hook.
+    fails the DAG run if dbt failed although every node succeeded, as after a failed hook.
 
-    :param manifest: dbt's `target/manifest.json`, as `dbt parse` or any build leaves it
-    :param producer: the task that runs dbt, or a command for bash that becomes one
+    :param manifest: dbt's `target/manifest.json`, which `dbt parse` and every build write
+    :param producer: the task that runs dbt, or a bash command for a task `run_dbt`
     :param select: nodes in dbt's selection syntax (`tag:daily`, `path:models/marts`, `+orders`).
         Pass the same selection to dbt: a node that dbt does not run has no record
     :param exclude: nodes to leave out, in the same syntax
-    :param tests: `task`: a node's tests are one task `….test`; `node`: in its own task; `none`
+    :param tests: `task`: a node's tests have a task `….test`; `node`: they are in its task; `none`
     :param indirect_selection: which tests dbt runs with the selected nodes: `eager`, `cautious`,
         `buildable` or `empty`. By default the flag of the project's `dbt_project.yml`, else `eager`
-    :param outlets: the assets that a node's task updates
-    :param deferrable: wait in the triggerer, which takes no worker's slot
-    :param sensor: more for each DbtNodeSensor: `fallback`, `on_missing`, `poke_interval`, …;
-        `retries` and `retry_delay` are the producer's unless given
+    :param outlets: a function from a node to the assets that its task updates
+    :param deferrable: wait in the triggerer, which occupies no slot of a worker
+    :param sensor: more for each DbtNodeSensor: `fallback`, `on_missing`, …. `retries` and
+        `retry_delay` are the producer's by default
     :raises ManifestError: if there is no manifest of dbt 1.7 or later
     :raises SelectionError: for a selection that dbt refuses
     """
@@ -95,10 +95,10 @@ def _sensors(
     outlets: Callable[[Node], Iterable[Any]] | None,
     options: dict[str, Any],
 ) -> list[DbtNodeSensor]:
-    """A sensor for each planned task, wired along dbt's edges."""
-    later: dict[str, Any] = {"trigger_rule": _trigger_rule(options), **_retries(producer)}
-    later |= options
-    first: dict[str, Any] = {**later, "trigger_rule": "always"}
+    """A sensor for each planned task, in the order of dbt's edges."""
+    common: dict[str, Any] = {"trigger_rule": _trigger_rule(options), **_retries(producer)}
+    common |= options
+    first: dict[str, Any] = {**common, "trigger_rule": "always"}
     sensors: dict[str, DbtNodeSensor] = {}
     for task in planned:
         sensor = DbtNodeSensor(
@@ -107,7 +107,7 @@ def _sensors(
             node_name=task.selector,
             producer_task_id=producer.task_id,
             outlets=list(outlets(task.node)) if outlets and not task.is_test else None,
-            **(later if task.upstream else first),
+            **(common if task.upstream else first),
         )
         sensor.set_upstream([sensors[task_id] for task_id in task.upstream] or producer)
         sensors[task.task_id] = sensor
@@ -115,12 +115,12 @@ def _sensors(
 
 
 def _retries(producer: Any) -> dict[str, Any]:
-    """A node's task is tried as often as dbt is: a retry of dbt may mend the node."""
+    """The producer's retries, for each sensor too: a retry of dbt may mend the node."""
     names = ("retries", "retry_delay") if getattr(producer, "retries", None) else ()
     return {name: getattr(producer, name) for name in names}
 
 
 def _trigger_rule(sensor: dict[str, Any]) -> str:
-    """Where a node failed, Airflow itself marks what is after it, which costs no look. With
-    `on_upstream_failed="skip"` each task has to see its own record."""
+    """Airflow itself marks the tasks downstream of a failed node, which costs no look. With
+    `on_upstream_failed="skip"` each task must look at its own record."""
     return "all_done" if sensor.get("on_upstream_failed") == "skip" else "none_failed"

@@ -1,6 +1,8 @@
-"""The words that everyone here uses: a node's record, a run's record, a task instance, an XCom."""
+"""The words that all packages share: records of nodes and runs, task instances, XComs, exits."""
 
-from .schema import NodeRecord, Outcome, Record, RunRecord, is_older, read_record
+from .age import is_older
+from .outcomes import Outcome
+from .schema import NodeRecord, Record, RunRecord, read_record
 from .task import TaskInstance
 
 __all__ = [

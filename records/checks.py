@@ -1,23 +1,23 @@
-"""What a record's field may hold, by the type that the field is declared with.
+"""Checks of a record's fields, by declared type.
 
-Each check returns the value, or None where it is of another type. Values come from dbt's log, from
-its artifacts, and from records that somebody else may have written.
+Each check returns the value, or None if the value has another type. Values come from dbt's log,
+from dbt's artifacts, and from records that another program may have written.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from .values import is_array, is_object, number, seconds, shallow, text
+from .values import finite_number, is_array, is_object, number, shallow, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 
-def check_of(declared: str, words: Mapping[str, Collection[str]]) -> Callable[[Any], Any]:
-    """The check of a type as a dataclass declares it; KeyError for one that has none yet.
+def check_for(declared: str, words: Mapping[str, Collection[str]]) -> Callable[[Any], Any]:
+    """The check for a type as a dataclass declares it. Raises KeyError for a type without a check.
 
-    `words` has the types that are one of a few words.
+    `words` has the words of each type that is a Literal.
     """
     name = declared.removesuffix(" | None")
     if name not in words:
@@ -59,7 +59,7 @@ def _counts_by_name(value: Any) -> dict[str, dict[str, int]] | None:
 _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "str": text,
     "int": number,
-    "float": seconds,
+    "float": finite_number,
     "bool": _flag,
     "dict[str, Any]": _object,
     "list[dict[str, Any]]": _objects,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """Either an exit `code` or the number of the `signal` that killed it.
+    """The exit `code` of a process, or the number of the `signal` that killed it.
 
-    `stopped_by` is the number of the signal by which the relay was told to stop it.
+    `stopped_by` is the number of the signal that told the relay to stop the process.
     """
 
     code: int | None = None
@@ -19,18 +19,18 @@ class Exit:
 
     @property
     def status(self) -> int:
-        """As a shell has it: the code, or 128 and the signal."""
+        """The status in a shell: the code, or 128 plus the signal."""
         if self.signal is not None:
             return 128 + self.signal
         return self.code or 0
 
     @property
     def signal_name(self) -> str | None:
-        """`SIGKILL`, or None if no signal killed it."""
+        """`SIGKILL`, or None if no signal killed the process."""
         return _name(self.signal) if self.signal is not None else None
 
     def describe(self) -> str:
-        """What it did, to follow the process's name: `ended with exit code 1`."""
+        """The end as a phrase that follows the process's name: `ended with exit code 1`."""
         how = f"ended with exit code {self.code}"
         if self.signal is not None:
             how = f"was killed by {self.signal_name}"

@@ -1,4 +1,4 @@
-"""JSON values: read from what may be anything, bounded in depth, and written."""
+"""JSON values: checks of their types, a bound on their depth, and their text."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import orjson
 JsonObject = dict[str, Any]
 
 TOO_DEEP: Final = "… nested too deep …"
-"""Stands in place of what is nested beyond all reason."""
+"""Replaces a list or object that is nested too deep."""
 
 DEEPEST: Final = 100
-"""Levels of lists and objects that are kept. dbt's own events have eight; an adapter's response and
-a model's `meta` may have any number."""
+"""The levels of lists and objects that a value keeps. dbt's own events have eight levels; an
+adapter's response and a model's `meta` may have any number."""
 
 _LARGEST: Final = 2**63
 
@@ -29,26 +29,29 @@ def is_array(value: Any) -> TypeGuard[list[Any]]:
 
 
 def text(value: Any) -> str | None:
-    """A text that says something."""
+    """The value, if it is a text and not empty."""
     return value if isinstance(value, str) and value else None
 
 
 def number(value: Any) -> int | None:
-    """A whole number of 64 bits: databases, and most readers of JSON, have no larger ones."""
+    """The value, if it is a whole number of 64 bits.
+
+    Databases and most readers of JSON support no larger numbers.
+    """
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     return value if -_LARGEST <= value < _LARGEST else None
 
 
-def seconds(value: Any) -> float | None:
-    """A number that is finite."""
+def finite_number(value: Any) -> float | None:
+    """The value, if it is a whole number of 64 bits or a finite float."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return number(value)
 
 
 def shallow(value: Any, deepest: int = DEEPEST) -> Any:
-    """The value with a note in place of each list or object below the deepest level."""
+    """The value, with TOO_DEEP in place of each list or object below the level `deepest`."""
     if is_object(value):
         if not deepest:
             return TOO_DEEP
@@ -62,8 +65,11 @@ def shallow(value: Any, deepest: int = DEEPEST) -> Any:
 
 
 def encode(value: dict[str, Any]) -> bytes:
-    """Compact JSON. orjson refuses lone surrogates and integers beyond 64 bits, which dbt's log
-    can hold; NaN and infinities become null either way."""
+    """The value as compact JSON. NaN and infinities become null.
+
+    orjson refuses lone surrogates and integers beyond 64 bits. dbt's log can contain both, so the
+    json module encodes them.
+    """
     try:
         return orjson.dumps(value)
     except (TypeError, ValueError):

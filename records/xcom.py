@@ -1,7 +1,7 @@
-"""The key and the value of an XCom: a key that every Airflow can pull, clear and store.
+"""The key of an XCom, which every Airflow can pull, clear and store, and the value of an XCom.
 
-Airflow's task SDK does not quote keys in its addresses: other characters make a key impossible to
-pull, and some make the next retry of the task fail at its start (Airflow 3.3).
+Airflow's task SDK does not quote a key in a URL. Some characters make a key impossible to pull, and
+some make the next retry of the task fail at its start (Airflow 3.3).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _ENCODINGS: Final = 2
 
 
 def xcom_key(unique_id: str, prefix: str = "") -> str:
-    """The key of a node: its unique_id, where that is made of `[A-Za-z0-9_.-]`.
+    """The key of a node: its unique_id if that has only characters of `[A-Za-z0-9_.-]`.
 
-    Any other character becomes `:` and two hexadecimal digits for each byte of its UTF-8; what
-    would be too long ends in `:h` and a SHA-256 instead. Different ids have different keys.
+    Any other character becomes `:` and two hexadecimal digits for each byte of its UTF-8. A key
+    that would be too long ends in `:h` and a SHA-256. Different ids have different keys.
     """
     key = unique_id
     if not _PLAIN.fullmatch(key):
@@ -37,18 +37,18 @@ def xcom_key(unique_id: str, prefix: str = "") -> str:
 
 
 def check_prefix(prefix: str) -> None:
-    """Raises ValueError if keys with this prefix could not be pulled."""
+    """Raises ValueError if Airflow could not pull keys with this prefix."""
     if not re.fullmatch(r"[A-Za-z0-9_.:-]{0,200}", prefix):
         raise ValueError(
             f"the key prefix {prefix!r} must be at most 200 characters of A-Z a-z 0-9 _ . : -"
         )
 
 
-def as_sent(value: Any) -> Any:
-    """An XCom's value as it was sent.
+def xcom_value(value: Any) -> Any:
+    """The value of an XCom as its writer sent it.
 
-    Airflow 3.0 and 3.1 keep what comes over the API as JSON text, encoded once by a POST and twice
-    by a PATCH (apache/airflow#58900, fixed in 3.2).
+    Airflow 3.0 and 3.1 store a value of the API as JSON text, encoded once by a POST and twice by a
+    PATCH (apache/airflow#58900, fixed in 3.2).
     """
     for _ in range(_ENCODINGS):
         if not isinstance(value, str):

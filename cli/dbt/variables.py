@@ -23,6 +23,8 @@ _AIRFLOW_ACCESS: Final = frozenset(
         "DBT_RELAY_AIRFLOW_TOKEN_FILE",
         "DBT_RELAY_AIRFLOW_USERNAME",
         "DBT_RELAY_PROXY",
+        "DBT_RELAY_CHANNEL",
+        "DBT_RELAY_LOG_LEVELS",
     }
 )
 

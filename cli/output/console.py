@@ -19,6 +19,9 @@ _RANKS: Final = {
 _ANSWERS: Final = {"ShowNode": "preview", "CompiledNode": "compiled"}
 """Events that answer a command, and the field that holds the bare answer."""
 
+_MARKS: Final = {"debug": "<7>", "info": "<6>", "warn": "<4>", "error": "<3>"}
+"""Levels of syslog before a line, as sd-daemon(3) has them, for an operator that logs the lines."""
+
 _RESET: Final = "\x1b[0m"
 _RULE: Final = "=" * 30
 
@@ -28,6 +31,8 @@ class Console:
 
     `level`, `quiet` and `style` (`text` or `debug`) are dbt's `--log-level`, `--quiet` and
     `--log-format`. `secrets` are masked in the child's text; events hold none.
+
+    `marks_levels` puts the level before each line.
 
     After a failed write nothing more is printed, and nothing is raised: Airflow closes the pipe of
     a timed-out task while the relay still has records to deliver.
@@ -42,8 +47,10 @@ class Console:
         style: str = "text",
         colours: bool = False,
         secrets: Secrets | None = None,
+        marks_levels: bool = False,
     ) -> None:
         self._out = out
+        self._marks_levels = marks_levels
         self._least = _RANKS["error"] if quiet else _RANKS.get(level, 1)
         self._quiet = quiet
         self._style = style
@@ -63,7 +70,7 @@ class Console:
         """Print an event, if the user asked for events of its kind."""
         line = self._line(event)
         if line is not None:
-            self._print(line)
+            self._print(line, event.level)
 
     def text(self, line: bytes) -> None:
         """Print a line of the child that is not an event, unchanged."""
@@ -107,7 +114,10 @@ class Console:
         thread = f" [{event.thread[:10]:<10}]:" if event.thread else ""
         return f"{head}{self._reset}{moment} [{event.level:<5}]{thread} {event.msg}"
 
-    def _print(self, line: str) -> None:
+    def _print(self, line: str, level: str = "info") -> None:
+        if self._marks_levels:
+            mark = _MARKS.get(level, _MARKS["info"])
+            line = "\n".join(f"{mark}{part}" for part in line.split("\n"))
         self._write(f"{line}\n".encode("utf-8", "replace"))
 
     def _write(self, data: bytes) -> None:

@@ -118,8 +118,8 @@ def leftovers(
 
 def summary(
     outcomes: dict[str, int], failed: Sequence[NodeRecord], figures: Sequence[Figures]
-) -> str:
-    """The run as one line of JSON. Airflow stores a task's last line as its `return_value`."""
+) -> dict[str, Any]:
+    """The run in a few figures, which become the task's `return_value`."""
     value: dict[str, Any] = {
         "nodes": outcomes,
         "failed": [record.unique_id for record in failed[:_MOST_NAMES]],
@@ -127,4 +127,9 @@ def summary(
     }
     if len(failed) > _MOST_NAMES:
         value["failed_omitted"] = len(failed) - _MOST_NAMES
-    return orjson.dumps(value).decode()
+    return value
+
+
+def in_one_line_of_json(summary: dict[str, Any]) -> str:
+    """The summary as a line: Airflow stores the last line of a command as its `return_value`."""
+    return orjson.dumps(summary).decode()

@@ -1,4 +1,4 @@
-"""A child process in a session of its own: its output as a stream, its end as a value."""
+"""A child process in its own session: its output as a stream, its end as a value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 
 from ...records.exits import Exit
 from ..output.streams import write_stderr
-from .signals import FORWARDED, STOP, Signals, held
+from .signals import FORWARDED, STOP, Signals, signals_held
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -32,23 +32,37 @@ _REMEDY: Final = {
 
 
 class CannotStartError(Exception):
-    """The command cannot be run; `exit_code` is what a shell would end with (126 or 127)."""
+    """The command cannot be run; `exit_code` is a shell's for that (126 or 127)."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
 
 
+class StoppedError(Exception):
+    """The relay was told to stop before it started dbt.
+
+    `exit_code` is the exit code of the command that it had started instead.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("told to stop before dbt was started")
+        self.exit_code = exit_code
+
+
 class Child:
-    """Runs `argv`; told to stop, it gives the child time to cancel its queries.
+    """Runs `argv`, and gives it time to cancel its queries when the relay is told to stop.
 
     dbt has no handler for SIGTERM: it would die at once and leave its queries running. So the
-    first stop signal becomes one SIGINT to dbt, `grace` seconds later comes SIGKILL to its process
-    group; a second stop signal is SIGKILL at once. Two SIGINTs in quick succession make dbt abort,
-    hence never more than one.
+    first stop signal becomes one SIGINT to dbt, and `grace` seconds later SIGKILL to its process
+    group. A second stop signal becomes SIGKILL at once. dbt never gets a second SIGINT: two in
+    quick succession make it abort.
 
-    To be created in the main thread before any other thread starts: the kernel's parent-death
-    signal belongs to the thread that forked.
+    `exit` is None until the child has ended. `stopped_by` is the first stop signal, `stopped_at`
+    its time on the monotonic clock; `is_stopped_twice` says that another one followed.
+
+    Create it in the main thread, before any other thread starts: the kernel's parent-death signal
+    belongs to the thread that forks.
     """
 
     def __init__(
@@ -64,7 +78,7 @@ class Child:
         self.exit: Exit | None = None
         self.stopped_by: signal.Signals | None = None
         self.stopped_at: float | None = None
-        self.told_twice = False
+        self.is_stopped_twice = False
         self._signals = signals
         self._grace = grace
         self._drain = drain
@@ -94,10 +108,11 @@ class Child:
                 pipe.close()
 
     def output(self) -> Iterator[bytes]:
-        """The child's stdout in chunks as they come, until it has exited and the pipes are dry.
+        """The child's stdout in chunks as they come, until it has exited and its pipes are closed.
 
-        A grandchild may hold the pipes open when the child is gone: then for `drain` seconds more,
-        and after a stop signal for what is left of `grace`, as it may be dbt behind a shell.
+        A grandchild may hold the pipes open after the child's end. Reading then goes on for `drain`
+        seconds; after a stop signal for the rest of `grace`, as the grandchild may be dbt behind a
+        shell.
         """
         stdout = cast("IO[bytes]", self._process.stdout)
         stderr = cast("IO[bytes]", self._process.stderr)
@@ -134,10 +149,10 @@ class Child:
             self._signal_group(signal.SIGKILL)
 
     def dbt_is(self, pid: int) -> None:
-        """Say which process dbt is, behind whatever wrapper: that one is interrupted.
+        """Name the process of dbt, which may be behind a wrapper: it gets the interrupt.
 
-        A script that goes on to its next dbt after a stop signal has that one interrupted too. What
-        is no process that the child has started is not believed: a log may say anything.
+        If a script goes on to its next dbt after a stop signal, that dbt is interrupted too. A
+        process outside the child's group is ignored: a log may say anything.
         """
         if pid == self._dbt or not self._is_ours(pid):
             return
@@ -146,7 +161,7 @@ class Child:
             self._interrupt()
 
     def _interrupt(self) -> None:
-        # Not the group while dbt is known: `uv run` is in it, and forwards what it gets.
+        # While dbt is known, not the whole group: `uv run` is in it, and forwards its signals.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if self._dbt is not None and self._is_ours(self._dbt):
                 os.kill(self._dbt, signal.SIGINT)
@@ -155,7 +170,7 @@ class Child:
         self._signal_group(signal.SIGINT)
 
     def _is_ours(self, pid: int) -> bool:
-        """Whether there is such a process in the child's group; 0, -1 and 1 never are."""
+        """Whether the process is in the child's group. For 0, -1 and 1 the answer is no."""
         try:
             return pid > 1 and os.getpgid(pid) == self._process.pid
         except (OSError, OverflowError):
@@ -171,7 +186,7 @@ class Child:
 
     def _stop(self, signum: signal.Signals) -> None:
         if self.stopped_by is not None:
-            self.told_twice = True
+            self.is_stopped_twice = True
             self._kill_at = None
             self._signal_group(signal.SIGKILL)
             return
@@ -203,7 +218,7 @@ def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[byte
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     try:
-        with held():
+        with signals_held():
             return subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,

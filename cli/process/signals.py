@@ -1,4 +1,4 @@
-"""Signals to the relay, read as data instead of acted upon in a handler."""
+"""Signals to the relay, read as data: no handler acts on them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ STOP: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 FORWARDED: Final = (signal.SIGUSR1, signal.SIGUSR2)
 
 
-def _noted(_signum: int, _frame: FrameType | None) -> None:
-    """Python writes the number to the wakeup pipe; there is nothing else to do."""
+def _received(_signum: int, _frame: FrameType | None) -> None:
+    """Python has written the number to the wakeup pipe. Nothing else is to be done."""
 
 
 @contextmanager
-def held() -> Generator[None, None, None]:
-    """Signals wait until the end of the block, to be put around a fork.
+def signals_held() -> Generator[None, None, None]:
+    """Hold signals until the end of the block. Use it around a fork.
 
-    A signal to the relay's whole group would reach the new process too, and its inherited handler
-    would report it through the relay's own pipe: a second signal, which means to kill.
+    A signal to the relay's whole group reaches the new process, too. Its inherited handler would
+    write to the relay's pipe, where a second signal means to kill.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
@@ -34,11 +34,11 @@ def held() -> Generator[None, None, None]:
 
 
 class Signals:
-    """While entered, a signal makes `fileno()` readable instead of ending the process.
+    """While it is entered, a signal makes `fileno()` readable and does not end the process.
 
-    For the main thread, which alone can have handlers. Under `nohup` SIGHUP stays ignored. SIGINT
-    does not, as it would in the background of a shell: a signal with a handler has its default
-    back after exec, and dbt must hear SIGINT.
+    Enter it in the main thread: no other thread can set handlers. Under `nohup` SIGHUP stays
+    ignored. SIGINT does not stay ignored, as a shell sets it in the background: dbt must get it,
+    and only a signal with a handler has its default back after exec.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Signals:
         for signum in (*STOP, *FORWARDED, signal.SIGCHLD):
             if signum == signal.SIGHUP and signal.getsignal(signum) == signal.SIG_IGN:
                 continue
-            self._before[signum] = signal.signal(signum, _noted)  # type: ignore[assignment]
+            self._before[signum] = signal.signal(signum, _received)  # type: ignore[assignment]
         return self
 
     def __exit__(
@@ -71,7 +71,7 @@ class Signals:
         return self._read
 
     def take(self) -> list[int]:
-        """The numbers of the signals that came since the last call, in order."""
+        """The numbers of the signals since the last call, in order."""
         try:
             return list(os.read(self._read, 4096))
         except BlockingIOError:

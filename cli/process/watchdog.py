@@ -1,4 +1,4 @@
-"""A process that outlives the relay just long enough to end what the relay started."""
+"""A process that outlives a killed relay just long enough to kill what the relay started."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import contextlib
 import os
 import signal
 
-from .signals import held
+from .signals import signals_held
 
 
 class Watchdog:
-    """Kills the process group `group` when the relay dies without having dismissed it.
+    """Kills the process group `group` if the relay dies without a call to `dismiss`.
 
-    The kernel's parent-death signal reaches only the relay's own child. Where that is a shell or
-    `uv run`, dbt is its grandchild and would run on. The watchdog holds one end of a pipe whose
-    other end is the relay's: a relay that is killed closes it.
+    The kernel's parent-death signal reaches only the relay's own child. If the child is a shell or
+    `uv run`, dbt is a grandchild and would run on. The watchdog reads from a pipe of the relay,
+    which the kernel closes when the relay is killed.
     """
 
     def __init__(self, group: int) -> None:
         read, self._write = os.pipe()
-        with held():
+        with signals_held():
             self._pid = os.fork()
             if self._pid == 0:
                 _watch(read, group)
         os.close(read)
 
     def dismiss(self) -> None:
-        """The group is no longer of interest."""
+        """Leave the group alone from now on."""
         if self._write < 0:
             return
         with contextlib.suppress(BrokenPipeError):
@@ -39,12 +39,12 @@ class Watchdog:
 
 def _watch(read: int, group: int) -> None:
     # A forked Python may do little: no imports, no buffers, no return into the relay's code.
-    # Signals stay held, so that only SIGKILL ends it early.
+    # Signals stay held, so only SIGKILL ends it early.
     try:
         os.setsid()
         os.dup2(read, 0)
-        # What it keeps open a reader elsewhere waits for. Not `closerange`: where the limit of
-        # open files is 2**30, as in some containers, that takes minutes.
+        # The reader of a pipe waits as long as this process holds the pipe open. `closerange` would
+        # take minutes where the limit of open files is 2**30, as in some containers.
         for fd in os.listdir("/dev/fd"):
             if fd != "0":
                 with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""How long the last deliveries may take, and how a stop signal shortens that."""
+"""The end of the last deliveries, which a stop signal brings closer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 AFTER_STOP: Final = 1.5
 """Seconds for the last deliveries after a stop signal.
 
-Airflow 3 kills a task 5 s after its SIGTERM, and what the relay says after that nobody hears. The
-note comes after this, and the end of the process.
+Airflow 3 kills a task 5 s after its SIGTERM. The task's note and the end of the process have to fit
+in as well.
 """
 AFTER_STOP_AND_DBT: Final = 3.0
 """Seconds from a signal that stopped dbt to the last delivery, if dbt ends that soon."""
-TOLD_TWICE: Final = 1.0
+AFTER_SECOND_STOP: Final = 1.0
 
 _NOTE: Final = 5.0
 _NOTE_AFTER_STOP: Final = 0.7
@@ -29,10 +29,10 @@ _AMENDMENT: Final = 5.0
 
 
 class Deadline:
-    """The moment after which nothing is sent any more.
+    """The moment after which nothing more is sent: `seconds` from now, or sooner.
 
-    `seconds` from now; a stop signal leaves less, a second one nothing. `take` gives the signals
-    that have come since it was asked last. `is_stopped` says that the relay was told to stop.
+    A stop signal leaves less time, a second one none. `take` returns the signals since its last
+    call. `is_stopped` says that the relay was told to stop already.
     """
 
     def __init__(
@@ -51,11 +51,15 @@ class Deadline:
 
     @classmethod
     def after(cls, child: Child, signals: Signals, flush_timeout: float) -> Deadline:
-        """That of a run whose dbt has just ended."""
+        """The deadline of a run whose dbt has just ended. `flush_timeout` is in seconds."""
         seconds = flush_timeout
         if child.stopped_at is not None:
             since = time.monotonic() - child.stopped_at
-            most = TOLD_TWICE if child.told_twice else max(AFTER_STOP, AFTER_STOP_AND_DBT - since)
+            most = (
+                AFTER_SECOND_STOP
+                if child.is_stopped_twice
+                else max(AFTER_STOP, AFTER_STOP_AND_DBT - since)
+            )
             seconds = min(flush_timeout, most)
         return cls(seconds, signals.take, is_stopped=child.stopped_at is not None)
 
@@ -68,7 +72,7 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds."""
+        """The seconds that are left."""
         _ = self.is_stopped
         return max(0.0, self._at - self._clock())
 
@@ -76,19 +80,19 @@ class Deadline:
         return self.left <= 0.0
 
     def extend(self) -> None:
-        """Leave some time for what is to be told of the deliveries themselves."""
+        """Leave some time to send the figures on the deliveries."""
         if not self.is_stopped:
             self._at = max(self._at, self._clock() + min(_AMENDMENT, self.seconds))
 
     def for_note(self) -> Deadline:
-        """That of the task's note, which comes last."""
+        """The deadline of the task's note, which comes last."""
         most = _NOTE_AFTER_STOP if self.is_stopped else _NOTE
         return Deadline(
             min(most, self.seconds), self._take, is_stopped=self.is_stopped, clock=self._clock
         )
 
     def describe(self) -> str:
-        """Before what the rest was not sent."""
+        """Words for the deadline, to follow `not sent`."""
         if self.is_stopped:
             return "before the relay had to stop"
         return f"before --flush-timeout ({self.seconds:g} s)"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ...sinks import Delivery, JsonlSink, RunInfo
 from ...sinks.airflow import base_url
+from ...sinks.channel import Channel, OperatorSink
 from ..output.notice import notice
 from ..output.streams import was_closed
 from ..settings import AIRFLOW_SINKS, ConfigurationError
@@ -38,13 +39,15 @@ class Destination:
     remarks: list[str] = field(default_factory=list)
     lasting_airflow: AirflowSettings | None = None
     """Where records outlive a retry of the task that runs dbt."""
-    asked_airflow: AirflowSettings | None = None
+    known_airflow: AirflowSettings | None = None
     """The Airflow that knows the tries of this task, whether or not it is a sink."""
     airflow_url: str | None = None
     note: TaskNote | None = None
     """The note that the task gets at the end."""
     cosmos: CosmosSink | None = None
     """The sink whose values the sensors of Cosmos wait for."""
+    channel: Channel | None = None
+    """To the operator that has started this process."""
     owns_stdout: bool = False
 
     @classmethod
@@ -54,11 +57,12 @@ class Destination:
         Raises ConfigurationError for a sink that was asked for and cannot work.
         """
         chosen = cls(settings, in_airflow=settings.names_task(environ))
-        chosen.asked_airflow, chosen.airflow_url = _asked(settings.airflow, environ)
+        chosen.known_airflow, chosen.airflow_url = _known(settings.airflow, environ)
         missing = settings.airflow.missing(environ)
         sinks = settings.sinks
+        chosen.channel = Channel.of(environ)
         if not sinks and chosen.in_airflow:
-            if missing:
+            if missing and chosen.channel is None:
                 chosen.remarks.append(
                     f"results stay in this log: to have them in XCom, set {' and '.join(missing)}"
                 )
@@ -66,7 +70,9 @@ class Destination:
                 sinks = (settings.default_sink,)
         for sink in dict.fromkeys(sinks):
             kind, _, target = sink.partition(":")
-            if kind in AIRFLOW_SINKS and not target:
+            if kind == "airflow" and not target and chosen.channel is not None:
+                chosen.add_operator(chosen.channel)
+            elif kind in AIRFLOW_SINKS and not target:
                 chosen.add_airflow(kind, environ, missing)
             elif kind == "jsonl" and target:
                 chosen.owns_stdout |= target == "-"
@@ -78,6 +84,19 @@ class Destination:
         if settings.writes_note and chosen.note is None:
             chosen.remarks.append("no note is written: --note needs the sink airflow or cosmos")
         return chosen
+
+    def add_operator(self, channel: Channel) -> None:
+        """Add the operator that has started this process as the sink airflow."""
+        form, renews = self.settings.airflow.xcoms, self.settings.renews
+        self.sinks.append(
+            OperatorSink(
+                channel,
+                self.settings.place.task,
+                key_prefix=form.key_prefix,
+                max_message_bytes=form.max_message_bytes,
+                renews=renews,
+            )
+        )
 
     def add_airflow(self, kind: str, environ: Mapping[str, str], missing: Sequence[str]) -> None:
         """Add the sink airflow or cosmos.
@@ -155,7 +174,7 @@ def open_jsonl(target: str, name: str | None = None) -> JsonlSink:
         raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
 
 
-def _asked(
+def _known(
     access: AirflowAccess, environ: Mapping[str, str]
 ) -> tuple[AirflowSettings | None, str | None]:
     """The Airflow that is configured, if it can be asked, and its address in any case.

@@ -1,4 +1,4 @@
-"""The pipeline: dbt's bytes in; text for a person and records for the sinks out."""
+"""The pipeline of one run: dbt's bytes go in; text for a person and records come out."""
 
 from __future__ import annotations
 
@@ -29,11 +29,15 @@ _WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
 
 
 class Pipeline:
-    """Feeds one run. `begin` is called at each event of dbt, before a line of it is printed;
-    `publish` takes each record. Neither may block. `target_dir` is where dbt writes its artifacts
-    if its log does not say; `since` is the latest start of the invocations before it whose records
-    are published again; `complete` adds to a record what dbt's log does not say, `renews` that the
-    node was run again by itself; with `awaits_event` nothing is printed before the first event.
+    """Takes the log of one run.
+
+    `publish` takes each record. `begin` is called at each event, before the event is printed.
+    Neither may block. `complete` adds to a record what dbt's log does not say.
+
+    `target_dir` is where dbt writes its artifacts if its log does not say. `since` is the latest
+    start of the earlier invocations whose records are published again. With `renews` each record
+    says that its node was run again by itself. With `awaits_event` nothing is printed before the
+    first event.
     """
 
     def __init__(
@@ -55,7 +59,7 @@ class Pipeline:
         self.dbt_pid: int | None = None
         self._faults = 0
         self._secrets = secrets
-        self._reader = EventReader(secrets, unread_too=console.shows_debug)
+        self._reader = EventReader(secrets, include_unread=console.shows_debug)
         self._console = console
         self._transcript = Transcript(console, awaits_event=awaits_event)
         self._begin = begin
@@ -93,7 +97,7 @@ class Pipeline:
             with self._guarded():
                 results = target.run_results(invocation, self._target_dir)
                 if results is not None:
-                    self._send(self.run.fill(results.masked(self._secrets)))
+                    self._send(self.run.reconcile(results.masked(self._secrets)))
             with self._guarded():
                 self._trace(invocation)
         with self._guarded():
@@ -182,10 +186,11 @@ class Pipeline:
 
     def _trace(self, invocation: Invocation) -> None:
         if invocation.id in self._traced or not any(
-            n.sent is not None and n.sent.outcome == "failure" for n in invocation.nodes.values()
+            n.published is not None and n.published.outcome == "failure"
+            for n in invocation.nodes.values()
         ):
             return
         self._traced.add(invocation.id)
         lineage = target.lineage(invocation, self._target_dir)
         if lineage is not None:
-            self.run.trace(lineage)
+            self.run.use_lineage(lineage)

@@ -1,4 +1,4 @@
-"""The sinks of a run that the journal has, opened again with the credentials of today."""
+"""The sinks of a run in the journal, opened again with today's credentials."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...sinks.airflow import base_url, is_same_address
 from ...sinks.airflow.cosmos import CosmosSink
 from ...sinks.airflow.sink import AirflowSink
+from ...sinks.channel import Channel, OperatorSink
 from ..output.notice import notice
 from ..settings import (
     AIRFLOW_SINKS,
@@ -39,11 +40,12 @@ def reopen(
     records: Callable[[], Iterable[Record]] = tuple,
     force: bool = False,
 ) -> Sink:
-    """A sink of a run in the journal, whose `records` it may need. `force` replaces newer ones.
+    """The sink of that name; `address` is its `Sink.address`, as the journal has it.
 
-    Credentials go to the address that the journal has, or to one that was typed. Raises
-    ConfigurationError where another address is configured, since the credentials may be for that
-    one, and where the sink cannot be opened here and now.
+    `records` reads the run's records, which the sink cosmos needs. `force` replaces newer records.
+    Credentials go to the address in the journal, or to one that was typed. Raises
+    ConfigurationError if a variable names another address, since the credentials may be for that
+    one, and if the sink cannot be opened here and now.
     """
     if name not in AIRFLOW_SINKS:
         if not address:
@@ -52,6 +54,9 @@ def reopen(
                 "`dbt-relay show --json` prints the records"
             )
         return open_jsonl(address["path"], name)
+    channel = Channel.of(environ)
+    if channel is not None:
+        return _through_operator(channel, address)
     if not login_of(environ).is_given:
         raise ConfigurationError(f"to deliver to Airflow, set {CREDENTIALS}")
     kept_ca = address["ca_file"]
@@ -60,7 +65,7 @@ def reopen(
         url=_url(connection, address["url"], environ),
         ca_file=connection.ca_file or (Path(kept_ca) if kept_ca else None),
     )
-    place = Place(address["dag_id"], address["run_id"], address["task_id"], address["map_index"])
+    place = _place(address)
     form = XComForm(
         address["xcom_task_id"],
         address["key_prefix"],
@@ -77,9 +82,27 @@ def reopen(
     return sink
 
 
-def _url(connection: Connection, kept: str, environ: Mapping[str, str]) -> str:
+def _through_operator(channel: Channel, address: Mapping[str, Any]) -> OperatorSink:
+    return OperatorSink(
+        channel,
+        _place(address).task,
+        key_prefix=address["key_prefix"],
+        max_message_bytes=address["max_message_bytes"],
+        renews=bool(address.get("renews")),
+    )
+
+
+def _place(address: Mapping[str, Any]) -> Place:
+    return Place(address["dag_id"], address["run_id"], address["task_id"], address["map_index"])
+
+
+def _url(connection: Connection, kept: str | None, environ: Mapping[str, str]) -> str:
     """The address to use. Whoever can write the journal must not choose where credentials go."""
     configured = connection.url
+    if kept is None:  # an operator has pushed its records
+        if configured is None:
+            raise ConfigurationError(f"to deliver to Airflow, set {URL_VARIABLES[0]}")
+        return configured
     if configured is None or connection.is_url_typed:
         return configured or kept
     try:

@@ -10,7 +10,7 @@ from ..output import report
 from ..output.note_text import task_note
 from .last_flush import deliver_the_rest
 from .pipeline import Pipeline
-from .run_record import at_the_end, now, with_versions
+from .run_record import at_the_end, at_the_start, now, with_versions
 from .state_folder import deliver_command, make_room
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...parser.secrets import Secrets
     from ...records.exits import Exit
-    from ...records.schema import NodeRecord, RunRecord
+    from ...records.schema import NodeRecord
     from ...sinks import Delivery, Figures, Journal, RunInfo
     from ..output.console import Console
     from .deadline import Deadline
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
 
 class RelayedRun:
-    """Use as a context manager: `feed` all that dbt prints, then `end` once.
+    """Feeds dbt's log to the console, the journal and the sinks, and ends as dbt did.
+
+    Enter it once dbt has been forked, as delivery starts threads. `feed` it the log, tell it when
+    `log_ended`, then `end` it.
 
     The run begins in the journal with dbt's first event, or with the first record: a log without
     an event, and a command that runs no dbt, leave nothing there that could pass for a run.
-    `started` is the run's first record, `carried` are records of an earlier attempt to publish
-    again. `target_dir` is where dbt writes its artifacts if its log does not say. A saved log
-    `awaits_event`: nothing of it is printed before its first event.
+    `carried` are records of earlier attempts to publish again. `target_dir` is where dbt writes its
+    artifacts if its log does not say. `is_saved` says that the log is a saved one: nothing of it is
+    printed before its first event, and no dbt is running.
     """
 
     def __init__(
@@ -42,32 +45,33 @@ class RelayedRun:
         destination: Destination,
         journal: Journal,
         console: Console,
-        started: RunRecord,
         info: RunInfo,
         *,
         secrets: Secrets,
         target_dir: Path,
         carried: Sequence[NodeRecord] = (),
-        awaits_event: bool = False,
+        is_saved: bool = False,
     ) -> None:
         self._destination = destination
         self._journal = journal
         self._console = console
-        self._record = started
+        self._record = at_the_start(info, carried)
         self._info = info
         self._carried = carried
+        self._is_saved = is_saved
+        self._exit: Exit | None = None
         self._delivery: Delivery | None = None
         self._pipeline = Pipeline(
             console,
             self._put,
-            begin=self.begin,
+            begin=self._begin,
             secrets=secrets,
             target_dir=target_dir,
             attempt=info.attempt,
             since=max((r.invocation_started_at or "" for r in carried), default=None),
             complete=destination.complete(target_dir),
             renews=info.renews,
-            awaits_event=awaits_event,
+            awaits_event=is_saved,
         )
 
     def __enter__(self) -> RelayedRun:
@@ -96,18 +100,11 @@ class RelayedRun:
         """The process id of dbt, once an event has named it."""
         return self._pipeline.dbt_pid
 
-    def begin(self) -> Delivery:
-        """The delivery, with the run's own record in it."""
-        if self._delivery is None:
-            self._delivery = self._destination.open(self._journal.begin(self._info))
-            self._delivery.put(self._record)
-        return self._delivery
-
     def feed(self, chunk: bytes) -> None:
-        """Take bytes that dbt has printed. Never waits for a sink."""
+        """Take the next bytes of the log. Never waits for a sink."""
         pipeline = self._pipeline
         pipeline.feed(chunk)
-        if self._delivery is None:
+        if self._delivery is None or self._is_saved:
             return
         if pipeline.artifacts_dir is not None:
             self._delivery.run.set_target_dir(str(pipeline.artifacts_dir))
@@ -120,41 +117,48 @@ class RelayedRun:
             self._record = with_versions(self._record, pipeline.run)
             self._delivery.put(self._record)
 
-    def end(self, ended: Exit | None, deadline: Deadline) -> int:
-        """Say how the run went and deliver what is left; returns the relay's exit code.
-
-        `ended` is how dbt ended, None for a saved log. A run without an event that ended well has
-        nothing to report.
-        """
+    def log_ended(self, ended: Exit | None) -> None:
+        """Publish what is known only now. `ended` is how dbt ended, None for a saved log."""
+        self._exit = ended
         self._pipeline.end(ended)
-        if ended is None and not self.has_events:
-            return 0
         if ended is not None and ended.status != 0:
             # Whoever waits for a node has to learn that dbt failed before its first event.
-            self.begin()
+            self._begin()
+
+    def end(self, deadline: Deadline) -> int:
+        """Say how the run went and deliver what is left; returns the relay's exit code.
+
+        The last line is the task's `return_value` in Airflow: print nothing after it.
+        """
         failed = self._pipeline.run.failed()
         for line in report.failures(failed, self._pipeline.dbt_summary):
             self._console.say(line)
         self._console.flush()
 
         outcomes = self._delivery.run.outcomes() if self._delivery is not None else {}
-        figures = self._deliver(ended, failed, outcomes, deadline)
+        figures = self._deliver(failed, outcomes, deadline)
         self._report(failed, outcomes, figures, deadline)
-        code = ended.status if ended is not None else 0
+        code = self._exit.status if self._exit is not None else 0
         is_complete = all(f.is_complete for f in figures)
         if code == 0 and self._destination.settings.is_strict and not is_complete:
             return exit_codes.UNDELIVERED
         return code
 
+    def _begin(self) -> Delivery:
+        """The delivery, with the run's own record in it."""
+        if self._delivery is None:
+            run = self._journal.begin(self._info)
+            if self._destination.channel is not None:
+                self._destination.channel.tell({"run": run.number})
+            self._delivery = self._destination.open(run)
+            self._delivery.put(self._record)
+        return self._delivery
+
     def _put(self, record: NodeRecord) -> None:
-        self.begin().put(record)
+        self._begin().put(record)
 
     def _deliver(
-        self,
-        ended: Exit | None,
-        failed: Sequence[NodeRecord],
-        outcomes: dict[str, int],
-        deadline: Deadline,
+        self, failed: Sequence[NodeRecord], outcomes: dict[str, int], deadline: Deadline
     ) -> list[Figures]:
         """Deliver what is left and write the task's note; what has become of all records."""
         if self._delivery is None:
@@ -162,7 +166,7 @@ class RelayedRun:
         record = at_the_end(
             self._record,
             self._pipeline.run,
-            ended,
+            self._exit,
             failed,
             outcomes=outcomes,
             finished_at=now(),
@@ -204,6 +208,9 @@ class RelayedRun:
         if not deadline.is_stopped:
             for line in make_room(self._journal, self._destination.settings.keeping):
                 say(line)
-        if self._destination.in_airflow:
-            say(report.summary(outcomes, failed, figures))
+        summary = report.summary(outcomes, failed, figures)
+        if self._destination.channel is not None:
+            self._destination.channel.tell({"result": summary})
+        elif self._destination.in_airflow:
+            say(report.in_one_line_of_json(summary))
         self._console.flush()

@@ -1,4 +1,4 @@
-"""The journal as the commands use it: where it lies, and what a person hears of it."""
+"""The journal of a command: its folder, and what a person reads about it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def state_dir(keeping: Keeping, environ: Mapping[str, str]) -> Path | None:
-    """The state folder that was asked for, or the user's own; None where there is no home."""
+    """The state folder that was asked for, or the user's own; None if the user has no home."""
     if keeping.state_dir is not None:
         return keeping.state_dir.absolute()
-    # A relative path in XDG_STATE_HOME is to be ignored, says its specification.
+    # The specification of XDG_STATE_HOME says to ignore a relative path.
     home = environ.get("XDG_STATE_HOME", "")
     if os.path.isabs(home):
         return Path(home) / "dbt-relay"
@@ -35,16 +35,18 @@ def state_dir(keeping: Keeping, environ: Mapping[str, str]) -> Path | None:
 
 
 def open_journal(keeping: Keeping, environ: Mapping[str, str]) -> Journal:
-    """The journal of the state folder. Never fails: what is wrong with it is said."""
+    """The journal of the state folder. Never fails: trouble with the folder is printed."""
     folder = state_dir(keeping, environ)
     if folder is None:
-        notice("there is no home folder for a journal, so records are kept in memory only: set "
-             "DBT_RELAY_STATE_DIR")  # fmt: skip
+        notice(
+            "there is no home folder for a journal, so records are kept in memory only: set "
+            "DBT_RELAY_STATE_DIR"
+        )
     return Journal(folder, notice)
 
 
 class NoJournalError(click.ClickException):
-    """There is a journal that cannot be read."""
+    """The journal cannot be read."""
 
     exit_code = exit_codes.USAGE
 
@@ -53,9 +55,9 @@ class NoJournalError(click.ClickException):
 
 
 def journal_to_read(keeping: Keeping, environ: Mapping[str, str]) -> Journal:
-    """The journal of the state folder, for who wants to know what is in it.
+    """The journal of the state folder, for a command that shows or sends its content.
 
-    Raises NoJournalError where it cannot be read: an empty one in its place would say that there
+    Raises NoJournalError if it cannot be read: an empty journal in its place would say that there
     are no runs.
     """
     folder = state_dir(keeping, environ)
@@ -72,7 +74,7 @@ def journal_to_read(keeping: Keeping, environ: Mapping[str, str]) -> Journal:
 
 
 def deliver_command(journal: Journal, number: int, environ: Mapping[str, str]) -> list[str]:
-    """What to type to deliver what waits, in any shell of the same user."""
+    """What to type to deliver the waiting records, in any shell of the same user."""
     command = ["dbt-relay", "deliver", str(number)]
     if journal.state_dir != state_dir(Keeping(), environ):
         command += ["--state-dir", str(journal.state_dir)]
@@ -80,7 +82,7 @@ def deliver_command(journal: Journal, number: int, environ: Mapping[str, str]) -
 
 
 def make_room(journal: Journal, keeping: Keeping) -> Iterator[str]:
-    """Delete what the journal is not to keep; a line if records were lost to that."""
+    """Delete the runs that the journal is not to keep; a line if records were lost with them."""
     now = datetime.now(timezone.utc)
     pruned = history.prune(journal, now, keeping.runs, keeping.days)
     if pruned.undelivered:
@@ -92,8 +94,10 @@ def make_room(journal: Journal, keeping: Keeping) -> Iterator[str]:
 
 
 def no_run(number: int | None, journal: Journal) -> int:
-    """Say that there is no such run; the exit code for that."""
+    """Print that there is no such run, None for any; returns the exit code for that."""
     what = "no run yet" if number is None else f"no run {number}"
-    notice(f"there is {what} in {journal.file or 'a journal that cannot be read'}: see `dbt-relay "
-         "runs`, and --state-dir for another journal")  # fmt: skip
+    notice(
+        f"there is {what} in {journal.file or 'a journal that cannot be read'}: see `dbt-relay "
+        "runs`, and --state-dir for another journal"
+    )
     return exit_codes.USAGE

@@ -1,7 +1,7 @@
-"""Which run in the journal is the attempt before this one, of this very task instance.
+"""Which run in the journal is the attempt before this one, of the same task instance.
 
-A DAG run that is deleted and made again has the same ids, and so have the instances of a mapped
-task without a map index, and the DAGs of two Airflows. Whatever leaves a doubt is an error.
+A DAG run that is deleted and made anew has the same ids. So do the instances of a mapped task
+without a map index, and the DAGs of two Airflows. Any doubt is an error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ...sinks import RunInfo
     from ...sinks.airflow.attempts import Attempt
 
-    Known = tuple[int, RunInfo]
+    NumberedRun = tuple[int, RunInfo]
+    """A run's number in the journal, and its description."""
 
 MADE_ANEW: Final = (
     "its DAG run was made anew, a script runs the same command twice, or the task is mapped and "
@@ -32,22 +33,22 @@ class ElsewhereError(CannotResumeError):
 
 
 def attempt_before(
-    info: RunInfo, known: Sequence[Known], tries: Sequence[Attempt] | None
-) -> Known | None:
-    """The run of the attempt before `info`'s; None if nothing is known of any.
+    info: RunInfo, runs: Sequence[NumberedRun], in_airflow: Sequence[Attempt] | None
+) -> NumberedRun | None:
+    """The run of the attempt before the run of `info`; None if no earlier attempt is known.
 
-    `known` are the runs under the same ids in the order in which they began, `tries` what Airflow
-    says of its tries, None where it was not asked. Raises CannotResumeError where it is in doubt
-    which run that is, or whether it was the same dbt in the same place.
+    `runs` are the runs under the same ids, in the order in which they began. `in_airflow` are the
+    attempts that Airflow knows, None where it was not asked. Raises CannotResumeError where it is
+    in doubt which run it is, or whether it had the same dbt in the same place.
     """
     attempt = info.attempt or 0
-    ours = [run for run in known if not _is_of_another_airflow(run[1], info)]
+    ours = [run for run in runs if not _is_of_another_airflow(run[1], info)]
     if not any((run.attempt or 0) < attempt for _, run in ours):
         return None
-    if tries is None:
+    if in_airflow is None:
         _check_order(attempt, ours)
     else:
-        ours = _of_these_tries(info, ours, tries)
+        ours = _of_this_instance(info, ours, in_airflow)
     before = [run for run in ours if run[1].attempt == attempt - 1]
     if not before:
         raise ElsewhereError(
@@ -62,20 +63,13 @@ def attempt_before(
         raise CannotResumeError(
             f"attempt {attempt - 1} cannot be continued: {_difference(same[-1][1], info)}"
         )
-    for number in range(1, attempt + 1) if tries is None else (attempt - 1, attempt):
-        count = sum(
-            run.attempt == number and run.command == info.command and not _difference(run, info)
-            for _, run in ours
-        )
-        if count > (number < attempt):
-            raise CannotResumeError(
-                f"attempt {number} of it has run this command more than once: {MADE_ANEW}"
-            )
+    first = 1 if in_airflow is None else attempt - 1
+    _check_once_each(range(first, attempt + 1), info, [run for _, run in ours])
     return found[0]
 
 
 def environment_differs(mine: Mapping[str, str] | None, theirs: Mapping[str, str] | None) -> str:
-    """What differs in what dbt runs in, or why that cannot be told; empty if nothing does."""
+    """Which parts of two environments differ, or why nobody can tell; empty if none does."""
     if mine is None:
         return "what this one runs in cannot be told, as the project has too many files"
     if not is_object(theirs):
@@ -84,9 +78,9 @@ def environment_differs(mine: Mapping[str, str] | None, theirs: Mapping[str, str
     return f"{' and '.join(found)} changed since" if found else ""
 
 
-def check_try(attempt: int, began_at: str, tries: Sequence[Attempt]) -> None:
+def check_try(attempt: int, began_at: str, in_airflow: Sequence[Attempt]) -> None:
     """Raise CannotResumeError if a run that began then is not Airflow's try of this number."""
-    if not any(t.number == attempt and t.spans(began_at) for t in tries):
+    if not any(known.number == attempt and known.spans(began_at) for known in in_airflow):
         raise CannotResumeError(
             f"attempt {attempt}, which began at {began_at}, is not Airflow's try {attempt}: that "
             "DAG run was deleted and made anew, or it was another Airflow's"
@@ -98,6 +92,7 @@ def _is_of_another_airflow(run: RunInfo, info: RunInfo) -> bool:
 
 
 def _difference(run: RunInfo, info: RunInfo) -> str:
+    """In which way the place of an earlier run was another; empty if it was the same."""
     if run.airflow_url != info.airflow_url and run.environment is not None:
         return "the address of Airflow was another, or none"
     if run.project_dir != info.project_dir and run.environment is not None:
@@ -105,30 +100,45 @@ def _difference(run: RunInfo, info: RunInfo) -> str:
     return environment_differs(info.environment, run.environment)
 
 
-def _of_these_tries(info: RunInfo, ours: Sequence[Known], tries: Sequence[Attempt]) -> list[Known]:
-    """The runs of this very task instance, as Airflow's times tell."""
-    newest = max((t.number for t in tries), default=None)
+def _of_this_instance(
+    info: RunInfo, ours: Sequence[NumberedRun], in_airflow: Sequence[Attempt]
+) -> list[NumberedRun]:
+    """The runs that began within an attempt of this task instance, by Airflow's times."""
+    newest = max((known.number for known in in_airflow), default=None)
     if newest != info.attempt:
         raise CannotResumeError(f"Airflow is at try {newest}, and this is try {info.attempt}")
     found = [
         (number, run)
         for number, run in ours
-        if any(t.number == run.attempt and t.spans(run.started_at) for t in tries)
+        if any(a.number == run.attempt and a.spans(run.started_at) for a in in_airflow)
     ]
     if not found:
         _, run = ours[-1]
-        check_try(run.attempt or 0, run.started_at, tries)
+        check_try(run.attempt or 0, run.started_at, in_airflow)
     return found
 
 
-def _check_order(attempt: int, ours: Sequence[Known]) -> None:
-    """Whether the runs can all be of one task instance, whose attempts only ever count up."""
+def _check_order(attempt: int, ours: Sequence[NumberedRun]) -> None:
+    """Check that the runs can all be of one task instance, whose attempts only count up."""
     highest = 0
     for _, run in ours:
-        number = run.attempt or 0
-        if number < highest or number > attempt:
+        its_attempt = run.attempt or 0
+        if its_attempt < highest or its_attempt > attempt:
             raise CannotResumeError(
-                f"there is an attempt {max(number, highest)} of it, and an attempt "
-                f"{min(number, attempt)} that began later: {MADE_ANEW}"
+                f"there is an attempt {max(its_attempt, highest)} of it, and an attempt "
+                f"{min(its_attempt, attempt)} that began later: {MADE_ANEW}"
             )
-        highest = number
+        highest = its_attempt
+
+
+def _check_once_each(attempts: range, info: RunInfo, ours: Sequence[RunInfo]) -> None:
+    """Check that each attempt has run the command once, and the last of them, ours, not yet."""
+    for attempt in attempts:
+        count = sum(
+            run.attempt == attempt and run.command == info.command and not _difference(run, info)
+            for run in ours
+        )
+        if count > (attempt < attempts[-1]):
+            raise CannotResumeError(
+                f"attempt {attempt} of it has run this command more than once: {MADE_ANEW}"
+            )

@@ -1,4 +1,4 @@
-"""What dbt runs in, as digests: a later attempt goes on only in the same."""
+"""Digests of the environment that dbt runs in: a later attempt goes on only in the same one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PARTS: Final = {
     "files": "profiles.yml, dbt_project.yml or the packages",
     "variables": "a variable of the environment that is dbt's, or that the project names,",
 }
-"""The parts of an environment, with what one says of a part that differs."""
+"""The parts of an environment, with words for a part that differs."""
 
-_OF_NO_ACCOUNT: Final = frozenset(
+_WITHOUT_EFFECT: Final = frozenset(
     {
-        # How dbt logs, and what it says of itself.
+        # How dbt logs, and what it reports home.
         "DEBUG", "LOG_CACHE_EVENTS", "LOG_FILE_MAX_BYTES", "LOG_FORMAT", "LOG_FORMAT_FILE",
         "LOG_LEVEL", "LOG_LEVEL_FILE", "LOG_PATH", "PRINT", "PRINTER_WIDTH", "QUIET",
         "RECORD_TIMING_INFO", "SHOW_ALL_DEPRECATIONS", "USE_COLORS", "USE_COLORS_FILE",
@@ -37,19 +37,19 @@ _OF_NO_ACCOUNT: Final = frozenset(
         "CACHE_SELECTED_ONLY", "PARTIAL_PARSE", "PARTIAL_PARSE_FILE_PATH", "POPULATE_CACHE",
         "SINGLE_THREADED", "STATIC_PARSER", "TARGET_PATH", "USE_EXPERIMENTAL_PARSER",
         "WRITE_JSON",
-        # The folder and the file that they name are looked at themselves.
+        # The digest of `files` and of `project` covers what they name.
         "PROFILES_DIR", "PROJECT_DIR",
     }
 )  # fmt: skip
-"""dbt's variables that change nothing about what it builds."""
+"""dbt's variables that change nothing in what dbt builds."""
 
-_NOT_DBTS: Final = ("DBT_RELAY_", "DBT_ENV_CUSTOM_ENV_")
+_NOT_OF_DBT: Final = ("DBT_RELAY_", "DBT_ENV_CUSTOM_ENV_")
 _OF_ADAPTERS: Final = (
     "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_REGION", "GOOGLE_APPLICATION_CREDENTIALS",
     "GOOGLE_CLOUD_PROJECT", "PGDATABASE", "PGHOST", "PGPORT", "PGSERVICE", "PGUSER",
 )  # fmt: skip
 _OF_AIRFLOW: Final = ("AIRFLOW_HOME", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
-"""Which Airflow it is, where no address of one is configured."""
+"""They tell one Airflow from another where no address is configured."""
 
 _OF_EACH_TRY: Final = frozenset({"AIRFLOW_CTX_TRY_NUMBER"})
 # In YAML the quotes may be escaped, or doubled.
@@ -64,12 +64,13 @@ _MOST_FILES: Final = 100_000
 _LONGEST_FILE: Final = 1 << 20
 
 
-def environment(
+def environment_digests(
     command: Sequence[str], prepared: DbtCommand, environ: Mapping[str, str], cwd: Path
 ) -> dict[str, str] | None:
-    """A digest for each of PARTS; no value can be told from it. None if it cannot be known.
+    """A digest for each of PARTS, which shows no value; None if the project has too many files.
 
-    Of the variables count dbt's own, and those that a file of the project names in `env_var('…')`.
+    The variables that count are dbt's own, those of its adapters, and those that a file of the
+    project names in `env_var('…')`.
     """
     profiles = _profiles(prepared, cwd, Path(environ.get("HOME", "/")))
     files = [profiles, *(prepared.project_dir / name for name in _FILES), cwd / ".env"]
@@ -81,7 +82,7 @@ def environment(
                 return None
             named.update(_named_in([_text(path)]))
     return {
-        # The words alone are compared too, with the secrets in them masked.
+        # The journal compares the command too, but with its secrets masked.
         "command": _digest(command),
         "dbt": _digest(_dbt(command, environ)),
         "project": _digest([os.path.realpath(prepared.project_dir)]),
@@ -91,7 +92,7 @@ def environment(
 
 
 def differences(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """What differs between two environments, in words."""
+    """The parts in which two environments differ, in words."""
     return [words for part, words in PARTS.items() if one.get(part) != other.get(part)]
 
 
@@ -102,9 +103,9 @@ def _variables(environ: Mapping[str, str], named: set[str]) -> list[str]:
 
 def _is_dbts(name: str) -> bool:
     prefix = next((p for p in PREFIXES if name.startswith(p)), None)
-    if prefix is None or name.startswith(_NOT_DBTS):
+    if prefix is None or name.startswith(_NOT_OF_DBT):
         return False
-    return name.removeprefix(prefix) not in _OF_NO_ACCOUNT
+    return name.removeprefix(prefix) not in _WITHOUT_EFFECT
 
 
 def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
@@ -115,7 +116,7 @@ def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
         if found is None:
             yield word
             continue
-        # A virtual environment's Python is a link to one that knows nothing of dbt.
+        # In a virtual environment Python is a link to a Python without dbt: look at both places.
         places = dict.fromkeys([Path(found).absolute(), Path(os.path.realpath(found))])
         for place in places:
             yield str(place)
@@ -132,10 +133,10 @@ def _profiles(prepared: DbtCommand, cwd: Path, home: Path) -> Path:
 
 
 def _code(prepared: DbtCommand) -> Iterator[Path]:
-    """The files of the project that may hold Jinja, its packages' too."""
+    """The files of the project and its packages that may hold Jinja."""
     target = os.path.abspath(prepared.target_dir)
     seen: set[str] = set()
-    # dbt follows links too; `dbt deps` makes one to a local package, and one may lead back up.
+    # dbt follows links, too: `dbt deps` links to a local package. A link may lead back up.
     for folder, folders, files in os.walk(prepared.project_dir, followlinks=True):
         place = os.path.realpath(folder)
         if place in seen:

@@ -1,22 +1,18 @@
-"""The nodes that a dbt command has left to run, by name."""
+"""The nodes that a dbt command still has to run, and the command that selects them by name."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ...consumer.graph.names import exactly
 from ...records.plural import counted
-from ...records.values import is_object, text
 from ..dbt.arguments import DbtArguments, Option
+from .listing import listed_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ...records import NodeRecord
-
-    List = Callable[[tuple[str, ...]], "Listing"]
+    from .listing import ListedNode, RunLs
 
 TYPES: Final[dict[str, tuple[str, ...]]] = {
     "build": (
@@ -27,7 +23,7 @@ TYPES: Final[dict[str, tuple[str, ...]]] = {
     "snapshot": ("snapshot",),
     "test": ("test", "unit_test"),
 }  # fmt: skip
-"""The subcommands that can be continued, with what they run."""
+"""The subcommands that can be resumed, with the kinds of node that they run."""
 
 _MODELS: Final = frozenset({"--models", "--model", "-m"})
 _SELECTION: Final = frozenset(
@@ -60,7 +56,7 @@ OF_ALL: Final = frozenset(
         "--no-send-anonymous-usage-stats",
     }
 )  # fmt: skip
-"""Options that every command of dbt has, and that `dbt retry` does not take from its file."""
+"""Options of every dbt command that `dbt retry` does not read from its run_results.json."""
 
 _AS_JSON: Final = Option(
     "--output",
@@ -70,77 +66,55 @@ _AS_JSON: Final = Option(
 )  # fmt: skip
 _ALL: Final = Option("--select", ("--select", "fqn:*"))
 _NOTHING_ELSE: Final = Option("--indirect-selection", ("--indirect-selection", "empty"))
-"""Else a model by name brings its tests, done or not; what is missing of those has a name too."""
+"""Without it a model by name brings all of its tests. Those that are left are named themselves."""
 
 _SELECTS_TESTS: Final = ("build", "test")
-"""The others have no tests to bring, and `dbt run` of 1.7 does not know the option."""
+"""The other subcommands run no tests, and `dbt run` of 1.7 does not know the option."""
 
 EVERY_TIME: Final = ("operation.", "macro.")
+"""How the unique_ids of hooks and operations begin, which run every time."""
+
 _LONGEST: Final = 500_000
-"""Characters of a command line: Linux takes 2 MB of them and the environment, macOS 1 MB."""
+"""Characters of a command line. Linux takes 2 MB with the environment, macOS 1 MB."""
 
 
 class CannotResumeError(Exception):
-    """Why a way to resume is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What `dbt ls` printed, or why it did not."""
-
-    output: str
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A node that the command selects. `term` selects it, and hardly anything else."""
-
-    unique_id: str
-    term: str
-    parents: tuple[str, ...]
-    is_ephemeral: bool
-    checksum: str | None
-
-    @property
-    def kind(self) -> str:
-        return self.unique_id.partition(".")[0]
+    """Why one way to resume cannot be taken."""
 
 
 def selected(
     parts: DbtArguments,
     records: Mapping[str, NodeRecord],
     done: Collection[str],
-    list_nodes: List,
-) -> list[Listed]:
+    run_ls: RunLs,
+) -> list[ListedNode]:
     """The nodes that the command selects now, as dbt itself lists them.
 
-    `records` are those of the earlier attempt, `done` the nodes that had succeeded in it. Raises
-    CannotResumeError where dbt does not tell, or lists less than it would run.
+    `records` are the records of the previous attempt, `done` the nodes that had succeeded in it.
+    Raises CannotResumeError where `dbt ls` fails, or lists less than dbt would run.
     """
     options = [_for_ls(o) for o in parts.options if o.name in _OF_LS | OF_ALL]
-    nodes = [
-        n for n in _ls(parts, options, list_nodes) if n.kind in _types(parts.subcommand, records)
-    ]
+    nodes = [n for n in _ls(parts, options, run_ls) if n.kind in _types(parts.subcommand, records)]
     listed = {n.unique_id for n in nodes}
     gone = {u for u in records.keys() - listed if not u.startswith(EVERY_TIME)}
-    _check_gone(parts, gone - set(done), list_nodes)
+    _check_gone(parts, gone - set(done), run_ls)
     _check_count(nodes, records, gone)
     return nodes
 
 
-def with_other_code(
-    nodes: Sequence[Listed],
+def changed_nodes(
+    nodes: Sequence[ListedNode],
     records: Mapping[str, NodeRecord],
     compiled: Mapping[str, str],
 ) -> set[str]:
-    """The nodes whose code is not what it was when they ran.
+    """The nodes whose code has changed since they ran, by the checksums of their own files.
 
-    By dbt's checksums, which are of a node's own file. A record that has none, beside others that
-    do, leaves the code in doubt. Where none has any (`knows_code`) nothing can be compared. An
-    ephemeral model that was well has no record: `compiled` has its checksum, if anything does.
+    A record without a checksum, beside others that have one, leaves the code in doubt: the node
+    counts as changed. Where no record has one (`has_checksums`), nothing can be compared. An
+    ephemeral model that succeeded has no record: `compiled` has the checksums of the code that the
+    attempt compiled, by unique_id, as far as they are known.
     """
-    if not knows_code(records):
+    if not has_checksums(records):
         return set()
     known = {n.unique_id: compiled.get(n.unique_id) for n in nodes if n.is_ephemeral}
     known |= {u: record.checksum for u, record in records.items()}
@@ -151,13 +125,16 @@ def with_other_code(
     }
 
 
-def below(nodes: Sequence[Listed], changed: Collection[str], done: Collection[str]) -> set[str]:
-    """What depends on nodes whose code has changed, or on nodes that have yet to succeed.
+def downstream(
+    nodes: Sequence[ListedNode], changed: Collection[str], done: Collection[str]
+) -> set[str]:
+    """The nodes that depend on nodes that have changed, or on nodes that have yet to succeed.
 
-    Of these dbt skips what is below: what has run without them was built when they were not
-    selected. A unit test runs before its model, and on rows of its own.
+    A node downstream of one that has yet to succeed has run only if the other was not selected
+    then: dbt would have skipped it. A unit test runs before its model, on rows of its own, so only
+    a change reaches it.
     """
-    children: dict[str, list[Listed]] = {}
+    children: dict[str, list[ListedNode]] = {}
     for node in nodes:
         for parent in node.parents:
             children.setdefault(parent, []).append(node)
@@ -179,24 +156,24 @@ def below(nodes: Sequence[Listed], changed: Collection[str], done: Collection[st
     return reached(changed, unit_tests=True) | reached(undone, unit_tests=False)
 
 
-def knows_code(records: Mapping[str, NodeRecord]) -> bool:
-    """Whether dbt has told the checksums: in its log from 1.10 on, before that in its manifest."""
+def has_checksums(records: Mapping[str, NodeRecord]) -> bool:
+    """Whether dbt has told the checksums: in its log since 1.10, before that in its manifest."""
     return any(r.checksum is not None for r in records.values())
 
 
-def by_name(
-    parts: DbtArguments, nodes: Sequence[Listed], left: Collection[str]
+def select_by_name(
+    parts: DbtArguments, nodes: Sequence[ListedNode], left: Collection[str]
 ) -> tuple[tuple[str, ...], set[str]]:
-    """The command with those of the nodes that are left, by name; and which nodes it will run.
+    """The command that selects the nodes that are `left` by name, and the nodes that it will run.
 
-    To add what is done to `--exclude` would not do: that drops the tests of a node with it, also
-    those that had not run (dbt's indirect selection), and a selector or a default selector knows
-    no --exclude.
+    Adding the other nodes to `--exclude` would be wrong. It drops the tests of a node with the
+    node, even tests that had not run (dbt's indirect selection), and a selector or a default
+    selector knows no --exclude.
     """
     named = set(left)
     for node in nodes:
         if node.kind == "unit_test" and node.unique_id in left:
-            named.update(node.parents)  # dbt build runs them with their model only
+            named.update(node.parents)  # dbt build runs a unit test only with its model
     chosen = [n for n in nodes if n.unique_id in named]
     options = [o for o in parts.options if o.name not in _SELECTION]
     options.append(Option("--select", ("--select", *(n.term for n in chosen))))
@@ -221,22 +198,23 @@ def _types(subcommand: str, records: Mapping[str, NodeRecord]) -> tuple[str, ...
     return (*types, "exposure")
 
 
-def _ls(parts: DbtArguments, options: Sequence[Option], list_nodes: List) -> list[Listed]:
-    listing = list_nodes(parts.words("ls", [*options, _AS_JSON], without=_CONSOLE))
-    if listing.error is not None:
-        raise CannotResumeError(f"dbt ls failed: {listing.error}")
-    return [*_nodes(listing.output)]
+def _ls(parts: DbtArguments, options: Sequence[Option], run_ls: RunLs) -> list[ListedNode]:
+    output = run_ls(parts.words("ls", [*options, _AS_JSON], without=_CONSOLE))
+    if output.error is not None:
+        raise CannotResumeError(f"dbt ls failed: {output.error}")
+    return [*listed_nodes(output.text)]
 
 
-def _check_gone(parts: DbtArguments, gone: Collection[str], list_nodes: List) -> None:
-    """Whether nodes that had not succeeded, and are not listed, are in the project no more.
+def _check_gone(parts: DbtArguments, gone: Collection[str], run_ls: RunLs) -> None:
+    """Check that the `gone` nodes, which had not succeeded and are not listed, are deleted.
 
-    One that is still there may be selected all the same, if dbt lists other nodes than it runs.
+    If one is still in the project, dbt may select it all the same: it may run other nodes than it
+    lists.
     """
     if not gone:
         return
     options = [o for o in parts.options if o.name in PLACE | OF_ALL]
-    there = {n.unique_id for n in _ls(parts, [*options, _ALL], list_nodes)}
+    there = {n.unique_id for n in _ls(parts, [*options, _ALL], run_ls)}
     if left := sorted(there.intersection(gone)):
         raise CannotResumeError(f"dbt ls does not list {left[0]}, which had run")
     if not there:
@@ -244,40 +222,22 @@ def _check_gone(parts: DbtArguments, gone: Collection[str], list_nodes: List) ->
 
 
 def _for_ls(option: Option) -> Option:
-    """`--models` of `dbt ls` is another than that of the others, which is `--select`."""
+    """The option as `dbt ls` has it. Its `--models` is not the `--select` of other subcommands."""
     if option.name not in _MODELS:
         return option
     return Option("--select", ("--select", *option.values))
 
 
-def _nodes(output: str) -> Iterator[Listed]:
-    """What `dbt ls` printed."""
-    for line in output.splitlines():
-        try:
-            node = json.loads(line)
-            yield Listed(
-                node["unique_id"],
-                exactly(".".join(node["fqn"])),
-                tuple(node.get("depends_on", {}).get("nodes", ())),
-                node.get("config", {}).get("materialized") == "ephemeral",
-                _checksum(node.get("checksum")),
-            )
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue  # a warning of dbt's, or of what wraps it
-
-
-def _checksum(value: object) -> str | None:
-    """What `{"name": "sha256", "checksum": …}` says; a generic test has a `none`."""
-    return text(value.get("checksum")) if is_object(value) else None
-
-
 def _check_count(
-    nodes: Sequence[Listed], records: Mapping[str, NodeRecord], gone: Collection[str]
+    nodes: Sequence[ListedNode], records: Mapping[str, NodeRecord], gone: Collection[str]
 ) -> None:
-    """Whether all is listed that the earlier attempt had announced: what is not listed would never
-    run, and of what never started there is no record to compare with."""
-    # dbt up to 1.11 may count unit tests twice, so the smallest total of an invocation; those of
-    # later attempts are of fewer nodes.
+    """Check that dbt lists as many nodes as it had announced in the previous attempt.
+
+    A node that is not listed would never run. If it had never started, it has no record that would
+    show it missing.
+    """
+    # dbt up to 1.11 may count unit tests twice: take the smallest total of an invocation. The
+    # totals of resumed attempts are smaller: take the largest of all invocations.
     totals: dict[str | None, int] = {}
     for record in records.values():
         if record.total is not None and not record.unique_id.startswith(EVERY_TIME):

@@ -1,4 +1,4 @@
-"""What the second attempt of a task runs, so that dbt continues instead of starting over."""
+"""How an attempt of a task goes on where the previous one stopped."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .remaining import (
     STATE,
     TYPES,
     CannotResumeError,
-    below,
-    by_name,
-    knows_code,
+    changed_nodes,
+    downstream,
+    has_checksums,
+    select_by_name,
     selected,
-    with_other_code,
 )
 
 if TYPE_CHECKING:
@@ -31,16 +31,20 @@ if TYPE_CHECKING:
 
     from ...parser import RunResults
     from ...records import NodeRecord
-    from .remaining import List, Listed
+    from .listing import ListedNode, RunLs
 
 _OF_RETRY: Final = PLACE | {"--threads"}
 _RETRYABLE: Final = ("error", "fail", "skipped", "runtime error", "partial success")
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """What is known of the latest earlier attempt. `exit_code` is dbt's, None if dbt or the relay
-    was killed; `invocation_ids` are in order, of dbt's calls in that attempt alone."""
+class PreviousAttempt:
+    """The attempt right before this one.
+
+    `exit_code` is dbt's, None if dbt or the relay was killed. `invocation_ids` are of dbt's calls
+    in this attempt alone, in order. `records` has the nodes by unique_id, with those that the
+    attempt had carried over itself.
+    """
 
     attempt: int
     command: tuple[str, ...]
@@ -52,7 +56,7 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """The command to run, records to publish again at once, and which way was taken and why."""
+    """The command to run, the records to publish again, and a line for a person on both."""
 
     command: tuple[str, ...]
     carried: tuple[NodeRecord, ...]
@@ -60,120 +64,134 @@ class Resumption:
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """What there is to do, and what is known of it: `nodes` are those that the command selects now,
-    `changed` those with other code by now, and `below` what depends on these, or on others that
-    run."""
+class _Work:
+    """The nodes of a command, and what is known of them.
+
+    `nodes` are selected now. `done` had succeeded before. `changed` have other code now, and
+    `downstream` depend on those, or on nodes that have yet to succeed.
+    """
 
     parts: DbtArguments
-    earlier: Earlier
+    previous: PreviousAttempt
     done: Mapping[str, NodeRecord]
-    nodes: Sequence[Listed]
+    nodes: Sequence[ListedNode]
     changed: AbstractSet[str]
-    below: AbstractSet[str]
+    downstream: AbstractSet[str]
 
     @property
     def again(self) -> set[str]:
-        """What had succeeded, and runs again."""
-        return self.done.keys() & (self.changed | self.below)
+        """The nodes that had succeeded and run again."""
+        return self.done.keys() & (self.changed | self.downstream)
 
     @property
     def left(self) -> set[str]:
+        """The nodes to run."""
         built = {n.unique_id for n in self.nodes if not n.is_ephemeral}
         return built - (self.done.keys() - self.again)
 
 
 def resume(
     command: Sequence[str],
-    earlier: Earlier | None,
+    previous: PreviousAttempt | None,
     *,
     attempt: int,
     target_dir: Path,
-    list_nodes: List,
+    run_ls: RunLs,
 ) -> Resumption:
-    """How to go on after an earlier attempt. `list_nodes` runs a `dbt ls` command.
+    """How to go on after the previous attempt.
 
-    Done is a node that is known to have succeeded, with the code that it has now and so with all
-    before it; what is in doubt runs. Hooks run every time.
+    A node is done if it is known to have succeeded with the code that it has now, and so are the
+    nodes upstream of it. A node in doubt runs. Hooks run every time.
 
-    With `dbt retry` where that would run all that is left of what the command selects now, and
-    nothing else; else with the nodes that are left by name; else everything again.
+    `dbt retry` is used where it would run exactly the nodes that are left. Otherwise they are
+    selected by name; where that cannot be done, everything runs again.
     """
     given = tuple(command)
-    if earlier is None:
+    if previous is None:
         return Resumption(given, (), "everything runs: nothing is known of an earlier attempt")
-    done = _done(given, earlier)
+    done = _done(given, previous)
     try:
-        parts = _parts(given, earlier, done)
-        nodes = selected(parts, earlier.records, done, list_nodes)
-        changed = with_other_code(nodes, earlier.records, _compiled(earlier))
-        task = _Task(parts, earlier, done, nodes, changed, below(nodes, changed, done))
-        if not task.left:
-            raise CannotResumeError("every node had succeeded: what failed came after them")
-        if len(task.left) == len(nodes):
-            raise CannotResumeError("no node that is selected now had succeeded with its code")
+        work = _work(_parts(given, previous, done), previous, done, run_ls)
         try:
-            chosen, runs = _retry(task, target_dir), task.left
+            chosen, runs = _retry(work, target_dir), work.left
             way, why = " with dbt retry", ""
         except CannotResumeError as reason:
-            chosen, runs = by_name(parts, nodes, task.left)
-            others = "" if task.again else "the other "
+            chosen, runs = select_by_name(work.parts, work.nodes, work.left)
+            others = "" if work.again else "the other "
             count = counted(len(runs), "is", "are")
             way, why = "", f", and {others}{count} selected by name, because {reason}"
     except CannotResumeError as reason:
         return Resumption(given, (), f"everything runs again: {reason}")
-    listed = {n.unique_id for n in nodes}
+    listed = {n.unique_id for n in work.nodes}
     carried = tuple(
-        replace(r, attempt=attempt, resumed_from=r.resumed_from or r.attempt or earlier.attempt)
+        replace(r, attempt=attempt, resumed_from=r.resumed_from or r.attempt or previous.attempt)
         for r in done.values()
         if r.unique_id in listed - runs
     )
     return Resumption(
-        chosen, carried, f"resuming attempt {earlier.attempt}{way}: {_had(task)}{why}"
+        chosen, carried, f"resuming attempt {previous.attempt}{way}: {_had(work)}{why}"
     )
 
 
-def _compiled(earlier: Earlier) -> dict[str, str]:
-    """The checksums of the code that the attempt compiled, as long as its manifest is there."""
-    if earlier.target_dir is None or not earlier.invocation_ids:
+def _work(
+    parts: DbtArguments,
+    previous: PreviousAttempt,
+    done: Mapping[str, NodeRecord],
+    run_ls: RunLs,
+) -> _Work:
+    """The nodes of the command. Raises CannotResumeError if none or all of them are left."""
+    nodes = selected(parts, previous.records, done, run_ls)
+    changed = changed_nodes(nodes, previous.records, _compiled(previous))
+    work = _Work(parts, previous, done, nodes, changed, downstream(nodes, changed, done))
+    if not work.left:
+        raise CannotResumeError("every node had succeeded: what failed came after them")
+    if len(work.left) == len(nodes):
+        raise CannotResumeError("no node that is selected now had succeeded with its code")
+    return work
+
+
+def _compiled(previous: PreviousAttempt) -> dict[str, str]:
+    """The checksums of the code that the attempt compiled; empty once its manifest is gone."""
+    if previous.target_dir is None or not previous.invocation_ids:
         return {}
-    return checksums_in(earlier.target_dir / "manifest.json", earlier.invocation_ids[-1])
+    return checksums_in(previous.target_dir / "manifest.json", previous.invocation_ids[-1])
 
 
-def _had(task: _Task) -> str:
-    """What had succeeded, in words."""
-    listed = {n.unique_id for n in task.nodes if n.unique_id in task.done}
+def _had(work: _Work) -> str:
+    """How many nodes had succeeded, and which of those run again, in words."""
+    listed = {n.unique_id for n in work.nodes if n.unique_id in work.done}
     words = f"{counted(len(listed), 'node')} had succeeded"
-    if again := task.again:
+    if again := work.again:
         run = counted(len(again), "runs", "run")
-        why = "code changed there or upstream" if task.changed else "an upstream node runs now"
+        why = "code changed there or upstream" if work.changed else "an upstream node runs now"
         words += f", of which {run} again because {why}"
-    elif not knows_code(task.earlier.records) and any(
-        n.checksum for n in task.nodes if n.unique_id in listed
+    elif not has_checksums(work.previous.records) and any(
+        n.checksum for n in work.nodes if n.unique_id in listed
     ):
         words += " (whether their code has changed since is not known)"
     return words
 
 
-def _done(command: Sequence[str], earlier: Earlier) -> dict[str, NodeRecord]:
+def _done(command: Sequence[str], previous: PreviousAttempt) -> dict[str, NodeRecord]:
     """The nodes that are known to have succeeded."""
-    # Under --warn-error a warning is what made dbt fail.
+    # With --warn-error dbt failed because of a warning.
     good = ("success",) if "--warn-error" in command else ("success", "warning")
     return {
         u: r
-        for u, r in earlier.records.items()
+        for u, r in previous.records.items()
         if r.outcome in good and r.has_succeeded and not u.startswith(EVERY_TIME)
     }
 
 
 def _parts(
-    command: tuple[str, ...], earlier: Earlier, done: Mapping[str, NodeRecord]
+    command: tuple[str, ...], previous: PreviousAttempt, done: Mapping[str, NodeRecord]
 ) -> DbtArguments:
-    if command != earlier.command:
-        was = shlex.join(earlier.command) or "not known"
-        raise CannotResumeError(f"the command of attempt {earlier.attempt} was another ({was})")
+    """The parts of the command. Raises CannotResumeError if it is not one to go on with."""
+    if command != previous.command:
+        was = shlex.join(previous.command) or "not known"
+        raise CannotResumeError(f"the command of attempt {previous.attempt} was another ({was})")
     if not done:
-        raise CannotResumeError(f"nothing had succeeded in attempt {earlier.attempt}")
+        raise CannotResumeError(f"nothing had succeeded in attempt {previous.attempt}")
     parts = DbtArguments.of(command)
     if parts is None:
         raise CannotResumeError(
@@ -181,34 +199,33 @@ def _parts(
         )
     if parts.subcommand not in TYPES:
         raise CannotResumeError(f"dbt {parts.subcommand} cannot be resumed")
-    if all(u in done for u in earlier.records if not u.startswith(EVERY_TIME)):
-        if earlier.exit_code == 0:  # whoever clears a task that is green wants it to run
-            raise CannotResumeError(f"attempt {earlier.attempt} had succeeded")
-        if earlier.exit_code == 1:  # with nothing selected dbt ends well, and runs no hook
+    if all(u in done for u in previous.records if not u.startswith(EVERY_TIME)):
+        if previous.exit_code == 0:  # who clears a green task wants it to run
+            raise CannotResumeError(f"attempt {previous.attempt} had succeeded")
+        if previous.exit_code == 1:  # with no node selected dbt would succeed and run no hook
             raise CannotResumeError("every node had succeeded, yet dbt failed, as over a hook")
     return parts
 
 
-def _retry(task: _Task, target_dir: Path) -> tuple[str, ...]:
-    """The `dbt retry`, if dbt's own account of the earlier attempt is there and right."""
-    parts, earlier, done = task.parts, task.earlier, task.done
-    if earlier.exit_code not in (0, 1):
-        how = "was killed" if earlier.exit_code is None else f"ended with {earlier.exit_code}"
+def _retry(work: _Work, target_dir: Path) -> tuple[str, ...]:
+    """The `dbt retry` command, if its run_results.json of the previous attempt is right."""
+    parts, previous, done = work.parts, work.previous, work.done
+    if previous.exit_code not in (0, 1):
+        how = "was killed" if previous.exit_code is None else f"ended with {previous.exit_code}"
         raise CannotResumeError(f"dbt {how} and left no whole run_results.json")
     if parts.has(STATE):
         raise CannotResumeError("dbt retry takes --state for something else")
-    if len(earlier.invocation_ids) != 1:
-        raise CannotResumeError(f"attempt {earlier.attempt} did not call dbt just once")
-    folder = earlier.target_dir
+    if len(previous.invocation_ids) != 1:
+        raise CannotResumeError(f"attempt {previous.attempt} did not call dbt just once")
+    folder = previous.target_dir
     results = _results(folder)
-    if folder is None or results is None or results.invocation_id != earlier.invocation_ids[0]:
-        raise CannotResumeError(f"the run_results.json of attempt {earlier.attempt} is gone")
+    if folder is None or results is None or results.invocation_id != previous.invocation_ids[0]:
+        raise CannotResumeError(f"the run_results.json of attempt {previous.attempt} is gone")
     retryable = (*_RETRYABLE, "warn") if parts.has({"--warn-error"}) else _RETRYABLE
-    _check(results, earlier, done, retryable)
-    _check_left(results, retryable, task)
+    _check(results, previous, done, retryable)
+    _check_left(results, retryable, work)
     kept = [o for o in parts.options if o.name in _OF_RETRY | OF_ALL]
-    # Where the earlier attempt had another folder than this one will have.
-    if folder != target_dir:
+    if folder != target_dir:  # dbt would look into the folder of this attempt
         kept.append(Option("--state", ("--state", str(folder.absolute()))))
     return parts.words("retry", kept)
 
@@ -221,35 +238,38 @@ def _results(folder: Path | None) -> RunResults | None:
 
 
 def _check(
-    results: RunResults, earlier: Earlier, done: Collection[str], retryable: Collection[str]
+    results: RunResults,
+    previous: PreviousAttempt,
+    done: Collection[str],
+    retryable: Collection[str],
 ) -> None:
-    """Whether dbt's file agrees with its log.
+    """Check that dbt's run_results.json agrees with its log.
 
-    Under --fail-fast it calls nodes skipped that had succeeded (dbt 1.7 to 1.12), and what was
-    cancelled is not in it: `dbt retry` would do too much, or too little and end well.
+    After --fail-fast the file calls nodes skipped that had succeeded (dbt 1.7 to 1.12), and lacks
+    cancelled nodes. Then `dbt retry` would run too much, or too little and succeed.
     """
-    for unique_id, record in earlier.records.items():
+    for unique_id, record in previous.records.items():
         if record.resumed_from is not None or unique_id.startswith(EVERY_TIME):
             continue
         result = results.results.get(unique_id)
-        if result is None and unique_id in done:  # ephemeral models are in no such file
+        if result is None and unique_id in done:  # the file has no ephemeral models
             continue
         if result is None or (result.get("status") in retryable) == (unique_id in done):
             raise CannotResumeError(f"run_results.json and dbt's log do not agree on {unique_id}")
 
 
-def _check_left(results: RunResults, retryable: Collection[str], task: _Task) -> None:
-    """Whether `dbt retry` would run what is left: it takes its nodes from the file alone."""
-    ephemeral = {n.unique_id for n in task.nodes if n.is_ephemeral}
+def _check_left(results: RunResults, retryable: Collection[str], work: _Work) -> None:
+    """Check that `dbt retry`, which takes its nodes from the file alone, would run what is left."""
+    ephemeral = {n.unique_id for n in work.nodes if n.is_ephemeral}
     statuses = {
         u: r.get("status")
         for u, r in results.results.items()
         if not u.startswith(EVERY_TIME) and r.get("status") in retryable
     }
-    if other := sorted((task.left ^ statuses.keys()) - ephemeral):
-        does = "not run" if other[0] in task.left else "also run"
+    if other := sorted((work.left ^ statuses.keys()) - ephemeral):
+        does = "not run" if other[0] in work.left else "also run"
         raise CannotResumeError(f"dbt retry would {does} {other[0]}")
-    # Of a microbatch model it runs the batches that had failed.
-    halves = {u for u, status in statuses.items() if status == "partial success"}
-    if other := sorted(halves & task.changed):
+    # It runs only the failed batches of a microbatch model.
+    partial = {u for u, status in statuses.items() if status == "partial success"}
+    if other := sorted(partial & work.changed):
         raise CannotResumeError(f"dbt retry would run a part of {other[0]}, whose code is another")

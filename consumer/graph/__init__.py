@@ -1,1 +1,1 @@
-"""dbt's graph: which nodes a selection names, and which tasks they become. Reads files only."""
+"""dbt's graph: the nodes of a manifest, the nodes of a selection, and a plan of Airflow tasks."""

@@ -1,4 +1,4 @@
-"""Which tests come along with what a term selects: dbt's `--indirect-selection`."""
+"""The tests that dbt selects along with selected nodes: dbt's `--indirect-selection`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a term selects. `possible` are these and the tests of which a parent is still missing,
-    which another term may select."""
+    """The unique_ids that a term selects (`direct`), and with `possible` also the tests that need a
+    parent which another term may select."""
 
     direct: set[str]
     possible: set[str]
 
 
 def with_tests(manifest: Manifest, nodes: set[str], mode: IndirectSelection | None) -> Found:
-    """These nodes with the tests that one criterion brings.
+    """The nodes of one criterion with their tests.
 
-    `eager` brings each test that reads one of them, `cautious` those that read nothing else,
-    `buildable` those that read nothing but these, what is before them, and sources.
+    `eager` adds each test that reads one of the nodes. `cautious` adds the tests that read only
+    these nodes. `buildable` adds the tests that read only these nodes, their ancestors and sources.
     """
     if mode in (None, "empty"):
         return Found(nodes, nodes)
@@ -48,9 +48,9 @@ def with_tests(manifest: Manifest, nodes: set[str], mode: IndirectSelection | No
 def combined(
     manifest: Manifest, found: Sequence[Found], combine: Combine, mode: IndirectSelection | None
 ) -> Found:
-    """The union or intersection, with the tests whose parents only several terms select.
+    """The union or intersection, with the tests whose parents only several terms together select.
 
-    dbt looks at unit tests no second time (1.8 to 1.12).
+    dbt 1.8 to 1.12 does not add unit tests in this step.
     """
     direct = reduce(combine, (f.direct for f in found), *_start(found))
     possible = reduce(combine, (f.possible for f in found), *_start(found))
@@ -71,7 +71,7 @@ def combined(
 def walk(
     manifest: Manifest, start: set[str], way: Literal["parents", "children"], generations: float
 ) -> set[str]:
-    """What is reached in so many generations. Each node is left once."""
+    """The nodes within so many generations of `start`, with `start`. Visits each node once."""
     nodes, found, generation = manifest.nodes, set(start), start
     while generation and generations > 0:
         generation = {u for one in generation for u in getattr(nodes[one], way)} - found

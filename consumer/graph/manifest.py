@@ -1,4 +1,4 @@
-"""dbt's `manifest.json` (v11 and newer, so of dbt 1.7 and newer): its nodes and their edges."""
+"""dbt's `manifest.json` (v11 and later, which dbt 1.7 and later write): nodes and edges."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ IndirectSelection = Literal["eager", "cautious", "buildable", "empty"]
 
 
 class ManifestError(ValueError):
-    """There is no manifest to read, or not one of a dbt that is known."""
+    """The manifest is missing or unreadable, or its version is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The enabled nodes of a project by unique_id, parents before their children.
 
-    `dbt_version` has its numbers only; a dbt that does not say its version is taken for the newest.
-    `indirect_selection` is the project's own flag, which no manifest has (dbt 1.7 to 2.0): it is
-    read from the project's file, if that lies beside.
+    `dbt_version` has only the numbers; a manifest without a version counts as the newest.
+    `indirect_selection` is the project's flag. No manifest has it (dbt 1.7 to 2.0), so `read` takes
+    it from a project file near the manifest.
     """
 
     nodes: Mapping[str, Node]
@@ -56,7 +56,7 @@ class Manifest:
     def read(cls, path: str | os.PathLike[str]) -> Manifest:
         """The manifest in this file. Raises ManifestError."""
         try:
-            with _uncollected():
+            with _without_garbage_collection():
                 found = cls.from_json(_decode(Path(path).read_bytes()), str(path))
             flag = read_flag(Path(path), found.project_name, "indirect_selection")
             mode = next((m for m in get_args(IndirectSelection) if m == flag), None)
@@ -75,19 +75,19 @@ class Manifest:
             ) from None
         except (ValueError, RecursionError) as error:
             raise ManifestError(
-                f"{path} is not JSON ({error}), as when dbt was stopped while it wrote: "
-                "run `dbt parse` again"
+                f"{path} is not JSON ({error}), perhaps because dbt was stopped while it wrote the "
+                "file: run `dbt parse` again"
             ) from None
 
     @classmethod
     def from_json(cls, document: Any, name: str = "this document") -> Manifest:
-        """The manifest that was decoded from JSON; `name` stands for it in the ManifestError."""
+        """The manifest in decoded JSON. Raises ManifestError, which calls the document `name`."""
         metadata = _metadata(document, name)
         try:
             nodes, circle = _nodes(document)
         except (KeyError, TypeError, AttributeError) as error:
             raise ManifestError(
-                f"{name} is not as dbt writes a manifest ({error!r}): run `dbt parse` again"
+                f"{name} does not have the form of a manifest ({error!r}): run `dbt parse` again"
             ) from None
         if circle:
             raise ManifestError(
@@ -98,11 +98,11 @@ class Manifest:
         version = tuple(map(int, numbers[:3])) or _NEWEST
         return cls(nodes, text(metadata.get("project_name")), version)
 
-    def nearest(self, within: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """For each of these nodes the nearest of its ancestors that are among them.
+    def nearest_ancestors(self, within: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """The nearest ancestors of each of these nodes among these nodes.
 
-        Edges pass through what is not: with a → b → c and b ephemeral, empty or not selected, the
-        nearest of c is a. That is the order that dbt keeps, too.
+        Edges lead through all other nodes: with a → b → c and b ephemeral, empty or not selected,
+        the nearest ancestor of c is a. dbt runs nodes in this order too.
         """
         chosen = frozenset(within)
         nearest: dict[str, tuple[str, ...]] = {}
@@ -124,10 +124,10 @@ class Manifest:
         return tuple(u for u in self.nodes[unique_id].children if self.nodes[u].is_test)
 
     def owner(self, test: str, within: Collection[str] | None = None) -> str | None:
-        """The one node, of these or of all, that a test counts with; None if it depends on none.
+        """The node that a test counts with, among these nodes or all nodes; None if it has none.
 
-        That is the node it was written for where dbt says so (generic tests), else the last of its
-        parents: only then is everything there that the test reads.
+        For a generic test dbt names the node. Any other test counts with the last of its parents,
+        because all that it reads exists only then.
         """
         node = self.nodes[test]
         parents = [p for p in node.parents if within is None or p in within]
@@ -138,10 +138,10 @@ class Manifest:
     def tests(
         self, within: Collection[str], indirect_selection: IndirectSelection = "eager"
     ) -> dict[str, tuple[str, ...]]:
-        """The tests that dbt runs with these nodes, by the node of them that owns each.
+        """The tests that dbt runs with these nodes, by their owner among these nodes.
 
-        As with dbt's `--indirect-selection`: `eager` takes each test that reads one of the nodes,
-        `cautious` only those all of whose parents are among them.
+        `eager` takes each test that reads one of the nodes, `cautious` only the tests that read no
+        other node, like dbt's `--indirect-selection`.
         """
         chosen = frozenset(within)
         owned: dict[str, list[str]] = {}
@@ -157,9 +157,11 @@ class Manifest:
 
 
 @contextmanager
-def _uncollected() -> Generator[None]:
-    """Without Python's search for garbage, which looks at all the new dicts in vain, over and over:
-    that is two thirds of the time that a manifest of 38 MB takes (benchmarks/manifest.py)."""
+def _without_garbage_collection() -> Generator[None]:
+    """Turns off Python's search for garbage, which looks at the new dicts again and again.
+
+    The search takes two thirds of the time for a manifest of 38 MB (benchmarks/manifest.py).
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -173,7 +175,7 @@ def _decode(artifact: bytes) -> Any:
     try:
         return orjson.loads(artifact)
     except ValueError:
-        return json.loads(artifact)  # dbt writes NaN and lone surrogates, which orjson refuses
+        return json.loads(artifact)  # orjson refuses NaN and lone surrogates, which dbt writes
 
 
 def _metadata(document: Any, name: str) -> JsonObject:
@@ -188,20 +190,20 @@ def _metadata(document: Any, name: str) -> JsonObject:
     kind, number = found[1], int(found[2])
     if kind != "manifest":
         raise ManifestError(
-            f"{name} is dbt's {kind.replace('-', '_')}.json and not its manifest: give the "
+            f"{name} is dbt's {kind.replace('-', '_')}.json, not its manifest: give the "
             "target/manifest.json beside it"
         )
     if number < _OLDEST:
         version = text(metadata.get("dbt_version")) or "before 1.7"
         raise ManifestError(
-            f"{name} is a manifest v{number} of dbt {version}, and those before v{_OLDEST} are not "
-            "read: run `dbt parse` with dbt 1.7 or newer"
+            f"{name} is a manifest v{number} of dbt {version}, and dbt-relay reads v{_OLDEST} and "
+            "later: run `dbt parse` with dbt 1.7 or later"
         )
     return metadata
 
 
 def _nodes(document: JsonObject) -> tuple[dict[str, Node], list[str]]:
-    """The nodes, parents before children, and those that are in a circle."""
+    """The nodes, parents before children, and the unique_ids of nodes in a circle."""
     raw: dict[str, JsonObject] = {}
     for section in _SECTIONS:
         found: dict[str, JsonObject] = document.get(section) or {}
@@ -224,7 +226,7 @@ def _nodes(document: JsonObject) -> tuple[dict[str, Node], list[str]]:
 
 
 def _is_enabled(node: JsonObject) -> bool:
-    """Disabled nodes lie elsewhere in a manifest, save the tests of a disabled model."""
+    """A manifest has disabled nodes in another section, except tests of a disabled model."""
     config: JsonObject = node.get("config") or {}
     return config.get("enabled") is not False
 
@@ -238,7 +240,7 @@ def _depends_on(node: JsonObject) -> Collection[str]:
 def _in_order(
     parents: Mapping[str, Collection[str]], children: Mapping[str, Collection[str]]
 ) -> Iterator[str]:
-    """Parents before children; what is in a circle is left out."""
+    """The unique_ids, parents before children, without the nodes in a circle."""
     missing = {u: len(of_node) for u, of_node in parents.items()}
     ready = [u for u, count in missing.items() if not count]
     for unique_id in ready:  # grows while it is read

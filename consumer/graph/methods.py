@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class SelectionError(ValueError):
-    """A selection that dbt would refuse, or that a manifest alone cannot answer."""
+    """A selection that dbt would refuse, or that needs more than a manifest."""
 
 
 _OUTSIDE: Final = frozenset(
     {"source", "exposure", "metric", "semantic_model", "saved_query", "unit_test", "function"}
 )
-"""The kinds that lie beside `nodes` in a manifest; some methods look only at those in it."""
+"""The kinds that a manifest has outside its section `nodes`, which some methods do not search."""
 
 _KINDS: Final = _OUTSIDE | {
     "model", "analysis", "test", "snapshot", "operation", "seed", "rpc", "doc", "macro", "group",
@@ -40,7 +40,7 @@ _VERSIONS: Final = ("latest", "prerelease", "old", "none")
 
 
 class Search:
-    """Finds the nodes of a manifest by method and value, and keeps what several values need."""
+    """Finds the nodes of a manifest by method and value, with indexes for repeated searches."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
@@ -48,12 +48,12 @@ class Search:
         self._indexes: dict[str, dict[str, list[str]]] = {}
 
     def find(self, method: str, arguments: Sequence[str], value: str) -> set[str]:
-        """The unique_ids of what matches; none in doubt. Raises SelectionError for a value that
-        the method does not have."""
+        """The unique_ids of the nodes that match. Raises SelectionError for a value that the method
+        does not have."""
         return set(METHODS[method](self, arguments, value))
 
     def by_value(self, method: str, pattern: str) -> Iterator[str]:
-        """The nodes one of whose values is this, or is like it."""
+        """The unique_ids of the nodes with a value that equals or matches the pattern."""
         known = self._indexes.get(method)
         if known is None:
             values = _VALUES[method]
@@ -70,12 +70,12 @@ class Search:
     @cached_property
     def names(self) -> Names:
         version = self.manifest.dbt_version
-        leaves = version >= (1, 11, 16) and not (1, 12) <= version < (1, 12, 6)
-        return Names((n for n in self.nodes if n.resource_type != "source"), leaves=leaves)
+        bare_names = version >= (1, 11, 16) and not (1, 12) <= version < (1, 12, 6)
+        return Names((n for n in self.nodes if n.resource_type != "source"), bare_names=bare_names)
 
     @cached_property
     def paths(self) -> dict[str, list[str]]:
-        """By each path that selects a node: its file, the folders of that, and its YAML file."""
+        """The unique_ids by each path that selects a node: its file, the folders, its YAML file."""
         return index(
             (path, node.unique_id)
             for node in self.nodes
@@ -84,7 +84,7 @@ class Search:
 
     @cached_property
     def folders(self) -> Folders:
-        """dbt looks for paths in the root project: those of a package count if they are there."""
+        """The tree that dbt searches: the root project, also for paths of a package."""
         own = [n for n in self.nodes if n.package_name == self.manifest.project_name]
         return Folders(path for n in own or self.nodes for path in (n.path, n.patch_path) if path)
 
@@ -96,7 +96,7 @@ def _by_fqn(search: Search, _: Sequence[str], value: str) -> Iterable[str]:
 def _by_path(search: Search, _: Sequence[str], value: str) -> Iterator[str]:
     if not value or value.startswith("/"):
         raise SelectionError(
-            f"'path:{value}' is no path from the project's folder on, like path:models/staging"
+            f"'path:{value}' is not relative to the project's folder, like path:models/staging"
         )
     for path in search.folders.glob(value):
         yield from search.paths.get(path, ())
@@ -134,7 +134,7 @@ def _by_config(search: Search, arguments: Sequence[str], value: str) -> Iterator
 
 
 def _has(found: Any, value: str) -> bool:
-    """Whether a config is this value, or a list with it; `true` and `false` are booleans, too."""
+    """Whether a config is this value or a list with it. `true` and `false` match booleans too."""
     boolean = {"TRUE": True, "FALSE": False}.get(value.upper())
     if isinstance(found, list):
         return value in found or (boolean is not None and boolean in found)
@@ -161,7 +161,9 @@ def _by_version(search: Search, _: Sequence[str], value: str) -> Iterable[str]:
 
 def _check(method: str, value: str, known: Iterable[str]) -> None:
     if value not in known:
-        raise SelectionError(f"'{method}:{value}' is none of dbt's, but {', '.join(known)} are")
+        raise SelectionError(
+            f"dbt does not know '{method}:{value}': {method} is one of {', '.join(known)}"
+        )
 
 
 def _by_source(search: Search, _: Sequence[str], value: str) -> Iterable[str]:

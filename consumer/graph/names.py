@@ -16,23 +16,25 @@ _PLAIN: Final = re.compile(r"[\w.-]+")
 _NOT_PLAIN: Final = re.compile(r"[^\w.-]")
 
 
-def exactly(name: str) -> str:
-    """A term that selects one fully qualified name, and hardly anything else.
+def exact_term(name: str) -> str:
+    """A term that selects one fully qualified name, and hardly any other.
 
-    What would mean something in it becomes a wildcard for one character. The last character is one
-    anyway, in brackets: without, `fqn:shop.orders` is also all that lies in a folder `orders`.
+    Each special character becomes the wildcard `?`. The last character goes into brackets, because
+    `fqn:shop.orders` would also select every node in a folder `orders`.
     """
     plain = _NOT_PLAIN.sub("?", name)
     return f"fqn:{plain}" if plain.endswith("?") else f"fqn:{plain[:-1]}[{plain[-1]}]"
 
 
 def terms_of(node: Node) -> Iterator[str]:
-    """Terms that may select the node alone, plain ones first: also where a package, a folder or
-    another node has its name."""
+    """Terms that may select only this node, the plainest first.
+
+    The later ones distinguish it from a package, a folder or another node of the same name.
+    """
     name = ".".join(node.fqn)
     if _PLAIN.fullmatch(name):
         yield name
-    exact = exactly(name)
+    exact = exact_term(name)
     yield exact
     of_kind = f"{exact},resource_type:{node.resource_type}"
     yield of_kind
@@ -44,26 +46,27 @@ def terms_of(node: Node) -> Iterator[str]:
 class Names:
     """Finds nodes by their fully qualified names: package, folders, name and perhaps version.
 
-    With `leaves` a wildcard without dots looks at the bare name as well, as from dbt 1.11.16 and
-    1.12.6 on; before, `stg_*` finds no model that lies in a folder.
+    With `bare_names` a pattern without dots also matches the name alone, as in dbt 1.11.16, 1.12.6
+    and later. In earlier versions `stg_*` finds no model in a folder.
     """
 
-    def __init__(self, nodes: Iterable[Node], *, leaves: bool) -> None:
+    def __init__(self, nodes: Iterable[Node], *, bare_names: bool) -> None:
         self._nodes = tuple(nodes)
-        self._leaves = leaves
+        self._bare_names = bare_names
         self._exact = index(
             (name, node.unique_id)
             for node in self._nodes
-            for name in {_leaf(node), *_beginnings(node.fqn), *_beginnings(node.fqn[1:])}
+            for name in {_bare_name(node), *_beginnings(node.fqn), *_beginnings(node.fqn[1:])}
         )
         self._versions = index(
             ("_".join(n.fqn[-2:]), n.unique_id) for n in self._nodes if n.version is not None
         )
 
     def find(self, name: str) -> Iterator[str]:
-        """A name, a folder (all that is in it), or both with dots; with the package or without.
+        """The unique_ids for a name, a folder (every node in it), or both joined by dots.
 
-        Of `name.v2` and `name_v2` dbt compares the end alone: any package goes before it.
+        The package may precede them. For `name.v2` and `name_v2` dbt compares only the end, so any
+        package matches.
         """
         if is_pattern(name):
             yield from self._like(name)
@@ -72,12 +75,12 @@ class Names:
             yield from self._versions.get("_".join(name.split(".")[-2:]), ())
 
     def _like(self, pattern: str) -> Iterator[str]:
-        """What comes before the first wildcard is compared part by part, the rest as a whole."""
+        """dbt compares the parts before the first wildcard one by one, and the rest as a whole."""
         parts = pattern.split(".")
         plain = next(i for i, part in enumerate(parts) if is_pattern(part))
         start = "".join(f"{part}." for part in parts[:plain])
         matches = matcher(".".join(parts[plain:]))
-        leaf = matches if self._leaves and len(parts) == 1 else None
+        matches_bare = matches if self._bare_names and len(parts) == 1 else None
         for node in self._nodes:
             for fqn in (node.fqn, node.fqn[1:]):
                 name = ".".join(fqn)
@@ -86,17 +89,17 @@ class Names:
                     yield node.unique_id
                     break
             else:
-                if leaf and leaf(_leaf(node)):
+                if matches_bare and matches_bare(_bare_name(node)):
                     yield node.unique_id
 
 
-def _leaf(node: Node) -> str:
-    """The bare name; the fqn of a versioned model ends with the version."""
+def _bare_name(node: Node) -> str:
+    """The name alone. The fqn of a versioned model ends with the version."""
     return node.fqn[-1] if node.version is None else node.fqn[-2:][0]
 
 
 def _beginnings(fqn: Sequence[str]) -> Iterator[str]:
-    """`a`, `a.b`, `a.b.c`; a dot within a name parts it, too."""
+    """`a`, `a.b` and `a.b.c` of an fqn. A dot inside a name divides it too."""
     parts = ".".join(fqn).split(".")
     for end in range(1, len(parts) + 1):
         yield ".".join(parts[:end])
@@ -107,12 +110,12 @@ def is_pattern(text: str) -> bool:
 
 
 def matcher(pattern: str) -> Callable[[str], Any]:
-    """Whether a text is as this pattern with the wildcards `*`, `?` and `[…]`."""
+    """A function that matches a text with this pattern of the wildcards `*`, `?` and `[…]`."""
     return re.compile(fnmatch.translate(pattern)).match
 
 
 def index(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """The second of each pair by the first."""
+    """The second values of the pairs, by their first values."""
     found: dict[str, list[str]] = {}
     for key, value in pairs:
         found.setdefault(key, []).append(value)

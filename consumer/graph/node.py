@@ -1,4 +1,4 @@
-"""One node of dbt's graph, as far as a task group and a selection need it."""
+"""One node of dbt's graph, with the facts that a task group and a selection need."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RUNNABLE: Final = frozenset({"model", "seed", "snapshot", "function"})
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """What dbt's graph consists of: models, tests, sources, exposures, hooks (`operation`), ….
+    """A model, test, source, exposure, hook (`operation`) or any other node of dbt's graph.
 
-    `path` is relative to the package's root, `patch_path` the YAML file that describes the node,
-    relative to the root of that file's package. `test_name` is the generic test's (`not_null`),
-    `source_name` that of the group of tables. `parents` and `children` are unique_ids, the parents
-    with their own ancestors first.
+    `path` is relative to the package's root. `patch_path` is the YAML file that describes the node,
+    relative to the root of that file's package. `test_name` names the generic test (`not_null`),
+    `source_name` the source that a table belongs to. `parents` and `children` are unique_ids;
+    ancestors come first among the parents.
     """
 
     unique_id: str
@@ -47,7 +47,7 @@ class Node:
 
     @property
     def test_type(self) -> str | None:
-        """`generic`, `singular` or `unit`; None if it is no test."""
+        """`generic`, `singular` or `unit`; None for a node that is no test."""
         if self.resource_type == "unit_test":
             return "unit"
         if self.resource_type == "test":
@@ -56,7 +56,7 @@ class Node:
 
     @property
     def standing(self) -> str | None:
-        """A model's version seen from the latest: `latest`, `prerelease`, `old` or `none`."""
+        """How a model's version compares: `latest`, `prerelease`, `old`, or `none` without one."""
         version, latest = self.version, self.latest_version
         if self.resource_type != "model" or version is None:
             return "none" if self.resource_type == "model" else None
@@ -80,15 +80,14 @@ class Node:
 
     @property
     def is_runnable(self) -> bool:
-        """Whether `dbt build` runs it, tests aside: it passes over ephemeral and empty models."""
+        """Whether `dbt build` runs the node, which is no test, and no ephemeral or empty model."""
         return self.resource_type in RUNNABLE and not (self.is_empty or self.is_ephemeral)
 
 
 def read_node(
     unique_id: str, raw: JsonObject, parents: tuple[str, ...], children: tuple[str, ...]
 ) -> Node:
-    """The node that this is in a manifest. Raises KeyError, TypeError or AttributeError if it is
-    not one."""
+    """The node in a manifest. Raises KeyError, TypeError or AttributeError for other JSON."""
     kind = raw["resource_type"]
     config: JsonObject = raw.get("config") or {}
     tags: Any = config.get("tags") if kind == "unit_test" else raw.get("tags")

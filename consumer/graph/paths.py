@@ -1,4 +1,4 @@
-"""The files and folders of a project, as far as its nodes tell of them."""
+"""The files and folders of a project that its nodes name."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ROOT = ""
 class Folders:
     """A tree of paths, searched with the patterns of `pathlib.Path.glob`, which dbt uses.
 
-    dbt looks into the project's folder, which need not be where the manifest is read. What it
-    would find there beside these paths belongs to no node.
+    dbt searches the project's folder, which the reader of a manifest may not have. A file outside
+    this tree belongs to no node.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -33,7 +33,7 @@ class Folders:
                 below = folder
 
     def glob(self, pattern: str) -> set[str]:
-        """The files and folders that match; the project's own folder is the empty path."""
+        """The files and folders that match. The empty path is the project's own folder."""
         found = {_ROOT}
         for part in PurePosixPath(pattern).parts:
             found = set(self._step(found, part))
@@ -51,7 +51,7 @@ class Folders:
                 yield f"{folder}/{name}" if folder else name
 
     def _below(self, folder: str) -> Iterator[str]:
-        """A folder, and those in it at any depth."""
+        """A folder, and the folders in it at any depth."""
         if folder not in self._names:
             return
         found = [folder]
@@ -62,7 +62,7 @@ class Folders:
 
 
 def with_folders(path: str) -> Iterator[str]:
-    """A path, and the folders that it lies in, up to the root."""
+    """A path, and the folders around it up to the root."""
     while path:
         yield path
         path = path.rpartition("/")[0]

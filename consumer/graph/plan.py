@@ -1,4 +1,4 @@
-"""Which tasks stand for which nodes, and what comes before what."""
+"""The tasks that stand for dbt's nodes, and their order."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from .selection import Selection
 
 Tests = Literal["task", "node", "none"]
-"""The tests of a node: in a task of their own, in that of the node, or not shown."""
+"""Where a node's tests are: in a task of their own, in the node's task, or in no task."""
 
 _BUILT: Final = frozenset({"model", "seed", "snapshot"})
 _TESTED: Final = _BUILT | {"source"}
 _NOT_IN_AN_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
 LONGEST_ID: Final = 250
-"""Characters of a task's id in Airflow, the ids of its groups included."""
+"""Characters of a task_id in Airflow, including the ids of its groups."""
 _TEST: Final = ".test"
 _DIGEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class NodeTask:
-    """A task: `unique_ids` are the nodes it waits for, `node` the one it stands for or tests.
+    """A task that waits for the nodes `unique_ids`. `node` is the node that they build or test.
 
-    `upstream` are the ids of the tasks right before it. `selector` is what dbt's `--select` takes
-    for the node alone.
+    `upstream` has the ids of the tasks directly upstream. `selector` selects only `node` with dbt's
+    `--select`.
     """
 
     task_id: str
@@ -53,16 +53,16 @@ class NodeTask:
 class _TestsOfNode:
     unit: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
-    """Of nothing but the node."""
+    """Data tests that read only the node."""
     shared: tuple[str, ...] = ()
-    """That read other nodes too."""
+    """Data tests that read other nodes too."""
 
     @property
     def all(self) -> tuple[str, ...]:
         return self.unit + self.own + self.shared
 
     def split(self, tests: Tests) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The tests in the node's own task, and those in a task after it."""
+        """The data tests in the node's own task, and the data tests in a task after it."""
         if tests == "node":
             return self.own, self.shared
         return (), self.own + self.shared if tests == "task" else ()
@@ -78,20 +78,20 @@ def plan(
     indirect_selection: IndirectSelection | None = None,
     longest_id: int = LONGEST_ID,
 ) -> list[NodeTask]:
-    """A task for each selected node that dbt builds, along dbt's own edges, parents first.
+    """A task for each selected node that dbt builds, along dbt's edges, parents first.
 
-    Edges lead through what is not selected, or never run by itself (ephemeral and empty models),
-    of which only the tests have a task, as those of sources. A unit test is in the task of its
-    model, before which dbt runs it. `taken` are ids not to use, `longest_id` is the room for one.
-    Without `indirect_selection` the tests are those that the project's own flag asks for. Raises
-    SelectionError, also where nothing is selected.
+    Edges lead through nodes that are not selected, and through ephemeral and empty models, which
+    dbt does not run. Of these models and of sources only the tests have a task. A unit test is in
+    the task of its model, because dbt runs it before the model. `taken` has task_ids not to use,
+    `longest_id` is the limit for a task_id. Without `indirect_selection` the project's flag decides
+    about tests. Raises SelectionError, also if nothing is selected.
     """
     mode = indirect_selection or manifest.indirect_selection
     selected = select(manifest, select_, exclude, indirect_selection=mode)
     chosen = _chosen(manifest, selected, f"select={select_!r} and exclude={exclude!r}")
     ids = _task_ids(chosen, manifest.project_name, set(taken), longest_id - len(_TEST))
     built = [node for node in chosen if _is_built(node)]
-    before = manifest.nearest([node.unique_id for node in built])
+    before = manifest.nearest_ancestors([node.unique_id for node in built])
     run = frozenset(selected.unique_ids)
     tested = {} if tests == "none" else _tests(manifest, ids.keys(), run)
     selectors = _Selectors(manifest)
@@ -108,8 +108,8 @@ def plan(
         if after_it:
             test_id = f"{task_id}{_TEST}"
             tasks.append(NodeTask(test_id, node, after_it, (task_id,), selector))
-            # dbt builds what is after a node once the tests of that node alone have passed. A test
-            # that reads another node too holds back only what is after both.
+            # dbt builds the nodes downstream once the tests that read only this node have passed.
+            # A test that reads another node too holds back only the nodes downstream of both.
             if not of_node.shared:
                 gates[node.unique_id] = test_id
     for node in chosen:
@@ -124,7 +124,7 @@ def _is_built(node: Node) -> bool:
 
 
 class _Selectors:
-    """What selects a node alone, the shortest that does."""
+    """Finds the shortest term that selects one node alone."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._search = Search(manifest)
@@ -152,7 +152,7 @@ def _chosen(manifest: Manifest, selected: Selection, asked: str) -> list[Node]:
 
 
 def _tests(manifest: Manifest, chosen: Iterable[str], run: Set[str]) -> dict[str, _TestsOfNode]:
-    """The tests that are run, by the node that they count with."""
+    """The tests that dbt runs, by the node that each counts with."""
     found: dict[str, _TestsOfNode] = {}
     for owner, tests in manifest.tests(frozenset(chosen)).items():
         left = [manifest.nodes[unique_id] for unique_id in tests if unique_id in run]
@@ -170,8 +170,11 @@ def _tests(manifest: Manifest, chosen: Iterable[str], run: Set[str]) -> dict[str
 def _task_ids(
     nodes: list[Node], project: str | None, taken: set[str], longest: int
 ) -> dict[str, str]:
-    """By unique_id, names that a person recognises: `orders`, `orders_v2`. Where two nodes have the
-    name, it is the project's own that keeps it, and the package stands before the other's."""
+    """The task_ids by unique_id, as names that a person recognises: `orders`, `orders_v2`.
+
+    If two nodes have the same name, the node of the root project keeps it, and the other gets its
+    package as a prefix.
+    """
     found: dict[str, str] = {}
     for node in sorted(nodes, key=lambda node: node.package_name != project):
         version = "" if node.version is None else f"_v{node.version}"
@@ -186,7 +189,7 @@ def _task_ids(
 
 
 def _digested(name: str, unique_id: str, longest: int) -> str:
-    """The beginning of a name that is too long, or is another's, and what makes it different."""
+    """The beginning of a name that is too long or taken, with a digest that makes it unique."""
     digest = hashlib.sha256(unique_id.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
     return f"{name[: max(0, longest - _DIGEST - 1)]}_{digest}"
 

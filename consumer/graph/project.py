@@ -1,4 +1,4 @@
-"""The flags of a project, which dbt writes into no manifest."""
+"""The flags of a project, which no manifest has."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ _FILE = "dbt_project.yml"
 
 
 def read_flag(manifest: Path, project_name: str | None, flag: str) -> str | None:
-    """A flag of the project whose manifest this is; None if its file does not tell.
+    """A flag of the manifest's project; None if the project file does not set it.
 
-    The file lies beside the manifest, or beside the manifest's folder `target`. It must be of the
-    same project. Variables and the command line, which come before it in dbt, are not known here.
+    The file `dbt_project.yml` lies beside the manifest or one folder above, and must have the same
+    project name. In dbt environment variables and the command line override the flag; they are
+    unknown here.
     """
     try:
-        from yaml import YAMLError, safe_load  # noqa: PLC0415 - Airflow and dbt bring it along
+        from yaml import YAMLError, safe_load  # noqa: PLC0415 - Airflow and dbt install it
     except ImportError:
         return None
     folder = manifest.absolute().parent

@@ -20,7 +20,7 @@ _CRITERION: Final = re.compile(
     r"(?P<at>@)?(?:(?P<up>\d*)\+)?(?:(?P<method>[\w.]+):)?(?P<value>.*?)(?:\+(?P<down>\d*))?"
 )
 _FILES: Final = (".sql", ".py", ".csv")
-_ARTIFACTS: Final = "needs what earlier runs have left"
+_ARTIFACTS: Final = "needs the artifacts of earlier runs"
 _ELSEWHERE: Final = {
     "state": _ARTIFACTS,
     "result": _ARTIFACTS,
@@ -31,8 +31,8 @@ _ELSEWHERE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Relatives:
-    """Which relatives a criterion adds: so many generations up (`2+a`), down (`a+2`), or with `@`
-    all children and all their parents."""
+    """The relatives that a criterion adds: generations up (`2+a`) and down (`a+2`), or with `@` all
+    children and all parents of these."""
 
     up: float = 0
     down: float = 0
@@ -41,7 +41,7 @@ class Relatives:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One `2+method.argument:value+3`."""
+    """One criterion of a term, `2+method.argument:value+3`."""
 
     method: str
     arguments: tuple[str, ...]
@@ -50,12 +50,12 @@ class Criterion:
 
     @classmethod
     def parse(cls, text: str) -> Criterion:
-        """Raises SelectionError."""
+        """The criterion in a text. Raises SelectionError."""
         found = _CRITERION.fullmatch(text)
         if found is None:
             raise SelectionError(f"{text!r} is not a selection that dbt knows")
         if found["at"] and found["down"] is not None:
-            raise SelectionError(f"{text!r} has both @ and +: @ takes all children already")
+            raise SelectionError(f"{text!r} has both @ and +: @ selects all children already")
         up, down = (_generations(text, found[way]) for way in ("up", "down"))
         relatives = Relatives(up, down, with_parents_of_children=bool(found["at"]))
         value = found["value"]
@@ -65,18 +65,18 @@ class Criterion:
         if method in _ELSEWHERE:
             raise SelectionError(
                 f"{text!r}: the method {method!r} {_ELSEWHERE[method]}, which a manifest does not "
-                f"hold. Use other methods, or the names that `dbt ls --select {text}` prints"
+                f"have. Use other methods, or the names that `dbt ls --select {text}` prints"
             )
         if method not in METHODS:
             raise SelectionError(
-                f"{text!r}: there is no method {method!r} to select by, but {', '.join(METHODS)}"
+                f"{text!r}: there is no method {method!r}, only {', '.join(METHODS)}"
             )
         return cls(method, tuple(arguments), value, relatives)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The nodes selected, parents before children, and the terms that matched nothing at all."""
+    """The selected nodes, parents before children, and the terms that match no node."""
 
     unique_ids: tuple[str, ...]
     unmatched: tuple[str, ...] = ()
@@ -89,34 +89,33 @@ def select(
     *,
     indirect_selection: IndirectSelection | None = None,
 ) -> Selection:
-    """What `dbt ls --select … --exclude … --indirect-selection …` lists, of every kind.
+    """The nodes of any kind that `dbt ls` lists for these options.
 
-    A space between terms (or another item of the list) is a union, a comma an intersection.
-    Without `select` it is everything. Without `indirect_selection` tests come only where a term
-    names them or they are children in `a+`. Hooks, which no one can select, are never in it.
-    Raises SelectionError.
+    A space between terms (or another item of the list) means a union, a comma an intersection.
+    Without `select` all nodes are selected. Without `indirect_selection` a test is selected only if
+    a term names it, or as a child in `a+`. Hooks are never selected. Raises SelectionError.
     """
-    asked = _Asked(manifest, Search(manifest), indirect_selection)
+    evaluator = _Evaluator(manifest, Search(manifest), indirect_selection)
     chosen: Set[str] = manifest.nodes.keys()
     if select is not None and (terms := _terms(select)):
-        chosen = asked.union(terms).direct
+        chosen = evaluator.union(terms).direct
     if exclude is not None:
-        chosen = chosen - asked.union(_terms(exclude)).direct
+        chosen = chosen - evaluator.union(_terms(exclude)).direct
     nodes = manifest.nodes.items()
     return Selection(
         tuple(u for u, node in nodes if u in chosen and node.resource_type != "operation"),
-        tuple(dict.fromkeys(asked.unmatched)),
+        tuple(dict.fromkeys(evaluator.unmatched)),
     )
 
 
 def _terms(given: str | Sequence[str]) -> list[str]:
-    """A text of blanks alone is one term that matches nothing, as for dbt."""
+    """The terms of a selection. Only blanks are one term that matches nothing, as in dbt."""
     texts = [given] if isinstance(given, str) else given
     return [term for text in texts for term in text.split() or [""]]
 
 
-class _Asked:
-    """Answers terms, each with the tests that it brings."""
+class _Evaluator:
+    """Finds the nodes of terms, with the tests that each term adds."""
 
     def __init__(
         self, manifest: Manifest, search: Search, indirect_selection: IndirectSelection | None
@@ -129,8 +128,8 @@ class _Asked:
         self._forgets_relatives = indirect_selection == "empty" and manifest.dbt_version < (1, 9)
 
     def union(self, terms: Iterable[str]) -> Found:
-        """Terms of one criterion look for their relatives together: a list of a hundred `+name`
-        walks the graph once."""
+        """The union of terms. Terms of one criterion search for their relatives together, so a list
+        of a hundred `+name` walks the graph once."""
         found: list[Found] = []
         together: dict[Relatives, set[str]] = {}
         parsed = [(term, [Criterion.parse(part) for part in term.split(",")]) for term in terms]
@@ -178,10 +177,10 @@ def _default_method(value: str) -> str:
 
 
 def _generations(text: str, digits: str | None) -> float:
-    """None is no generation, no digits are all of them."""
+    """The number of generations: none for None, all without digits."""
     if digits is None:
         return 0
     try:
         return int(digits) if digits else math.inf
     except ValueError:
-        raise SelectionError(f"{text[:40]!r}… has a number of generations without end") from None
+        raise SelectionError(f"{text[:40]!r}… has too many generations") from None

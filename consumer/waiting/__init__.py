@@ -1,1 +1,1 @@
-"""What becomes of a task that waits for a dbt node. Pure: no clock, no environment, no I/O."""
+"""Tasks that wait for dbt nodes: what to read, and what to decide. Pure: no clock, no I/O."""

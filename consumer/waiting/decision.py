@@ -1,4 +1,4 @@
-"""What becomes of a task that waits for one dbt node: one decision, from what is known of it."""
+"""The decision of a task that waits for one dbt node, as a function of what Airflow has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from ...records.plural import counted
 from ...records.values import number
 from .reasons import doubt_reason, gap_reason, no_record_reason
-from .wording import result
+from .wording import result_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from ...records.schema import NodeRecord, RunRecord
 
 Action = Literal["wait", "success", "skip", "fail", "run"]
-"""`run` is for the waiting task to run the node itself."""
+"""`run` means that the waiting task runs the node itself."""
 
 OnMissing = Literal["fail", "skip", "success"]
 OnUpstreamFailed = Literal["fail", "skip"]
 
-FINAL: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
-"""States in which Airflow leaves a task until somebody clears it."""
-_BEFORE: Final = frozenset({None, "scheduled", "queued", "restarting"})
-"""States before a try begins: Airflow still has the XComs of the try before, if there was one."""
+FINAL_STATES: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+"""States that Airflow does not change until somebody clears the task."""
+_STATES_BEFORE_START: Final = frozenset({None, "scheduled", "queued", "restarting"})
+"""States before an attempt starts: Airflow still has the XComs of the attempt before it."""
 _UNSAFE: Final = re.compile("[\0\ud800-\udfff]")
 
 
@@ -33,28 +33,29 @@ _UNSAFE: Final = re.compile("[\0\ud800-\udfff]")
 class Producer:
     """The task that runs dbt.
 
-    `state` is Airflow's word, None before it was scheduled; `try_number` is None where Airflow
-    does not tell it. `is_cleared`: Airflow deletes the records of a try at the start of the next,
-    as it does unless they lie at another task.
+    `state` is Airflow's word, None before Airflow schedules the task. `attempt` is None where
+    Airflow does not tell it. `is_cleared` says that Airflow deletes the records when the next
+    attempt starts. It does not if another task holds them.
     """
 
     state: str | None
-    try_number: int | None = None
+    attempt: int | None = None
     is_cleared: bool = True
 
     @property
     def has_begun(self) -> bool:
-        return self.state not in _BEFORE
+        return self.state not in _STATES_BEFORE_START
 
     @property
     def has_ended(self) -> bool:
-        return self.state in FINAL
+        return self.state in FINAL_STATES
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What to make of a node that was not part of the run, and of one that dbt skipped because
-    something before it failed. `can_run`: the waiting task has a command to run the node with."""
+    """The action for a node that was not part of the run (`on_missing`), and for a node that dbt
+    skipped after a failure (`on_upstream_failed`). `can_run` says that the waiting task has a
+    command that runs the node."""
 
     on_missing: OnMissing = "fail"
     on_upstream_failed: OnUpstreamFailed = "fail"
@@ -63,7 +64,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`reason` is for a person. `node` is the record that decided, None if its absence did."""
+    """An action, and the reason for a person. `node` is the record that decided, if one did."""
 
     action: Action
     reason: str
@@ -72,7 +73,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What lies under a node's key where it is no record that this dbt-relay can read."""
+    """Stands for a value under a node's key that this dbt-relay cannot read as a node's record."""
 
 
 def decide(
@@ -85,33 +86,33 @@ def decide(
     is_mended: bool = False,
     policy: Policy | None = None,
 ) -> Decision:
-    """What a task that waits for the node `unique_id` does now, in its try `attempt`.
+    """The decision of a task that waits for the node `unique_id`, in its own attempt `attempt`.
 
-    `node` and `run` must have been read after the producer's state: then a node without a record
-    has none, once the producer has ended. `is_mended`: what the node was skipped for has succeeded
-    since.
+    Read `node` and `run` after the producer's state: once the producer has ended, an absent record
+    then stays absent. `is_mended` says that the node was skipped for a failed node that has
+    succeeded since. The table in docs/reference/decisions.md lists every case.
     """
     case = _Case(unique_id, run, producer, attempt, is_mended, policy or Policy())
     if not producer.has_begun:
         return Decision(
             "wait", f"the task that runs dbt is {producer.state or 'not scheduled yet'}"
         )
-    stranger: NodeRecord | Unreadable | None = None
+    foreign: NodeRecord | Unreadable | None = None
     if isinstance(node, Unreadable) or (node is not None and not is_record_of(unique_id, node)):
-        stranger = node
-    elif node is not None and case.is_of_this_try(node):
+        foreign = node
+    elif node is not None and case.is_current(node):
         return case.of_record(node)
     if not producer.has_ended:
         return Decision("wait", f"dbt has not ended this node; its task is {producer.state}")
-    return case.of_absence(stranger)
+    return case.of_absence(foreign)
 
 
 def is_record_of(unique_id: str, node: NodeRecord) -> bool:
-    """Whether the record names this node. An id in Airflow has no lone surrogates and no NUL."""
+    """Whether the record names this node. Airflow cannot store lone surrogates and NUL in an id."""
     return node.unique_id in (unique_id, _UNSAFE.sub("\ufffd", unique_id))
 
 
-def judge(
+def decide_run(
     run: RunRecord | None,
     producer: Producer,
     found: int,
@@ -119,19 +120,19 @@ def judge(
     attempt: int = 1,
     policy: Policy | None = None,
 ) -> Decision | None:
-    """What a task that waits for a set of nodes does because of the run itself, which has ended.
+    """The decision on an ended run as a whole, for a task that waits for a set of its nodes.
 
-    `found` is how many records there are of its nodes. None if they are all there, so that the
-    nodes decide.
+    `found` is the number of node records in Airflow. None if no record is missing: then the nodes
+    alone decide.
     """
     case = _Case("", run, producer, attempt, False, policy or Policy())
-    doubt = case.of_the_run()
+    doubt = case.of_run()
     if doubt is not None or run is None:
         return doubt
     if run.nodes is None:
         return case.not_succeeded(
-            "the record of the run does not say how many nodes it had, so nobody can say here "
-            "whether all of them are in Airflow: clear the task that runs dbt"
+            "the record of the run does not say how many nodes it had, so some may be missing in "
+            "Airflow: clear the task that runs dbt"
         )
     published = sum(run.nodes.values())
     if found < published:
@@ -142,14 +143,17 @@ def judge(
     return None
 
 
-def is_of_this_try(record: NodeRecord, run: RunRecord | None, producer: Producer) -> bool:
-    """Whether the record is of the producer's present try."""
-    return _Case(record.unique_id, run, producer, 1, False, Policy()).is_of_this_try(record)
+def is_current(record: NodeRecord, run: RunRecord | None, producer: Producer) -> bool:
+    """Whether the record belongs to the producer's current attempt."""
+    return _Case(record.unique_id, run, producer, 1, False, Policy()).is_current(record)
 
 
 def combine(decisions: Sequence[Decision]) -> Decision:
-    """What a task does that waits for several nodes, all of them decided: it fails if one did, runs
-    them if one is to be run, and is skipped if none succeeded. Its reason tells of each once."""
+    """The decision of a task that waits for several nodes, from the decisions on each.
+
+    The task fails if a node failed, runs them if one must run, and is skipped if none succeeded.
+    The reason has the reason of each.
+    """
     if len(decisions) == 1:
         return decisions[0]
     ranked: tuple[Action, ...] = ("wait", "fail", "run", "success", "skip")
@@ -166,18 +170,18 @@ class _Case:
     is_mended: bool
     policy: Policy
 
-    def is_of_this_try(self, record: NodeRecord | RunRecord) -> bool:
-        """Whether the record is of the producer's present try.
+    def is_current(self, record: NodeRecord | RunRecord) -> bool:
+        """Whether the record belongs to the producer's current attempt.
 
-        Where the try is not known, the run's own record must be of it: until a try has deleted the
-        XComs of the one before, those of the latter are there, with a run that has ended. Where it
-        deletes none, only the run's record at the producer itself says which try they are of.
+        If that attempt is unknown, the run's record decides. Until an attempt has deleted the XComs
+        of the one before, Airflow still has those, with a run that has ended. If no attempt deletes
+        them, only the run's record at the producer itself tells their attempt.
         """
         mine, producer = number(record.attempt), self.producer
-        if mine is None:  # of a saved log
+        if mine is None:  # the record of a saved log
             return True
-        if producer.try_number is not None:
-            return mine >= producer.try_number
+        if producer.attempt is not None:
+            return mine >= producer.attempt
         if self.run is None and not producer.is_cleared:
             return False
         if self.run is not None and mine < (number(self.run.attempt) or 0):
@@ -186,7 +190,7 @@ class _Case:
         return is_running or producer.state == "up_for_retry" or producer.has_ended
 
     def of_record(self, node: NodeRecord) -> Decision:
-        said = result(node)
+        said = result_text(node)
         if node.is_doubtful:
             return self.not_succeeded(f"{said}\n{doubt_reason(node)}", node)
         match node.outcome:
@@ -199,21 +203,23 @@ class _Case:
             case _:
                 return self.not_succeeded(said, node)
 
-    def of_absence(self, stranger: NodeRecord | Unreadable | None) -> Decision:
-        """The producer has ended, and the node has no record of its try. `stranger` is what else
-        lies under this node's key."""
-        doubt = self.of_the_run()
+    def of_absence(self, foreign: NodeRecord | Unreadable | None) -> Decision:
+        """The decision if the producer has ended and the node has no record of its attempt.
+
+        `foreign` is another record or value under the node's key.
+        """
+        doubt = self.of_run()
         if doubt is not None:
             return doubt
-        if isinstance(stranger, Unreadable):
+        if isinstance(foreign, Unreadable):
             return self.not_succeeded(
-                f"what lies under the key of {self.unique_id} is no record that this dbt-relay can "
-                "read: a newer one may have written it, or something else that writes XComs there"
+                f"this dbt-relay cannot read the XCom under the key of {self.unique_id}: a newer "
+                "dbt-relay wrote it, or another program that writes XComs there"
             )
-        if stranger is not None:
+        if foreign is not None:
             return self.not_succeeded(
-                f"what lies under the key of {self.unique_id} is the record of "
-                f"{stranger.unique_id}: look at what else writes XComs there"
+                f"the XCom under the key of {self.unique_id} is the record of "
+                f"{foreign.unique_id}: find out which other program writes XComs there"
             )
         reason = (
             f"{self.unique_id} was not part of the run: `{self.run and self.run.command}` did not "
@@ -223,15 +229,15 @@ class _Case:
             return self.not_succeeded(reason)
         return Decision(self.policy.on_missing, reason)
 
-    def of_the_run(self) -> Decision | None:
-        """What comes of the run itself, once it has ended; None if it left nothing out."""
-        run = self.run if self.run is not None and self.is_of_this_try(self.run) else None
+    def of_run(self) -> Decision | None:
+        """The decision on the ended run itself; None if it left no node out."""
+        run = self.run if self.run is not None and self.is_current(self.run) else None
         match self.producer.state:
             case "skipped":
                 return Decision("skip", "the task that runs dbt was skipped")
             case "upstream_failed":
                 return self.not_succeeded(
-                    "dbt was not run: a task before the one that runs it failed"
+                    "dbt did not run: a task upstream of the task that runs it failed"
                 )
             case "removed":
                 return self.not_succeeded(
@@ -244,12 +250,12 @@ class _Case:
                 return None if gap is None else self.not_succeeded(gap)
 
     def not_succeeded(self, reason: str, node: NodeRecord | None = None) -> Decision:
-        """Fail, unless another try of the producer, or a run of this node alone, may mend it."""
+        """Fail, unless another attempt of the producer or a run of this node alone may mend it."""
         if self.producer.has_ended:
             can_run = self.policy.can_run and (self.attempt > 1 or self.is_mended)
             return Decision("run" if can_run else "fail", reason, node)
-        # The first try tells at once what failed. A later one has told it, and would be used up
-        # before the producer's own retry could mend it.
+        # The first attempt reports a failure at once. A later attempt need not report it again, and
+        # would be used up before the producer's own retry can mend the node.
         tells_now = self.producer.state != "up_for_retry" and self.attempt == 1
         may_change = node is not None and (node.outcome == "interrupted" or node.is_doubtful)
         if tells_now and not may_change:

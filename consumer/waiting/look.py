@@ -1,25 +1,40 @@
-"""One look at the nodes that a task waits for: what is read, in which order, and how often."""
+"""One look at the nodes that a task waits for: what to read from Airflow, and in which order."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ...records.schema import NodeRecord, RunRecord, read_record
 from ...records.task import TaskInstance
-from ...records.xcom import as_sent, xcom_key
-from .decision import Decision, Policy, Producer, Unreadable, combine, decide, is_record_of
+from ...records.xcom import xcom_key, xcom_value
+from .decision import (
+    Decision,
+    Policy,
+    Producer,
+    Unreadable,
+    combine,
+    decide,
+    decide_run,
+    is_current,
+    is_record_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ...records.schema import Record
 
 R = TypeVar("R", NodeRecord, RunRecord)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A task that waits for nodes: for which, of what run, and in which try of its own.
+    """A task that waits for the nodes `unique_ids`, in its own attempt `attempt`.
 
-    `producer` runs dbt. It holds the XComs, unless `xcom_task_id` names another task.
-    `logical_date` is the DAG run's, in ISO 8601; None if it has none.
+    `producer` runs dbt. It holds the XComs, unless `xcom_task_id` names another task of the same
+    run. `logical_date` is the date of the DAG run in ISO 8601; None if it has none.
     """
 
     unique_ids: tuple[str, ...]
@@ -31,11 +46,12 @@ class Waiting:
     policy: Policy = field(default_factory=Policy)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, which Airflow can store."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Waiting:
-        """Of `to_json`, also after JSON has made a list of the tuple."""
+        """The task of a `to_json`, also after JSON has turned the tuple into a list."""
         facts = dict(value)
         facts["unique_ids"] = tuple(value["unique_ids"])
         facts["producer"] = TaskInstance(**value["producer"])
@@ -43,32 +59,32 @@ class Waiting:
         return cls(**facts)
 
     @property
-    def outlives_a_try(self) -> bool:
-        """Whether the records lie where Airflow leaves them when it tries the producer again."""
+    def records_survive_retry(self) -> bool:
+        """Whether the records lie at a task whose XComs a retry of the producer does not delete."""
         return self.xcom_task_id not in (None, self.producer.task_id)
 
 
 class Reader(Protocol):
-    """How a look reads Airflow; each method is one call."""
+    """Reads Airflow for a look. Each method is one call to Airflow."""
 
     def state(self, waiting: Waiting, /) -> str | None:
-        """Airflow's word on the task that runs dbt; None if it is not scheduled yet."""
+        """Airflow's word for the producer's state; None if Airflow has not scheduled it yet."""
         ...
 
     def xcom(self, waiting: Waiting, key: str, /) -> Any:
-        """A value under the task that holds the records of `waiting`, None where there is none."""
+        """The value of an XCom of the task that holds the records; None if there is none."""
         ...
 
     def try_number(self, waiting: Waiting, /) -> int | None:
-        """The try that Airflow is at of the task that runs dbt, None where it does not tell."""
+        """The producer's current attempt; None where Airflow does not tell it."""
         ...
 
 
 def look(waiting: Waiting, reader: Reader, known: dict[str, Decision]) -> Decision:
-    """What the task does now; `known` is what earlier looks have decided, and is added to.
+    """The task's decision now. `known` has the decisions of earlier looks, and takes new ones.
 
-    Costs one call for the state, one for a node's record once dbt's task has begun, and two more
-    in a look that decides.
+    A look makes one call for the producer's state, one for a node's record once the producer has
+    begun, and two more if it decides.
     """
     now = _Look(waiting, reader)
     for unique_id in waiting.unique_ids:
@@ -81,12 +97,13 @@ def look(waiting: Waiting, reader: Reader, known: dict[str, Decision]) -> Decisi
 
 
 class _Look:
-    """The state first, then records: what was written before the end is then seen with it."""
+    """Reads the producer's state before the records, so that it misses no record of the end."""
 
     def __init__(self, waiting: Waiting, reader: Reader) -> None:
         self._waiting = waiting
         self._reader = reader
-        self._producer = Producer(reader.state(waiting), is_cleared=not waiting.outlives_a_try)
+        is_cleared = not waiting.records_survive_retry
+        self._producer = Producer(reader.state(waiting), is_cleared=is_cleared)
 
     def at(self, unique_id: str) -> Decision:
         found = run = None
@@ -97,7 +114,7 @@ class _Look:
         if node is not None or producer.has_ended:
             run = self._run
         if node is not None or (producer.has_ended and self._absence_may_be_green):
-            producer = replace(producer, try_number=self._try_number)
+            producer = replace(producer, attempt=self._try_number)
         return decide(
             unique_id,
             found,
@@ -109,7 +126,7 @@ class _Look:
         )
 
     def _is_mended(self, node: NodeRecord) -> bool:
-        """Whether what the node was skipped for has succeeded since, where that matters."""
+        """Whether the cause of the node's skip has succeeded since, if that matters."""
         matters = self._producer.has_ended and self._waiting.policy.can_run
         if not matters or node.outcome != "skipped" or node.caused_by is None:
             return False
@@ -118,14 +135,14 @@ class _Look:
 
     @property
     def _absence_may_be_green(self) -> bool:
-        return self._waiting.outlives_a_try or self._waiting.policy.on_missing != "fail"
+        return self._waiting.records_survive_retry or self._waiting.policy.on_missing != "fail"
 
     @cached_property
     def _run(self) -> RunRecord | None:
-        """The run's record. Where only it can say which try it is of, and those of earlier tries
-        outlive them, the one that the relay has left at the producer itself."""
+        """The run's record. If only that can tell its attempt, and a retry does not delete the
+        records, the copy that the relay leaves at the producer itself."""
         at = self._waiting
-        if self._waiting.outlives_a_try and self._try_number is None:
+        if at.records_survive_retry and self._try_number is None:
             at = replace(at, xcom_task_id=None)
         return self._record(at.key_prefix + RunRecord.key, RunRecord, at)
 
@@ -134,12 +151,63 @@ class _Look:
         return self._reader.try_number(self._waiting)
 
     def _node(self, key: str) -> NodeRecord | Unreadable | None:
-        value = as_sent(self._reader.xcom(self._waiting, key))
+        value = xcom_value(self._reader.xcom(self._waiting, key))
         if value is None:
             return None
         record = read_record(value)
         return record if isinstance(record, NodeRecord) else Unreadable()
 
     def _record(self, key: str, kind: type[R], at: Waiting | None = None) -> R | None:
-        record = read_record(as_sent(self._reader.xcom(at or self._waiting, key)))
+        record = read_record(xcom_value(self._reader.xcom(at or self._waiting, key)))
         return record if isinstance(record, kind) else None
+
+
+def look_at_prefixes(
+    waiting: Waiting,
+    reader: Reader,
+    prefixes: Sequence[str],
+    records: Callable[[], Mapping[str, Record]],
+) -> dict[str, Decision]:
+    """The decision on each node of the run whose id begins with a prefix, and on `unique_ids`.
+
+    Only the records tell which nodes a run has, so there is no decision before the producer has
+    ended: the result is then empty, after one call. `records` reads every record of the run, by
+    `record.key`. A prefix without a node counts as a node that was not part of the run. If a
+    record of the run may be missing, a decision on the whole run has the key `RunRecord.key`.
+    """
+    is_cleared = not waiting.records_survive_retry
+    producer = Producer(reader.state(waiting), reader.try_number(waiting), is_cleared)
+    if not producer.has_ended:
+        return {}
+    found = records()
+    its_run = found.get(RunRecord.key)
+    run = its_run if isinstance(its_run, RunRecord) else None
+    nodes = {key: record for key, record in found.items() if isinstance(record, NodeRecord)}
+    current = [key for key, record in nodes.items() if is_current(record, run, producer)]
+    whole = decide_run(run, producer, len(current), attempt=waiting.attempt, policy=waiting.policy)
+    names = list(waiting.unique_ids)
+    for prefix in prefixes:
+        missing = [prefix] if whole is None else []
+        names += [name for name in current if name.startswith(prefix)] or missing
+    decided = {
+        name: decide(
+            name,
+            nodes.get(name),
+            run,
+            producer,
+            attempt=waiting.attempt,
+            is_mended=_is_mended(name, nodes),
+            policy=waiting.policy,
+        )
+        for name in names
+    }
+    return decided if whole is None else {**decided, RunRecord.key: whole}
+
+
+def _is_mended(name: str, nodes: Mapping[str, NodeRecord]) -> bool:
+    """Whether the node was skipped, and the cause of the skip has succeeded since."""
+    node = nodes.get(name)
+    if node is None or node.outcome != "skipped" or node.caused_by is None:
+        return False
+    cause = nodes.get(node.caused_by)
+    return cause is not None and cause.has_succeeded

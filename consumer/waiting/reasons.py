@@ -1,12 +1,12 @@
-"""Reasons, for a person, why a record is missing or is no proof of a success."""
+"""Why a node's record is missing or proves no success, in words for a person."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ...records.display import displayed
+from ...records.outcomes import outcome_of
 from ...records.plural import counted
-from ...records.schema import outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def no_record_reason(state: str | None) -> str:
-    """Why the run has no record, by the state of the task that runs dbt."""
+    """Why the run has no record. `state` is the state of the task that runs dbt."""
     if state == "failed":
         return (
             "the task that runs dbt failed, and there is no record of its run: see its log. "
@@ -28,27 +28,27 @@ def no_record_reason(state: str | None) -> str:
 
 
 def gap_reason(run: RunRecord, what: str) -> str | None:
-    """Why the record of `what` may be missing; None if each node that dbt announced has one."""
+    """Why the record of `what` may be missing; None if every announced node has a record."""
     if run.state == "running":
         return (
             f"the relay was killed before dbt had ended {what}, or could not deliver the end of "
-            "the run in time; if its journal is still there, `dbt-relay deliver` on that machine "
+            "the run in time; if its journal still exists, `dbt-relay deliver` on that machine "
             "publishes what it knew"
         )
     if run.state != "finished" or run.exit_code not in (0, 1):
         ended = f"exit code {run.exit_code}" if run.signal is None else run.signal
         told = f": {displayed(run.message)}" if run.message else ""
-        return f"dbt ended ({ended}) before it came to {what}{told}"
+        return f"dbt ended ({ended}) before it ran {what}{told}"
     undelivered = _undelivered(run.delivery or {})
     if undelivered:
         return (
-            f"{undelivered} of this run did not get to Airflow, perhaps one that this task waits "
-            "for; see the end of the log of the task that runs dbt"
+            f"{undelivered} of this run did not get to Airflow, perhaps a record that this task "
+            "waits for; see the end of the log of the task that runs dbt"
         )
     if run.missing:
         return (
-            f"dbt was stopped before it came to {counted(run.missing, 'node')}, out of "
-            f"{run.announced} that it had announced, perhaps one that this task waits for"
+            f"dbt was stopped before it ran {counted(run.missing, 'node')} of the {run.announced} "
+            "that it had announced, perhaps a node that this task waits for"
         )
     return None
 
@@ -60,13 +60,13 @@ def _undelivered(delivery: Mapping[str, Mapping[str, int]]) -> str | None:
 
 
 def doubt_reason(node: NodeRecord) -> str:
-    """Why a record is no proof of a success, although its outcome says so."""
+    """Why a doubtful record proves no success, although its outcome is one."""
     if outcome_of(node.status) == "warning" and node.outcome == "warning":
         return (
-            f"{node.status!r} is no status of dbt that dbt-relay knows, so nobody can say here "
-            "whether the node succeeded: look at dbt's log"
+            f"dbt-relay does not know the status {node.status!r}, so this task cannot tell whether "
+            "the node succeeded: look at dbt's log"
         )
     return (
-        f"its record contradicts itself: the status {node.status!r} is not the outcome "
+        f"its record contradicts itself: the status {node.status!r} does not have the outcome "
         f"{node.outcome!r}"
     )

@@ -1,4 +1,4 @@
-"""A node's result in dbt's own words."""
+"""The result of a node in dbt's own words."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _TESTS: Final = frozenset({"test", "unit_test"})
 _ENDED: Final = frozenset({"success", "error", "partial success", "reused"})
 
 
-def result(record: NodeRecord) -> str:
-    """dbt's line on the node's end, without its dots and colours, and below it the full text of an
-    error, a failure or a warning.
+def result_text(record: NodeRecord) -> str:
+    """dbt's line about the node's end, and below it the full text of an error, failure or warning.
 
-    What no record keeps is left out: the model that a unit test is of.
+    The line has no dots and colours. It does not name the model of a unit test, which no record
+    has.
     """
     line = " ".join(part for part in (_count(record), _what(record), _how(record)) if part)
     if record.message is None or record.outcome == "success":
@@ -69,7 +69,7 @@ def _kind(record: NodeRecord, kind: str) -> list[str]:
 
 
 def _relation(record: NodeRecord) -> str:
-    """Schema and identifier, as dbt prints them."""
+    """The schema and the identifier, as dbt prints them."""
     relation = record.relation or record.name or record.unique_id
     return ".".join(part.strip('"`[]') for part in relation.split(".")[-2:])
 

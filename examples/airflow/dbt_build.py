@@ -19,9 +19,9 @@ from airflow.sdk import dag, get_current_context, task
 
 @dag(schedule=None, catchup=False, tags=["dbt"])
 def dbt_build() -> None:
-    # dbt's exit code is the task's: 0 is success, anything else fails it. The bundled project has
-    # nodes that fail on purpose; without `--exclude` they show what a failure looks like.
-    # A retry continues where dbt stopped: what had succeeded is published again, and not run.
+    # The task ends with dbt's exit code: 0 is success, any other code fails the task. Some nodes of
+    # the example project fail on purpose; without `--exclude` they show what a failure looks like.
+    # A retry continues where dbt stopped: nodes that had succeeded are published, and do not run.
     build = BashOperator(
         task_id="dbt",
         bash_command="dbt-relay run --resume -- dbt build --exclude tag:on_purpose",
@@ -29,18 +29,18 @@ def dbt_build() -> None:
         cwd=os.environ.get("DBT_PROJECT_DIR", "/opt/airflow/dbt/jaffle"),
     )
 
-    # Records are also there after a build that failed, for whoever reads them. This task then does
-    # not run: as the last one it would decide the state of the whole DAG run, and turn it green.
+    # A build that failed leaves records too. This task then does not run: as the last task it would
+    # decide the state of the whole DAG run, and turn it green.
     @task
     def report() -> str:
         node = "model.jaffle.orders"
         record = get_current_context()["ti"].xcom_pull(task_ids="dbt", key=node)
         if record is None:
-            # What dbt was not asked to build, or never got to, has no record.
+            # A node that dbt did not select, or never reached, has no record.
             print(f"{node}: not part of this run")
             return "absent"
-        # `status` is dbt's own word; `outcome` is one of success, warning, failure, skipped and
-        # interrupted, and always there.
+        # `status` is dbt's own word. Every record has an `outcome`: success, warning, failure,
+        # skipped or interrupted.
         print(f"{node}: {record['status']}: {record.get('message', 'no message')}")
         return record["outcome"]
 

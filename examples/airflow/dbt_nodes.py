@@ -1,10 +1,10 @@
 """One task runs dbt; each node has a task of its own that waits for it and ends as it did.
 
-The Airflow workers need what dbt_build.py names. Airflow's own environment needs
-`pip install 'dbt-relay[airflow]'`, and a triggerer, in which the tasks wait.
+The workers need what dbt_build.py lists. Airflow's own environment needs
+`pip install 'dbt-relay[airflow]'` and a triggerer, in which the tasks wait.
 
-`dbt parse && cp target/manifest.json .` in the project, when it is deployed, leaves the manifest:
-each run of dbt rewrites that in target/, and a DAG may be parsed at just that moment.
+Copy the manifest when you deploy (`dbt parse && cp target/manifest.json .`): every dbt run
+overwrites the one in target/, and Airflow may parse the DAG at that moment.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ with DAG("dbt_nodes", schedule=None, catchup=False, tags=["dbt"]):
             retries=1,
         ),
         exclude=LEFT_OUT,
-        # Clear the task of a failed node, and it is built alone.
+        # Clear the task of a failed node: this command builds that node alone.
         fallback="dbt-relay run -- dbt build --select '{{ task.node_name }}'",
         fallback_cwd=PROJECT,
     )

@@ -5,7 +5,7 @@ cluster needs a Secret with a token for Airflow's API, and a way from the pod to
 
     kubectl create secret generic dbt-relay --from-literal=token=...
 
-docs/outside.md says what else to allow, and what happens when a pod is killed.
+docs/how-to/outside-the-worker.md says what else to allow, and what happens to a killed pod.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from airflow.providers.cncf.kubernetes.secret import Secret
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import dag
 
-# On a worker Airflow tells its child which task it is. A pod has to be told.
+# On a worker Airflow tells the relay its task. In a pod these variables do.
 IDENTITY = {
     "DBT_RELAY_AIRFLOW_URL": os.environ.get("DBT_RELAY_AIRFLOW_URL", "http://airflow:8080"),
     "DBT_RELAY_DAG_ID": "{{ dag.dag_id }}",
@@ -31,8 +31,8 @@ IDENTITY = {
 
 @dag(schedule=None, catchup=False, tags=["dbt"])
 def kubernetes_pod() -> None:
-    # Holds the records. A retry deletes the XComs of `dbt` and not these, and a new pod has no
-    # journal: from here it knows what had succeeded.
+    # This task holds the records. A retry deletes the XComs of `dbt` but not of this task, and a
+    # new pod has no journal: it reads here what had succeeded.
     results = EmptyOperator(task_id="results")
 
     build = KubernetesPodOperator(
@@ -55,12 +55,12 @@ def kubernetes_pod() -> None:
         secrets=[Secret("env", "DBT_RELAY_AIRFLOW_TOKEN", "dbt-relay", "token")],
         retries=1,
         retry_delay=timedelta(minutes=1),
-        # The results come over the API: no log to tail, no sidecar to hand over a return value.
-        # dbt's log is the pod's, for `kubectl logs`, while there is the pod: a failed one is kept.
+        # The records come over the API: there is no log to tail, and no sidecar for a return value.
+        # The pod keeps dbt's log for `kubectl logs`; a failed pod is not deleted.
         get_logs=False,
         do_xcom_push=False,
         on_finish_action="delete_succeeded_pod",
-        # More than `--grace` and the last deliveries take: 10 s, then 3 s.
+        # `--grace` and the last deliveries need less: 10 s, then 3 s.
         termination_grace_period=45,
     )
 

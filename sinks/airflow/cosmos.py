@@ -1,4 +1,4 @@
-"""Records as XComs for the sensors and triggers of Astronomer Cosmos. See docs/cosmos.md."""
+"""Records as XComs for the sensors and triggers of Astronomer Cosmos. See docs/how-to/cosmos.md."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ...records.schema import NodeRecord, RunRecord, is_older, read_record
+from ...records.age import is_older
+from ...records.schema import NodeRecord, RunRecord, read_record
 from .cosmos_values import (
     STARTUP,
     node_keys,

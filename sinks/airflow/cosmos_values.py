@@ -11,7 +11,7 @@ it, with `UID` for a unique_id that has `__` for each dot (cosmos/operators/_wat
 | `dbt_startup_events` | `[{"name", "msg", "ts"}]`                  | trigger: polls it first, until both versions are there |
 
 Values are plain JSON. Cosmos ignores fields that it does not know: `dbt_relay` tells the age of a
-value. docs/cosmos.md has the rest of the contract, and what is not written.
+value. docs/how-to/cosmos.md has the rest of the contract, and what is not written.
 """  # noqa: E501 - a table
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..sink import Rejected
 from .payload import cut, safe
 
 if TYPE_CHECKING:
-    from ...records.schema import Outcome
+    from ...records.outcomes import Outcome
 
 STARTUP: Final = "dbt_startup_events"
 STAMP: Final = "dbt_relay"

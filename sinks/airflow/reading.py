@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...records.schema import read_record
 from ...records.values import is_array, is_object, number, text
-from ...records.xcom import as_sent
+from ...records.xcom import xcom_value
 from ..sink import Hold, Retry
 from .api.answers import Answer, Content, Missing, read_content
 from .api.session import Session
@@ -77,7 +77,7 @@ def _keys(session: Session, to: AirflowSettings) -> Iterator[str]:
 def _record(session: Session, to: AirflowSettings, key: str) -> Record | None:
     """The record under this key, None if it is none or gone meanwhile. Raises UnreadError."""
     found = _content(session.read(lambda client, token: client.xcom(key, token), times=_TIMES))
-    record = read_record(as_sent(found.get("value")))
+    record = read_record(xcom_value(found.get("value")))
     return record if record is not None and key_of(record, to.key_prefix) == key else None
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...records.schema import NodeRecord, is_older, read_record
+from ...records.age import is_older
+from ...records.schema import NodeRecord, read_record
 from ...records.values import number, text
 from ..sink import Rejected
 

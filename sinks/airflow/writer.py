@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ...records.xcom import as_sent
+from ...records.xcom import xcom_value
 from ..sink import Delivered, Hold, Rejected, Retry, Verdict
 from .api.answers import Answer, Content, Exists, Missing, read_answer
 from .api.current_attempt import CurrentAttempt
@@ -91,7 +91,7 @@ class XComWriter:
         content = self.session.read(lambda client, token: client.xcom(key, token))
         if not isinstance(content, Content):
             return content
-        return Found(as_sent(content.data.get("value")))
+        return Found(xcom_value(content.data.get("value")))
 
     def close(self) -> None:
         self.session.close()

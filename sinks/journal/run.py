@@ -7,7 +7,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...records.schema import OUTCOMES, RunRecord
+from ...records.outcomes import OUTCOMES
+from ...records.schema import RunRecord
 from .folder import LOCKS
 from .lock import LOCK_WAIT, RunLock
 from .queue import SinkQueue

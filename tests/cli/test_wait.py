@@ -55,7 +55,8 @@ def waiting(watch: Watch, **options: Any) -> Wait:
     return Wait(
         watch,  # type: ignore[arg-type]
         SETTINGS,
-        WaitSettings((UID,), ACCESS, **options),
+        (UID,),
+        WaitSettings(ACCESS, **options),
         clock=lambda: watch.now,
         sleep=watch.sleep,
     )

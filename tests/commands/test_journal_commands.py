@@ -296,6 +296,23 @@ class TestMistakes:
         assert done.returncode == 64
         check("no_such_run", done.stderr, relay.state)
 
+    @pytest.mark.parametrize("command", ["deliver", "show"])
+    def test_no_run_has_the_number_0(self, relay: Newcomer, command: str, dbt_log: Path) -> None:
+        relay("replay", dbt_log)
+        done = relay(command, "0")
+        assert (done.returncode, done.stdout) == (64, "")
+        assert "there is no run 0 in" in done.stderr
+
+    @pytest.mark.parametrize("text", ["", "hello\n", '{"info": {"name": "x"}}\n'])
+    def test_a_replay_that_reads_no_event_leaves_no_run(
+        self, relay: Newcomer, text: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "it").write_text(text)
+        done = relay("replay", "--sink", f"jsonl:{tmp_path / 'records'}", tmp_path / "it")
+        assert done.returncode == 65
+        assert (tmp_path / "records").read_text() == ""
+        assert relay("runs").stdout == f"no runs in {relay.state}\n"
+
     def test_deliver_has_to_know_what(self, relay: Newcomer) -> None:
         for arguments in ((), ("1", "--all")):
             done = relay("deliver", *arguments)

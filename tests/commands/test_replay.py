@@ -8,6 +8,9 @@ import io
 import json
 import lzma
 import os
+import shlex
+import subprocess
+import sys
 import threading
 import zipfile
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -261,6 +264,23 @@ def test_of_much_text_before_the_log_the_newest_is_shown(replay: Callable[..., D
     assert first.endswith(" bytes of text before dbt's log")
     assert "newest" in rest
     assert len(rest) < 12_000
+
+
+@pytest.mark.parametrize("way", ["<(cat it)", "/dev/stdin < it", "- < it", "< it"])
+def test_what_a_shell_hands_over(expected: Done, tmp_path: Path, way: str) -> None:
+    (tmp_path / "it").write_bytes(LOG)
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.quote(sys.executable)} -m dbt_relay replay {way}"],
+        cwd=tmp_path,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    head = "relay: "
+    printed = [line for line in done.stdout.decode().splitlines() if not line.startswith(head)]
+    assert printed == [line for line in expected.out.splitlines() if not line.startswith(head)]
 
 
 def test_a_folder(replay: Callable[..., Done], tmp_path: Path) -> None:

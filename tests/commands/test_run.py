@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from support.command import ended
 from support.environment import AIRFLOW_TASK, NAMED_TASK
 
 if TYPE_CHECKING:
@@ -63,3 +66,12 @@ def test_a_note_that_no_task_can_get(shell: Shell) -> None:
     assert done.stderr.splitlines()[0] == (
         "relay: no note is written: --note needs the sink airflow or cosmos"
     )
+
+
+def test_nothing_follows_the_json_summary(shell: Shell) -> None:
+    """A BashOperator joins both streams, and takes the last line for the `return_value`."""
+    for command in (["run", "--", "true"], ["run", "--", "sh", "-c", "exit 2", "dbt", "run"]):
+        process = shell.start(*command, stderr=subprocess.STDOUT, **AIRFLOW_TASK)
+        *lines, last = ended(process)[0].splitlines()
+        assert json.loads(last) == {"nodes": {}, "failed": [], "delivery": {}}
+        assert any("no event of dbt's log came through" in line for line in lines)

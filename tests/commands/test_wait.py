@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import re
 import shlex
 import subprocess
 from collections import deque
@@ -119,7 +121,7 @@ def test_a_selection_is_not_green_if_the_run_may_have_more(
     for its_run, words in (
         (run_record(state="died", exit_code=137, signal="SIGKILL"), "dbt ended (SIGKILL)"),
         (run_record(delivery=waiting), "3 records of this run did not get to Airflow"),
-        (run_record(announced=5, missing=3), "before it came to 3 nodes, out of 5"),
+        (run_record(announced=5, missing=3), "before it ran 3 nodes of the 5"),
         (run_record(state="running", exit_code=None), "the relay was killed"),
         (run_record(nodes={"success": 7}), "Airflow lacks 5 records of this run, out of 7"),
         (None, "there is no record of its run"),
@@ -216,6 +218,51 @@ def test_a_later_try_runs_the_node_and_renews_its_record(
     assert renewed["attempt"] == 1
     assert "amount_in_euros" in renewed["message"]
     assert airflow.xcoms[-1][RunRecord.key] == before
+
+
+def test_the_command_obeys_the_variables_of_run(
+    shell: Shell, airflow: FakeAirflow, tmp_path: Path
+) -> None:
+    records, state = tmp_path / "records.jsonl", tmp_path / "state"
+    log = tmp_path / "dbt.jsonl"
+    log.write_bytes(gzip.decompress(LOG.read_bytes()))
+    variables = {
+        **airflow.env,
+        "AIRFLOW_CTX_TASK_ID": "waits",
+        "AIRFLOW_CTX_TRY_NUMBER": "2",
+        "DBT_RELAY_SINK": f"jsonl:{records}",
+        "DBT_RELAY_STATE_DIR": str(state),
+        "DBT_RELAY_MAX_MESSAGE_BYTES": "256",
+    }
+    or_run = ("--or-run", "--", "sh", "-c", f"cat {log}; exit 1")
+    done = shell("wait", *PLACE, BROKEN, *or_run, **variables)
+    assert done.returncode == 1, done.stderr
+    written = [json.loads(line) for line in records.read_text().splitlines()]
+    assert {record["attempt"] for record in written} == {1}, "the try of the task that ran dbt"
+    assert (state / "journal.db").exists()
+    assert len(airflow.xcoms[-1][BROKEN]["message"].encode()) <= 256
+    variables["DBT_RELAY_GRACE"] = "soon"
+    wrong = shell("wait", *PLACE, BROKEN, *or_run, **variables)
+    assert wrong.returncode == 64
+    assert "DBT_RELAY_GRACE" in wrong.stderr
+
+
+def test_variables_say_for_whom_to_wait(typed: Typed, airflow: FakeAirflow) -> None:
+    """Those of the usual names are of the task that waits."""
+    place = {"DBT_RELAY_DAG_ID": "shop", "DBT_RELAY_RUN_ID": "run+1", "DBT_RELAY_POLL": "0.1"}
+    own = {"DBT_RELAY_TASK_ID": "waits", "DBT_RELAY_MAP_INDEX": "7"}
+    env = {**airflow.env, **place, **own}
+    assert "Missing option '--task-id'" in typed("wait", ORDERS, **env).stderr
+    said = {**env, "DBT_RELAY_WAIT_TASK_ID": "dbt", "DBT_RELAY_PREFIX": f"{ORDERS} model."}
+    done = typed("wait", **said)
+    assert done.returncode == 1
+    assert {"orders", "broken_on_purpose"} <= {*re.findall(r"\w+", done.stdout)}
+    elsewhere = typed("wait", **said, DBT_RELAY_WAIT_MAP_INDEX="3")
+    assert elsewhere.returncode == 78
+    assert "that is not mapped" in elsewhere.stderr
+    or_run = typed("wait", **said, DBT_RELAY_OR_RUN="1")
+    assert (or_run.returncode, "--or-run goes with a command" in or_run.stderr) == (64, True)
+    assert typed("wait", "--no-or-run", **said, DBT_RELAY_OR_RUN="1").returncode == 1
 
 
 def test_a_task_that_still_runs_is_not_written_beside(typed: Typed, airflow: FakeAirflow) -> None:

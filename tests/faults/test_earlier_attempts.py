@@ -13,7 +13,7 @@ from support.fake_airflow import FakeAirflow
 from support.records import node
 from support.settings import airflow_at
 
-from dbt_relay.cli.resume.previous import earlier
+from dbt_relay.cli.resume.previous import previous_attempt
 from dbt_relay.cli.resume.remaining import CannotResumeError
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import NodeRecord, RunRecord
@@ -113,7 +113,7 @@ def in_xcom(server: FakeAirflow, *records: NodeRecord | RunRecord) -> None:
 
 def resumed(server: FakeAirflow, attempt: int = 3, **mine: Any) -> Any:
     with Journal(None) as journal:
-        return earlier(journal, info(server, attempt, **mine), settings(server))
+        return previous_attempt(journal, info(server, attempt, **mine), settings(server))
 
 
 def refusal(server: FakeAirflow, attempt: int = 3, **mine: Any) -> str:
@@ -202,12 +202,12 @@ class TestJournal:
             past = info(server, 2, started_at="2025-01-02T03:15:02Z")
             journal.begin(past).put(model("a"), 0)
             with pytest.raises(CannotResumeError, match="is not Airflow's try 2"):
-                earlier(journal, info(server, 3), None, settings(server))
+                previous_attempt(journal, info(server, 3), None, settings(server))
 
     def test_the_same_one(self, server: FakeAirflow) -> None:
         with Journal(None) as journal:
             journal.begin(info(server, 2)).put(model("a"), 0)
-            found = earlier(journal, info(server, 3), None, settings(server))
+            found = previous_attempt(journal, info(server, 3), None, settings(server))
             assert found is not None
             assert [*found.records] == ["model.shop.a"]
 
@@ -218,11 +218,11 @@ class TestJournal:
         with Journal(None) as journal:
             first = info(server, 1, started_at="2026-01-02T03:00:02Z")
             journal.begin(first).put(model("b", 1), 0)
-            found = earlier(journal, info(server, 3), settings(server), settings(server))
+            found = previous_attempt(journal, info(server, 3), settings(server), settings(server))
             assert found is not None
             assert [*found.records] == ["model.shop.a"]
             with pytest.raises(CannotResumeError, match="may have run elsewhere"):
-                earlier(journal, info(server, 3), None, settings(server))
+                previous_attempt(journal, info(server, 3), None, settings(server))
 
     def test_an_airflow_that_does_not_answer_leaves_a_doubt(
         self, server: FakeAirflow, monkeypatch: pytest.MonkeyPatch
@@ -233,9 +233,9 @@ class TestJournal:
             journal.begin(info(server, 2)).put(model("a"), 0)
             server.read_faults.extend([fake.BAD_GATEWAY] * 4)
             with pytest.raises(CannotResumeError, match="502"):
-                earlier(journal, info(server, 3), None, settings(server))
+                previous_attempt(journal, info(server, 3), None, settings(server))
             server.read_faults.extend([fake.RESET] * 3)
-            found = earlier(journal, info(server, 3), None, settings(server))
+            found = previous_attempt(journal, info(server, 3), None, settings(server))
             assert found is not None, "it answers, only not to this"
 
     def test_one_that_refuses_to_tell(self, server: FakeAirflow) -> None:
@@ -243,7 +243,7 @@ class TestJournal:
         with Journal(None) as journal:
             journal.begin(info(server, 2)).put(model("a"), 0)
             with pytest.raises(CannotResumeError, match="does not accept the token"):
-                earlier(journal, info(server, 3), None, wrong)
+                previous_attempt(journal, info(server, 3), None, wrong)
 
 
 def test_the_command_is_compared_word_by_word(server: FakeAirflow) -> None:

@@ -70,7 +70,7 @@ def _lines(key: str) -> tuple[bytes, list[bytes], list[bytes]]:
 
 def _folded(key: str, stream: bytes, chance: random.Random) -> list[Record]:
     secrets = Secrets(chance.choice(_SECRETS))
-    reader = EventReader(secrets, unread_too=chance.random() < 0.3)
+    reader = EventReader(secrets, include_unread=chance.random() < 0.3)
     run, records = Run(attempt=chance.choice((None, 1))), list[Record]()
     console = Console(io.BytesIO(), level="debug", style=chance.choice(("text", "debug")))
     called = RecordCallback(records.append, secrets=("jaffle",) if secrets else ())
@@ -89,7 +89,7 @@ def _folded(key: str, stream: bytes, chance: random.Random) -> list[Record]:
     if results is not None and chance.random() < 0.2 and run.last is not None:
         document = odd(json.loads(results), chance)
         found = read_run_results(json.dumps(document).encode())
-        records += run.fill(found) if found is not None else ()
+        records += run.reconcile(found) if found is not None else ()
     if run.last is not None and chance.random() < 0.3:
         ids = [*run.last.nodes] or ["model.a.b"]
         parents = odd({u: chance.choices(ids, k=2) for u in ids}, chance)
@@ -97,7 +97,7 @@ def _folded(key: str, stream: bytes, chance: random.Random) -> list[Record]:
         manifest += json.dumps(parents) + ', "child_map": {}}'
         lineage = read_lineage(manifest.encode("utf-8", "replace"))
         if lineage is not None:
-            run.trace(lineage)
+            run.use_lineage(lineage)
     records += run.finish(Exit(code=1) if chance.random() < 0.5 else None)
     called.finish()
     assert isinstance(run.failed(), list)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.journal_disk import FAST
 
-from .world import Tally, World, listing
+from .world import Tally, World, run_ls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def live(seed: int, scratch: Path, patch: pytest.MonkeyPatch, tally: Tally) -> N
     (place / "dbt_project.yml").write_text("name: shop\n")
     (place / "profiles.yml").write_text("shop: {target: \"{{ env_var('DBT_TARGET') }}\"}\n")
     world = World(random.Random(seed), place, tally)
-    patch.setattr("dbt_relay.cli.resume.previous.listing", listing)
+    patch.setattr("dbt_relay.cli.resume.this_attempt.run_ls", run_ls)
     patch.setattr("dbt_relay.sinks.airflow.attempts.read_attempts", world.read_attempts)
     patch.setattr("dbt_relay.sinks.airflow.reading.read_records", world.read_records)
     try:

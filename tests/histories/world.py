@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from dbt_relay.cli.dbt.command import prepare
 from dbt_relay.cli.output.console import Console
 from dbt_relay.cli.relay.pipeline import Pipeline
-from dbt_relay.cli.resume import previous as earlier_module
-from dbt_relay.cli.resume.environment import environment
-from dbt_relay.cli.resume.remaining import Listing
+from dbt_relay.cli.resume import this_attempt
+from dbt_relay.cli.resume.environment import environment_digests
+from dbt_relay.cli.resume.listing import LsOutput
 from dbt_relay.parser.secrets import Secrets
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.exits import Exit
@@ -60,7 +60,7 @@ class Tally:
     retried: int = 0
     by_name: int = 0
     from_xcom: int = 0
-    notes: dict[str, int] = field(default_factory=dict)
+    remarks: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -174,20 +174,20 @@ class World:
             task=TASK, attempt=attempt,
             airflow_url=None if self.answers == "no address" else URL,
             project_dir=os.path.realpath(self.place),
-            environment=environment(self.command, prepared, environ, self.place),
+            environment=environment_digests(self.command, prepared, environ, self.place),
         )  # fmt: skip
         with Journal(state) as journal:
             self._others(journal, info)
             return self._run(journal, info, call)
 
     def _run(self, journal: Journal, info: RunInfo, call: StandIn) -> int | None:
-        resumption = earlier_module.resumption_of(
+        resumption = this_attempt.resumption_of(
             self.command,
             journal,
             info,
-            airflow=SETTINGS if self.has_xcom else None,
-            asked=None if self.answers in UNASKED else SETTINGS,
-            signals=self._listing(call),
+            lasting_airflow=SETTINGS if self.has_xcom else None,
+            known_airflow=None if self.answers in UNASKED else SETTINGS,
+            signals=self._ls(call),
         )
         self._count(info, resumption)
         run = journal.begin(info)
@@ -283,25 +283,25 @@ class World:
         ]  # fmt: skip
 
     def _count(self, info: RunInfo, resumption: Any) -> None:
-        note = resumption.remark or ""
-        self.story.append(f"attempt {info.attempt}: {shlex.join(resumption.command)}: {note}")
+        remark = resumption.remark or ""
+        self.story.append(f"attempt {info.attempt}: {shlex.join(resumption.command)}: {remark}")
         tally = self.tally
         tally.attempts += 1
         self.has_carried = bool(resumption.carried)
         tally.carried += self.has_carried
         tally.retried += "retry" in resumption.command
-        tally.by_name += "selected by name" in note
+        tally.by_name += "selected by name" in remark
         tally.from_xcom += bool(resumption.carried) and not self.keeps_journal
-        word = " ".join(note.split(":")[-1].split()[:6])
-        tally.notes[word] = tally.notes.get(word, 0) + 1
+        word = " ".join(remark.split(":")[-1].split()[:6])
+        tally.remarks[word] = tally.remarks.get(word, 0) + 1
 
-    def _listing(self, call: StandIn) -> Any:
-        """Stands where the signals would: `listing` below takes it."""
+    def _ls(self, call: StandIn) -> Any:
+        """Takes the place of the signals, for `run_ls` below."""
 
-        def ls(argv: tuple[str, ...]) -> Listing:
+        def ls(argv: tuple[str, ...]) -> LsOutput:
             if self.rng.random() < 0.03:
-                return Listing("", "it exited with code 2")
-            return Listing(call.ls(argv))
+                return LsOutput("", "it exited with code 2")
+            return LsOutput(call.ls(argv))
 
         return ls
 
@@ -315,5 +315,5 @@ class World:
         return dict(self.dag_run.xcoms)
 
 
-def listing(argv: tuple[str, ...], _: Any, ls: Any) -> Listing:
+def run_ls(argv: tuple[str, ...], _: Any, ls: Any) -> LsOutput:
     return ls(argv)

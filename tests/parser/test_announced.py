@@ -1,4 +1,4 @@
-"""How many nodes dbt announced, and how many of those have no record."""
+"""How many nodes dbt announced, and how many of these have no record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STOPPED = sorted(key for key in SCENARIOS if "sigterm" in key or "sigkill" in ke
 
 
 @pytest.mark.parametrize("key", ENDED)
-def test_a_run_that_came_to_its_end_left_nothing_out(key: str) -> None:
+def test_a_complete_run_left_no_node_out(key: str) -> None:
     run = fold(log(key), results=artifact(key)).run
     assert run.missing in (0, None)
     assert (run.missing is None) == (b'"ConcurrencyLine"' not in log(key))
@@ -34,7 +34,7 @@ def test_a_run_that_was_stopped_left_nodes_out(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", FAIL_FAST)
-def test_what_a_fail_fast_stopped_is_missing_without_dbts_own_file(key: str) -> None:
+def test_nodes_that_fail_fast_stopped_are_missing_without_the_results_file(key: str) -> None:
     folded = fold(log(key))
     assert folded.run.missing
     counted = [r for r in folded.final.values() if is_counted(r)]
@@ -68,7 +68,7 @@ def start(total: int | None, unique_id: str, status: str = "success") -> bytes:
 
 @pytest.mark.parametrize("total", [3, 4, 5])
 def test_unit_tests_of_a_build_count_neither_once_nor_twice(total: int) -> None:
-    """dbt 1.8 to 1.11 announces two nodes, and adds the unit test to that once or twice."""
+    """dbt 1.8 to 1.11 announces two nodes, and later adds the unit test once or twice."""
     head = BEGIN + line("ConcurrencyLine", {"node_count": 2, "num_threads": 4})
     unit, model = start(total, "unit_test.shop.orders.u"), start(total, "model.shop.orders")
     assert fold(head + unit + model).run.missing == 1

@@ -1,4 +1,4 @@
-"""Which node a skipped one was skipped for: the right one or none, never a wrong one."""
+"""Which failed node caused a skip: the right node or none, never a wrong one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from support.logs import BEGIN, line
 
 from dbt_relay.parser import Event, EventReader, Lineage, Run, read_lineage
+from dbt_relay.parser.failed_ancestors import FailedAncestors
 from dbt_relay.records import NodeRecord
 
 
@@ -37,13 +38,13 @@ def hook(name: str, status: str) -> bytes:
 
 
 def causes(stream: bytes, lineage: dict[str, list[str]] | None = None) -> dict[str, Any]:
-    """By node, after the whole log."""
+    """The causes by node, after the whole log."""
     run, records = Run(), list[NodeRecord]()
     for item in EventReader().feed(BEGIN + stream):
         assert isinstance(item, Event)
         records += run.feed(item) or ()
         if lineage is not None:
-            run.trace(Lineage("i-1", lineage))
+            run.use_lineage(Lineage("i-1", lineage))
     records += run.finish()
     final = {r.unique_id: r for r in records}
     return {uid: r.caused_by for uid, r in final.items() if r.status == "skipped"}
@@ -75,7 +76,7 @@ def test_the_first_of_two_failed_parents_stays_where_dbt_did_not_wait_for_the_se
     assert causes(stream, {"model.c": ["model.a", "model.z"]}) == {"model.c": "model.z"}
 
 
-def test_everything_behind_a_failed_hook_at_the_start() -> None:
+def test_a_failed_hook_at_the_start_causes_every_skip() -> None:
     stream = hook("start-0", "success") + hook("start-1", "error") + hook("start-2", "skipped")
     stream += skipped_unbegun("model.a") + skipped_unbegun("model.b")
     cause = "operation.a.a-on-run-start-1"
@@ -92,7 +93,7 @@ def test_a_failed_hook_after_which_dbt_went_on_is_no_cause() -> None:
     assert causes(stream, LINE) == expected
 
 
-def test_a_skipped_ephemeral_model_is_not_the_cause_but_what_it_was_skipped_for() -> None:
+def test_a_skipped_ephemeral_model_passes_its_own_cause_on() -> None:
     stream = ended("model.a", "error", 1) + ended("model.eph", "skipped", 2)
     text = (
         "Compilation Error in model.f, caused by compilation error in referenced ephemeral model "
@@ -138,7 +139,7 @@ TESTS = {
         (["unit_test.u"], "model.a", "unit_test.u"),
         (["unit_test.u"], "model.c", "unit_test.u"),
         (["test.joint"], "model.c", "test.joint"),
-        (["test.joint"], "model.b", None),  # it does not depend on both that are tested
+        (["test.joint"], "model.b", None),  # it does not depend on both tested nodes
         (["test.joint", "model.bad"], "model.one", "model.bad"),
         (["model.a", "model.o"], "model.c", "model.o"),  # the closest
         (["test.t"], "model.a", None),  # a data test comes after its model
@@ -147,10 +148,10 @@ TESTS = {
 def test_tests_hold_back_what_dbt_build_says(
     failed: list[str], skipped: str, cause: str | None
 ) -> None:
-    assert Lineage("i", TESTS).culprit(skipped, failed) == cause
+    assert FailedAncestors(Lineage("i", TESTS), failed).closest(skipped) == cause
 
 
-def test_a_ring_in_a_damaged_lineage_has_no_end_and_ends_all_the_same() -> None:
+def test_the_search_ends_in_a_damaged_lineage_with_a_cycle() -> None:
     ring = Lineage("i", {"model.a": ["model.b"], "model.b": ["model.a", "model.x"]})
-    assert ring.culprit("model.a", ["model.x"]) == "model.x"
-    assert ring.culprit("model.a", []) is None
+    assert FailedAncestors(ring, ["model.x"]).closest("model.a") == "model.x"
+    assert FailedAncestors(ring, []).closest("model.a") is None

@@ -1,4 +1,4 @@
-"""dbt's lines as collectors of logs keep them: as text or as an object, in JSON of their own."""
+"""dbt's lines inside the JSON or text of a log collector."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def as_json(**fields: Any) -> str:
 
 
 def docker(text: str) -> list[str]:
-    """As Docker's `json-file` driver has it, which cuts at 16 KiB."""
+    """The form of Docker's `json-file` driver, which splits lines at 16 KiB."""
     text += "\n"
     pieces = [text[at : at + 16384] for at in range(0, len(text), 16384)]
     return [as_json(log=piece, stream="stdout", time=TIME) for piece in pieces]
 
 
 def cri(text: str) -> list[str]:
-    """As containerd has it."""
+    """The form of containerd."""
     pieces = [text[at : at + 16384] for at in range(0, len(text), 16384)]
     tags = ["P"] * (len(pieces) - 1) + ["F"]
     return [f"{TIME} stdout {tag} {piece}" for tag, piece in zip(tags, pieces, strict=True)]
 
 
 def as_object(text: str) -> dict[str, Any]:
-    """As Google Cloud's agent has it, which takes JSON apart."""
+    """The form of Google Cloud's agent, which decodes JSON."""
     try:
         return {"jsonPayload": json.loads(text)}
     except ValueError:
@@ -77,13 +77,13 @@ def collected(collector: str) -> Folded:
 
 
 @pytest.mark.parametrize("collector", COLLECTORS)
-def test_the_records_are_those_of_the_plain_log(collector: str) -> None:
+def test_the_records_equal_the_records_of_the_plain_log(collector: str) -> None:
     folded = collected(collector)
     assert folded.final_json == PLAIN.final_json
     assert folded.reader.malformed == 0
 
 
-def test_a_line_that_docker_cut_into_many() -> None:
+def test_a_line_that_docker_split() -> None:
     node = {"unique_id": "model.a.b", "resource_type": "model"}
     result = {"status": "error", "message": "x" * 1_000_000}
     event = line("NodeFinished", {"node_info": node, "run_result": result}).decode().strip()
@@ -97,7 +97,7 @@ def test_a_line_that_docker_cut_into_many() -> None:
         assert folded.texts[-1] == b"from elsewhere\n"
 
 
-def test_a_cut_line_whose_rest_never_came_is_counted() -> None:
+def test_a_split_line_whose_last_piece_never_came_is_counted() -> None:
     first, *_ = docker(next(text for text in LINES if len(text) > 17_000))
     begun = docker(BEGIN.strip())
     assert fold("\n".join([*begun, first]).encode()).reader.malformed == 1
@@ -105,7 +105,7 @@ def test_a_cut_line_whose_rest_never_came_is_counted() -> None:
     assert folded.reader.malformed == 1
 
 
-def test_text_in_the_field_that_carried_an_event_is_shown_without_its_json() -> None:
+def test_text_in_the_field_of_an_event_is_shown_without_json() -> None:
     before = as_json(timestamp=TIME, event="before")
     after = as_json(timestamp=TIME, event="Running command: dbt")
     folded = fold("\n".join([before, as_json(event=BEGIN.strip(), x=1), after]).encode())
@@ -132,7 +132,7 @@ def test_a_print_glued_before_a_collected_event_is_kept() -> None:
         {"a": {"b": {"c": ['{"info": 5}']}}},
     ],
 )
-def test_json_that_somebody_printed_stays_as_it_is(printed: Any) -> None:
+def test_printed_json_stays_unchanged(printed: Any) -> None:
     text = json.dumps(printed).encode() + b"\n"
     folded = fold(BEGIN.encode() + text)
     assert folded.texts == [text]
@@ -140,7 +140,7 @@ def test_json_that_somebody_printed_stays_as_it_is(printed: Any) -> None:
 
 
 @pytest.mark.parametrize("collector", ["airflow 3", "json payload", "docker"])
-def test_a_print_that_carries_an_event_of_no_run_is_refused(collector: str) -> None:
+def test_a_print_with_an_event_of_no_run_is_refused(collector: str) -> None:
     forged = line("NodeFinished", {"node_info": {"unique_id": "a"}}, invocation_id="i-2")
     (text,) = COLLECTORS[collector](forged.decode().strip())
     folded = fold(BEGIN.encode() + text.encode() + b"\n")
@@ -149,7 +149,7 @@ def test_a_print_that_carries_an_event_of_no_run_is_refused(collector: str) -> N
     assert b"i-2" in b"".join(folded.texts)
 
 
-def test_secrets_are_masked_in_what_was_collected() -> None:
+def test_secrets_are_masked_in_collected_lines() -> None:
     node = {"unique_id": "model.a.b", "resource_type": "model"}
     result = {"status": "error", "message": 'said "hüsh"'}
     event = line("NodeFinished", {"node_info": node, "run_result": result}).decode().strip()

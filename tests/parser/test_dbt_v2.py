@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.logs import Folded, artifact, fold, log
 
-from dbt_relay.parser.error_text import ErrorText
+from dbt_relay.parser.v2_errors import V2Error
 from dbt_relay.records.exits import Exit
 
 ENDED = ["build_fail_debug", "build_fail_info", "build_ok_debug", "full_debug", "run_fail_debug"]
@@ -18,7 +18,7 @@ CANCELLED = ["sigINT_debug", "cancelled_debug", "failfast_debug"]
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 ADDED = re.compile(r"^\[error\]|\(dbt\d+\)|^ +\d+: <unknown>|^  --> ", re.MULTILINE)
 GENERAL = ("Error", "Compilation Error")
-"""What the file says of a node where the log has its text."""
+"""The message in the file for a node whose text is in the log."""
 
 
 def key(scenario: str) -> str:
@@ -40,7 +40,7 @@ def folded(scenario: str, *, with_file: bool = True) -> Folded:
 def test_each_node_has_one_right_record(scenario: str, with_file: bool) -> None:
     final = folded(scenario, with_file=with_file).final
     file = results(scenario)
-    # Hooks and microbatch models that fail are in no file.
+    # The file has no failed hooks and no failed microbatch models.
     assert not [u for u in final.keys() - file.keys() if not u.startswith(("operation.", "model."))]
     for unique_id, result in file.items():
         record = final[unique_id]
@@ -61,7 +61,9 @@ def test_an_error_text_is_there_once_without_class_and_backtrace(scenario: str) 
         assert not ADDED.search(message)
         first = message.partition("\n")[0]
         assert not first or message.count(first) == 1
-        if record.outcome == "failure" and record.status != "fail":  # of a test it tells no more
+        if (
+            record.outcome == "failure" and record.status != "fail"
+        ):  # for a test the file has no other text
             assert message not in ("", *GENERAL)
 
 
@@ -93,7 +95,7 @@ def test_a_cancelled_node_is_never_published_as_a_success() -> None:
             assert record.outcome != "success" or not re.search("slow_[abot]", record.unique_id)
 
 
-def test_after_a_stop_the_file_contradicts_a_success_and_names_what_never_ran() -> None:
+def test_after_a_stop_the_file_contradicts_a_success_and_names_nodes_that_never_ran() -> None:
     final = folded("sigINT_debug").final
     assert final["model.jaffle.slow_fast"].outcome == "interrupted"
     never_ran = final["model.jaffle.slow_child"]
@@ -101,7 +103,7 @@ def test_after_a_stop_the_file_contradicts_a_success_and_names_what_never_ran() 
     assert never_ran.message == "dbt was stopped before it ran this node"
 
 
-def test_under_fail_fast_the_log_is_believed() -> None:
+def test_under_fail_fast_the_log_wins() -> None:
     """The file calls all 24 nodes an error."""
     assert {result["status"] for result in results("failfast_debug").values()} == {"error"}
     ended = folded("failfast_debug", with_file=False).final
@@ -126,7 +128,7 @@ def test_errors_under_names_of_their_own_say_the_same(name: bytes) -> None:
 @pytest.mark.parametrize("name", ["Generic", "DbDriverFailed", "SomethingNew"])
 @pytest.mark.parametrize("status", ["success", "no-op", "pass", "reused", "warn"])
 def test_an_error_text_of_a_node_never_stays_green(name: str, status: str) -> None:
-    """Whatever the event is called: the successors of 2.0.0rc196 name it by its code."""
+    """Under any event name: versions after 2.0.0rc196 use the name of the error's code."""
     text = "[error] [DbDriverFailed (dbt1308)]: Database Error\n  boom\n   0: <unknown>\n"
     error = event(name, {"node_info": {"unique_id": "model.p.a"}}, level="error", msg=text)
     finished = event("NodeFinished", {"node_info": INFO, "run_result": {"status": status}})
@@ -167,15 +169,17 @@ def test_a_results_file_that_contradicts_a_success_wins(status: str) -> None:
         ("", "", None),
     ],
 )
-def test_what_is_left_of_a_text(logged: str, text: str, code: str | None) -> None:
-    assert ErrorText.of(logged) == ErrorText(text, code)
+def test_a_text_without_head_location_and_backtrace(
+    logged: str, text: str, code: str | None
+) -> None:
+    assert V2Error.parse(logged) == V2Error(text, code)
 
 
 INFO = {"unique_id": "model.p.a", "node_name": "a", "resource_type": "model", "node_path": "a.sql"}
 
 
 def event(name: str, data: dict[str, Any], *, level: str = "debug", msg: str = "") -> bytes:
-    """Compact, as dbt v2 writes it."""
+    """The compact JSON of dbt v2."""
     info = {"name": name, "level": level, "msg": msg, "invocation_id": "i-1"}
     return json.dumps({"data": data, "info": info}, separators=(",", ":")).encode() + b"\n"
 

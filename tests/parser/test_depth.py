@@ -1,4 +1,4 @@
-"""What is nested beyond all reason, or is of another type than dbt's, takes no event with it."""
+"""No event is lost because of deep nesting, or because a value has a wrong type."""
 
 from __future__ import annotations
 

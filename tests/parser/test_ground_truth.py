@@ -1,4 +1,4 @@
-"""Every real log against what dbt itself wrote of the same run."""
+"""Every real log against the files that dbt wrote for the same run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEBUG = {
     key
     for key in WITH_RESULTS
     if b'"name": "NodeFinished"' in log(key)
-    # an operation is no node of the log; of noisy, the only NodeFinished is forged
+    # the log has no node for an operation; the only NodeFinished of noisy is forged
     if "run_operation" not in key and "noisy" not in key
 }
 FAIL_FAST = {key for key in SCENARIOS if "failfast" in key}
@@ -24,7 +24,7 @@ TEMPORARY = re.compile(r"/\S+\.py")
 
 
 def float32(value: float | None) -> float | None:
-    """dbt's log has its times as protobuf floats."""
+    """dbt's log has times as protobuf floats."""
     return None if value is None else struct.unpack("f", struct.pack("f", value))[0]
 
 
@@ -48,7 +48,7 @@ def test_every_node_agrees_with_run_results(key: str) -> None:
     assert [document["metadata"]["invocation_id"]] == [i.id for i in folded.run.invocations]
     final = folded.final
     if key in FAIL_FAST:
-        # Under --fail-fast the file calls nodes skipped that the log shows ending otherwise.
+        # Under --fail-fast the file calls nodes skipped that ended in another way in the log.
         ended = {r.unique_id for r in fold(log(key)).records}
         document["results"] = [r for r in document["results"] if r["unique_id"] not in ended]
         causes = {final[r["unique_id"]].skip_cause for r in document["results"]}
@@ -57,11 +57,11 @@ def test_every_node_agrees_with_run_results(key: str) -> None:
         record = final[result["unique_id"]]
         message = record.message or ""
         if record.batches is not None:
-            # The file has no more than `ERROR` of a microbatch model; the log has the texts.
+            # For a microbatch model the file has only `ERROR`; the log has the texts.
             message = message.partition("\n")[0]
         assert record.status == result["status"]
         if result["unique_id"].startswith("macro.") and record.status == "error":
-            assert "op_nope does not exist" in message  # the file has no text of an operation
+            assert "op_nope does not exist" in message  # the file has no text for an operation
         else:
             assert message == (result["message"] or "")
         if record.resource_type in ("test", "unit_test"):
@@ -77,11 +77,11 @@ def test_every_node_agrees_with_run_results(key: str) -> None:
 
 @pytest.mark.parametrize("key", sorted(DEBUG))
 def test_a_debug_log_needs_no_file(key: str) -> None:
-    """Status, text, times and adapter response are all in the log, at the node's own end."""
+    """The log has status, text, times and adapter response at the node's own end."""
     document = json.loads(artifact(key) or b"")
     folded = fold(log(key))
     missing = {r["unique_id"] for r in document["results"]} - folded.final.keys()
-    # Whether an ephemeral model counts, which `dbt compile` lists, the file alone says.
+    # Only the file says whether an ephemeral model counts, which `dbt compile` lists.
     ephemeral = {u for i in folded.run.invocations for u, n in i.nodes.items() if not n.has_result}
     assert missing <= ephemeral or key in FAIL_FAST
     timed = [r for r in document["results"] if r["timing"] and r["unique_id"] not in missing]
@@ -123,8 +123,8 @@ def test_freshness_agrees_with_sources(key: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.8", "1.10", "1.11.16", "1.12.6", "1.7.20", "1.9.11"])
-def test_info_and_debug_logs_come_to_the_same(version: str) -> None:
-    """Two runs of one project; what a run itself decides (times, threads, ids) is left out."""
+def test_info_and_debug_logs_make_the_same_records(version: str) -> None:
+    """Two runs of one project, without times, threads and ids, which differ in each run."""
     scenario = "example" if f"{version}/example_info" in SCENARIOS else "build_fail"
     same = ("unique_id", "resource_type", "status", "outcome", "message", "failures", "name")
     same += ("path", "materialized", "relation", "batches", "skip_cause", "total")
@@ -138,7 +138,7 @@ def test_info_and_debug_logs_come_to_the_same(version: str) -> None:
             }
         )
     info, debug = comparable
-    # dbt prints no line at info level for these: ephemeral models, and those skipped because of one
+    # dbt logs no line at info level for ephemeral models, and for nodes skipped because of one
     silent = {uid for uid in debug if "eph" in uid}
     assert info.keys() >= debug.keys() - silent
     for uid in info.keys() - silent:

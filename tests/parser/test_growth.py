@@ -1,4 +1,4 @@
-"""The loop that reads dbt takes so many steps as its input is long, not more."""
+"""The loop that reads dbt takes a number of steps that is linear in its input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZES = {"one deep event": 4_000, "torn events in one another": 800, "one long l
 
 
 def steps(kind: str, size: int) -> int:
-    """Lines of our own code that run, while a stream of a kind is read."""
+    """How many lines of our code run while it reads a stream of this kind."""
     make, _, lineage_of, secrets = growth.KINDS[kind]
     stream, count = make(size), 0
 
@@ -41,7 +41,7 @@ def steps(kind: str, size: int) -> int:
             if isinstance(item, Event):
                 run.feed(item)
                 if lineage_of is not None and run.last is not None and not run.last.nodes:
-                    run.trace(lineage_of(size))
+                    run.use_lineage(lineage_of(size))
         run.finish()
         run.failed()
     finally:

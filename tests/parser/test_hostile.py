@@ -1,4 +1,4 @@
-"""What breaks naive parsers: each case was seen in a real log, or is made after one."""
+"""Streams that break naive parsers: each comes from a real log, or imitates one."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_a_huge_line_is_one_event() -> None:
     assert only(fold(chunks))["message"] == message
 
 
-def test_half_a_line_at_the_end_is_counted_and_not_shown_as_raw_json() -> None:
+def test_half_a_line_at_the_end_is_counted_and_not_shown() -> None:
     folded = fold(BEGIN + START + ended()[:200])
     assert folded.texts == []
     assert folded.reader.malformed == 1
@@ -188,7 +188,7 @@ def test_a_late_error_text_amends_once() -> None:
     assert [(r.sequence, r.message) for r in folded.records] == [(1, None), (2, "boom")]
 
 
-def test_a_status_word_of_the_future_keeps_its_spelling() -> None:
+def test_an_unknown_status_word_keeps_its_spelling() -> None:
     record = only(fold(BEGIN + START + ended(status="Quarantined")))
     assert (record["status"], record["outcome"]) == ("Quarantined", "warning")
 

@@ -1,4 +1,4 @@
-"""A line that is skipped undecoded takes no other line with it."""
+"""An unread line takes no other line with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ END = line(
 
 
 def compact(stream: bytes) -> bytes:
-    """As dbt v2 writes it."""
+    """The spelling of dbt v2."""
     return stream.replace(b'": ', b'":').replace(b', "', b',"').replace(b", {", b",{")
 
 
@@ -55,10 +55,10 @@ def test_an_event_of_debug_level_that_another_process_printed_is_shown() -> None
     assert folded.texts == [forged] * 2
 
 
-def test_compact_debug_events_are_skipped_too() -> None:
-    from dbt_relay.parser.unread import skip_unread
+def test_compact_debug_events_are_unread_too() -> None:
+    from dbt_relay.parser.unread import end_of_unread
 
-    assert skip_unread(compact(CHATTER * 3 + END), 0) == len(compact(CHATTER)) * 3
+    assert end_of_unread(compact(CHATTER * 3 + END), 0) == len(compact(CHATTER)) * 3
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096])
@@ -70,9 +70,7 @@ def test_compact_debug_events_are_skipped_too() -> None:
         b" hello }}",
     ],
 )
-def test_what_is_printed_behind_a_debug_event_is_text_in_every_chunking(
-    tail: bytes, size: int
-) -> None:
+def test_a_print_behind_a_debug_event_is_text_in_every_chunking(tail: bytes, size: int) -> None:
     stream = CHATTER.rstrip(b"\n") + tail + b"\n" + CHATTER + END
     reader = EventReader()
     chunks = [stream[at : at + size] for at in range(0, len(stream), size)]

@@ -1,4 +1,4 @@
-"""Laws that hold for every stream, found broken by random ones."""
+"""Laws for every stream, tested with random ones."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_cut_loses_at_most_the_cut_event(data: st.DataObject) -> None:
 @FEW
 @given(seed=st.integers(0, 2**32))
 def test_order_between_threads_and_repetition_do_not_matter(key: str, seed: int) -> None:
-    """A random merge of dbt's threads, a tenth of the lines twice, comes to the same records."""
+    """A random merge of dbt's threads, with a tenth of the lines twice, makes the same records."""
     chance = random.Random(seed)
     first, *lines = (s for s in log(key).splitlines(keepends=True) if s.startswith(b'{"data": '))
     threads: dict[str, list[bytes]] = {}
@@ -82,8 +82,8 @@ def test_order_between_threads_and_repetition_do_not_matter(key: str, seed: int)
 
 
 @pytest.mark.parametrize("key", sorted(SCENARIOS))
-def test_skipping_undecoded_changes_no_record_and_no_text(key: str) -> None:
-    skipping, decoding = fold(log(key)), fold(log(key), unread_too=True)
+def test_unread_events_change_no_record_and_no_text(key: str) -> None:
+    skipping, decoding = fold(log(key)), fold(log(key), include_unread=True)
     assert skipping.records == decoding.records
     assert skipping.texts == decoding.texts
 
@@ -104,15 +104,15 @@ glue = st.sampled_from([chatter, chatter[:-1], ended, ended[:-1], b"progress 7%"
 
 @QUICK
 @given(st.lists(glue, max_size=25).map(b"".join))
-def test_skipping_is_safe_whatever_is_glued_to_the_chatter(stream: bytes) -> None:
-    assert fold(stream).records == fold(stream, unread_too=True).records
+def test_unread_events_take_no_glued_bytes_with_them(stream: bytes) -> None:
+    assert fold(stream).records == fold(stream, include_unread=True).records
 
 
-def test_the_chatter_is_really_skipped() -> None:
-    """Else the tests above would compare a thing with itself."""
+def test_the_chatter_is_really_unread() -> None:
+    """Otherwise the tests above would compare equal things."""
     stream = chatter * 3 + ended
-    read = list(fold(stream, unread_too=True).reader.feed(chatter))
+    read = list(fold(stream, include_unread=True).reader.feed(chatter))
     assert len(read) == 1
-    from dbt_relay.parser.unread import skip_unread
+    from dbt_relay.parser.unread import end_of_unread
 
-    assert skip_unread(stream, 0) == len(chatter) * 3
+    assert end_of_unread(stream, 0) == len(chatter) * 3

@@ -1,4 +1,4 @@
-"""What each outcome comes to, on the real logs that show it."""
+"""The rules for each outcome, on real logs that show it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from support.logs import SCENARIOS, artifact, fold, line, log
 
 from dbt_relay.parser import read_lineage
+from dbt_relay.parser.failed_ancestors import FailedAncestors
 from dbt_relay.records import NodeRecord
 from dbt_relay.records.exits import Exit
 
@@ -36,7 +37,7 @@ def test_microbatch_has_its_batches_and_the_real_error(key: str) -> None:
     assert node(key, "model.jaffle.mb_ok").batches == {"total": 5, "success": 5}
 
 
-def test_a_log_without_its_head_still_ends_a_microbatch_model_by_its_own_end() -> None:
+def test_a_microbatch_model_ends_with_its_own_end_in_a_log_without_a_head() -> None:
     stream = log("1.11.16/build_fail_debug")
     head = stream.index(b'"Batch 2 of 5 START batch 2024-01-02 of main.mb_partial')
     record = fold(stream[stream.rfind(b"\n", 0, head) + 1 :]).final["model.jaffle.mb_partial"]
@@ -54,7 +55,7 @@ def test_a_skip_names_its_cause(key: str) -> None:
 @pytest.mark.parametrize(
     "key", ["1.7.20/example_debug", "1.7.20/example_info", "1.9.11/example_info"]
 )
-def test_a_single_failure_is_the_culprit(key: str) -> None:
+def test_a_single_failure_is_the_cause(key: str) -> None:
     skipped = node(key, "model.jaffle.skipped_on_purpose")
     assert skipped.caused_by == "model.jaffle.broken_on_purpose"
 
@@ -68,10 +69,10 @@ def test_the_manifest_tells_several_failures_apart() -> None:
     assert lineage is not None
     assert lineage.invocation_id == "i-1"
     failed = ["model.a.bad", "model.a.far", "test.a.t"]
-    assert lineage.culprit("model.a.child", failed) == "model.a.bad"
-    assert lineage.culprit("model.a.grandchild", failed) == "model.a.bad"
-    assert lineage.culprit("model.a.tested", failed) == "test.a.t"
-    assert lineage.culprit("model.a.bad", failed) is None
+    assert FailedAncestors(lineage, failed).closest("model.a.child") == "model.a.bad"
+    assert FailedAncestors(lineage, failed).closest("model.a.grandchild") == "model.a.bad"
+    assert FailedAncestors(lineage, failed).closest("model.a.tested") == "test.a.t"
+    assert FailedAncestors(lineage, failed).closest("model.a.bad") is None
     assert read_lineage(b'{"metadata": {}}') is None
 
 
@@ -118,7 +119,7 @@ def test_a_killed_dbt_leaves_no_node_without_a_record(key: str) -> None:
 
 
 def test_a_result_line_without_its_node_finished_still_counts() -> None:
-    """dbt died between the two: the line is known, so the node did not just stop."""
+    """dbt died between the two events. The line proves that the node ended."""
     stream = log("1.11.16/recommended")
     cut = stream.index(b'"name": "NodeFinished"')
     final = fold(stream[: stream.rfind(b"\n", 0, cut) + 1]).final
@@ -144,7 +145,7 @@ def test_warn_error_makes_a_warning_a_failure() -> None:
 
 
 @pytest.mark.parametrize("key", [k for k in SCENARIOS if "dbtrunner" in k])
-def test_dictionaries_of_the_runner_come_to_the_same_as_a_subprocess(key: str) -> None:
+def test_dictionaries_of_the_runner_make_the_records_of_a_subprocess(key: str) -> None:
     runner = fold(log(key)).final
     subprocess = fold(log("1.11.16/build_fail_debug")).final
     assert runner.keys() == subprocess.keys()
@@ -158,7 +159,7 @@ def test_dictionaries_of_the_runner_come_to_the_same_as_a_subprocess(key: str) -
 
 
 class TestV2:
-    """The `json` format of dbt v2 (Fusion): constructed lines, made after its documentation."""
+    """The `json` format of dbt v2 (Fusion): lines made after its documentation."""
 
     INFO: ClassVar = {
         "unique_id": "model.shop.orders",
@@ -207,7 +208,7 @@ class TestV2:
 
 
 def test_hooks_on_postgresql_have_succeeded() -> None:
-    """dbt 1.7 writes `CREATE TABLE` and `INSERT 0 1` where later ones write `success`."""
+    """dbt 1.7 writes `CREATE TABLE` and `INSERT 0 1`, later versions write `success`."""
     final = fold(log("postgres/dbt1_7_build_debug")).final
     hooks = [r for r in final.values() if r.resource_type == "operation"]
     assert len(hooks) == 2
@@ -231,7 +232,7 @@ def test_hooks_on_postgresql_have_succeeded() -> None:
         ("cancelled", "cancelled"),
     ],
 )
-def test_a_hook_and_a_batch_end_by_their_status_or_have_succeeded(word: str, status: str) -> None:
+def test_a_hook_and_a_batch_have_a_known_status_or_succeeded(word: str, status: str) -> None:
     version = line("MainReportVersion", {"version": "=1.8.8"})
     hook = {"unique_id": "operation.p.p-on-run-start-0", "resource_type": "operation"}
     ended = line("LogHookEndLine", {"node_info": hook, "status": word, "index": 1, "total": 1})
@@ -245,7 +246,7 @@ def test_a_hook_and_a_batch_end_by_their_status_or_have_succeeded(word: str, sta
 
 
 def test_an_ephemeral_model_counts_where_dbt_lists_it() -> None:
-    """The run of a log at debug level, at info level and its results file have the same nodes."""
+    """The logs at debug and info level and the results file have the same nodes."""
     for version in ("1.10", "1.11.16", "1.12.6"):
         debug = fold(log(f"{version}/build_ok_debug")).final.keys()
         assert debug == fold(log(f"{version}/build_ok_info")).final.keys()

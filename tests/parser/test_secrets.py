@@ -1,4 +1,4 @@
-"""What is secret is masked in whatever spelling, and what is not stays legible."""
+"""Secrets are masked in every spelling, and other text stays legible."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_every_spelling_of_a_value(value: str, spell: Any) -> None:
 
 
 def test_blanks_around_a_value_are_no_secret() -> None:
-    """As of one that was read from a file with its end of line."""
+    """The value of a file may end with a newline."""
     secrets = Secrets([" hunter2\n"])
     assert secrets.mask_line(b"it is hunter2\n") == b"it is *****\n"
     assert secrets.mask_text("it is  hunter2\n.") == "it is  *****\n."
 
 
-def test_each_line_of_several_however_it_is_indented() -> None:
+def test_each_line_of_a_value_with_any_indentation() -> None:
     secrets = Secrets(["first line\n  second line\nend"])
     message = "Database Error\n  first line\n      second line\n  end of it"
     assert secrets.mask_text(message) == "Database Error\n  *****\n      *****\n  end of it"
@@ -104,7 +104,7 @@ def test_no_word_of_a_command_shows_a_secret(word: str) -> None:
     assert "hunter2" not in " ".join(Secrets(["hunter2"]).mask_command(("sh", "-c", word)))
 
 
-def test_only_the_keys_of_what_is_free_are_texts() -> None:
+def test_only_keys_of_free_objects_are_masked() -> None:
     secrets = Secrets(["name", "hunter2"])
     value = {
         "name": "name",
@@ -118,7 +118,7 @@ def test_only_the_keys_of_what_is_free_are_texts() -> None:
     }
 
 
-def test_a_value_may_be_as_deep_as_it_likes() -> None:
+def test_a_value_of_any_depth_is_masked() -> None:
     value: Any = "hunter2"
     for depth in range(100_000):
         value = [value] if depth % 2 else {"a": value}
@@ -128,7 +128,7 @@ def test_a_value_may_be_as_deep_as_it_likes() -> None:
     assert masked == "*****"
 
 
-def test_what_the_fold_reads_is_not_masked() -> None:
+def test_identities_that_the_fold_reads_are_not_masked() -> None:
     secrets = Secrets(["2026", "table", "/tmp"], own=["target"])
     data = {
         "artifact_path": "/tmp/target/run_results.json",
@@ -164,7 +164,7 @@ def test_run_results_fill_records_without_secrets(value: str) -> None:
     event = event_of({"info": info, "data": {"version": "=1.11.16"}})
     assert event is not None
     run.feed(event)
-    (record,) = run.fill(results.masked(Secrets([value])))
+    (record,) = run.reconcile(results.masked(Secrets([value])))
     assert isinstance(record, NodeRecord)
     for secret in (value, json.dumps(value)[1:-1]):
         assert secret not in json.dumps(record.to_json(), ensure_ascii=False)
@@ -174,14 +174,14 @@ def test_run_results_fill_records_without_secrets(value: str) -> None:
 
 
 class TestOwn:
-    """The relay's credentials, of which dbt knows nothing."""
+    """The relay's credentials, which dbt does not know."""
 
     def test_they_are_masked(self) -> None:
         secrets = Secrets(own=["token-of-airflow", "", "x"])
         assert secrets
         assert secrets.mask_text("Bearer token-of-airflow, x, xy") == "Bearer *****, *****, xy"
 
-    def test_they_are_not_what_dbt_has_masked(self) -> None:
+    def test_dbt_does_not_mask_them(self) -> None:
         assert list(Secrets(["hunter2"], own=["short"]).restored(b"*****")) == [b"hunter2"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "guarantees.md").read_text()
+TEXT = (ROOT / "docs/reference/guarantees.md").read_text()
 PROMISED, NOT_PROMISED = TEXT.split("## What is not promised")
 PROMISES = re.findall(r"^(\d+)\. (.+?)(?=^\d+\. |^## |\Z)", PROMISED, re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"`((?:tests|benchmarks)/[\w/.]+)`")

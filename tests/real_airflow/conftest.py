@@ -23,6 +23,7 @@ EXAMPLES = ("dbt_build", "dbt_nodes", "kubernetes_pod")
 DAGS = (
     *EXAMPLES,
     *("command", "command_twice", "command_timeout", "command_mapped"),
+    *("operator", "operator_timeout", "operator_mapped", "operator_flaky"),
     *("nodes_modes", "nodes_mapped", "nodes_flaky", "nodes_waits"),
 )
 FLAKY = """

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from dbt_relay.cli.process.signals import Signals
-from dbt_relay.cli.resume.previous import listing
-from dbt_relay.cli.resume.resumption import Earlier, resume
+from dbt_relay.cli.resume.listing import run_ls
+from dbt_relay.cli.resume.resumption import PreviousAttempt, resume
 from dbt_relay.records.schema import NodeRecord
 from real_dbt.project import BIN, Project
 
@@ -198,17 +198,17 @@ def test_dbt_was_killed(
     records = {
         u: NodeRecord(unique_id=u, status="success", outcome="success", attempt=1) for u in done
     }
-    known = Earlier(1, command, None, ("i",), built.root / "target", records)
+    known = PreviousAttempt(1, command, None, ("i",), built.root / "target", records)
 
-    def list_nodes(argv: tuple[str, ...]) -> Any:
+    def ls(argv: tuple[str, ...]) -> Any:
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
         place = {"DBT_PROJECT_DIR": str(built.root), "DBT_PROFILES_DIR": str(built.root)}
         with Signals() as signals:
-            return listing(argv, {**os.environ, "PATH": path, **place}, signals)
+            return run_ls(argv, {**os.environ, "PATH": path, **place}, signals)
 
     target = built.root / "target"
-    found = resume(command, known, attempt=2, target_dir=target, list_nodes=list_nodes)
-    assert "selected by name" in found.note, found.note
+    found = resume(command, known, attempt=2, target_dir=target, run_ls=ls)
+    assert "selected by name" in found.remark, found.remark
     built.run(*found.command)
     assert built.results().keys() == left
     assert UNTESTED in left

@@ -1,4 +1,4 @@
-"""Which of two records is the newer, also where a clock was set back between them."""
+"""Which of two records is newer, even if the clock was set back between them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from dbt_relay.parser.events import Event
 from dbt_relay.parser.reader import EventReader
 from dbt_relay.parser.run import Run
 from dbt_relay.parser.secrets import Secrets
-from dbt_relay.records.schema import NodeRecord, RunRecord, is_older, later
+from dbt_relay.records.age import is_older, start_after
+from dbt_relay.records.schema import NodeRecord, RunRecord
 
 NODE = NodeRecord(
     unique_id="model.shop.a", status="error", outcome="failure", attempt=1, sequence=2,
@@ -57,7 +58,7 @@ def test_of_two_invocations_the_later_start_decides() -> None:
 def test_a_start_after_another(
     started_at: str | None, than: str | None, result: str | None
 ) -> None:
-    assert later(started_at, than) == result
+    assert start_after(started_at, than) == result
 
 
 def _events(invocation: str, ts: str, status: str) -> list[Event]:

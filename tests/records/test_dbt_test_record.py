@@ -1,4 +1,4 @@
-"""The record of a test that says which nodes it tests."""
+"""The record of a test with the nodes that it tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORM = {
     "sequence": 1,
     "tests": {"model.shop.a": 3},
 }
-"""As it stands in journals since there is a sink for Cosmos."""
+"""The form in journals since the sink for Cosmos exists."""
 
 
 def test_it_has_one_json_form() -> None:
@@ -30,7 +30,7 @@ def test_it_has_one_json_form() -> None:
     assert replace(record, sequence=2).tests == record.tests
 
 
-def test_a_record_without_its_nodes_is_that_of_any_node() -> None:
+def test_a_record_without_tested_nodes_is_a_plain_node_record() -> None:
     for tests in (None, [], "model.shop.a", {"model.shop.a": "3"}):
         assert read_record({**FORM, "tests": tests}) == TEST
     assert read_record({**FORM, "unique_id": None}) is None

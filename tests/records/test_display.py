@@ -1,4 +1,4 @@
-"""What others wrote drives no terminal and folds no log, and stays legible."""
+"""Texts of others drive no terminal and fold no log, and stay legible."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ PIECES = [*"\x1b[]\\\x07\x9b\x9d\x9c\r\na:", "31m", "0;", "::", "group::", "end"
 
 
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3))).map("".join))
-def test_nothing_is_left_of_it(text: str) -> None:
+def test_no_control_character_and_no_fold_survive(text: str) -> None:
     shown = displayed(text)
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
     assert "::group::" not in shown
@@ -63,6 +63,6 @@ def test_nothing_is_left_of_it(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["\x1b]", "\x9d", "\x1b[", "\x9b1;", "\x1b]0;x", "::", "\r"])
 def test_it_takes_no_more_than_linear_time(piece: str) -> None:
-    """Quadratic, this would take minutes."""
+    """In quadratic time this would take minutes."""
     displayed(piece * 300_000)
     displayed(piece + "0" * 1_000_000)

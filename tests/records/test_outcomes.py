@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from support.records import node
 
-from dbt_relay.records.schema import NodeRecord, outcome_of
+from dbt_relay.records.outcomes import outcome_of
+from dbt_relay.records.schema import NodeRecord
 
 
 @pytest.mark.parametrize("status", ["cancelled", "canceled"])
@@ -17,7 +18,7 @@ GREEN = ("success", "pass", "no-op", "reused", "warn")
 
 
 @pytest.mark.parametrize("status", GREEN)
-def test_the_words_that_are_known_to_be_fine(status: str) -> None:
+def test_the_status_words_that_are_successes(status: str) -> None:
     record = node("model.shop.a", status)
     assert record.has_succeeded
     for outcome in ("failure", "skipped", "interrupted", "green", "", None, 3, ["success"]):

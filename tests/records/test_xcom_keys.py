@@ -1,4 +1,4 @@
-"""XCom keys: ones that Airflow can pull and clear, and no two ids with the same."""
+"""XCom keys: Airflow can pull and clear each of them, and different ids have different keys."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_any_id_makes_a_key_that_airflow_can_handle(unique_id: str, prefix: str)
     assert ALPHABET.fullmatch(key)
     assert key.startswith(prefix)
     assert key not in RESERVED
-    assert key != prefix + RunRecord.key, "that is where the run's own record goes"
+    assert key != prefix + RunRecord.key, "the run's own record has this key"
 
 
 @given(st.lists(IDS, unique=True, min_size=2, max_size=8), PREFIXES)
@@ -57,7 +57,7 @@ def test_ordinary_ids_are_their_own_keys(unique_id: str) -> None:
     assert xcom_key(unique_id) == unique_id
 
 
-def test_what_others_may_rely_on() -> None:
+def test_keys_that_other_programs_rely_on() -> None:
     assert xcom_key("model.shop.a b/ä") == "model.shop.a:20b:2F:C3:A4"
     assert xcom_key("model.shop.orders", "dbt:") == "dbt:model.shop.orders"
     key = xcom_key("model.shop." + "x" * 600)

@@ -53,13 +53,15 @@ class Shell:
         said = [out.decode("utf-8", "replace") for out in (done.stdout, done.stderr)]
         return subprocess.CompletedProcess(done.args, done.returncode, *said)
 
-    def start(self, *words: object, **env: str) -> subprocess.Popen[str]:
+    def start(
+        self, *words: object, stderr: int = subprocess.PIPE, **env: str
+    ) -> subprocess.Popen[str]:
         """Start `dbt-relay WORDS`; see `ended`."""
         return subprocess.Popen(
             [*RELAY, *map(str, words)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             cwd=self.folder,
             env={**self.env, **env},

@@ -51,11 +51,11 @@ def fold(
     *,
     results: bytes | None = None,
     secrets: Secrets | None = None,
-    unread_too: bool = False,
+    include_unread: bool = False,
     ended: Any = None,
 ) -> Folded:
     """Feed a stream, in one piece or in chunks, through the whole parser."""
-    reader, run = EventReader(secrets, unread_too=unread_too), Run()
+    reader, run = EventReader(secrets, include_unread=include_unread), Run()
     folded = Folded([], [], run, reader)
     chunks = [stream] if isinstance(stream, bytes) else stream
     items = [item for chunk in chunks for item in reader.feed(chunk)]
@@ -69,7 +69,7 @@ def fold(
             folded.texts.append(item.line)
         folded.records += records or []
     if results is not None and (read := read_run_results(results)) is not None:
-        folded.records += run.fill(read)
+        folded.records += run.reconcile(read)
     folded.records += run.finish(ended)
     return folded
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dbt_relay.records.schema import NodeRecord, outcome_of
+from dbt_relay.records.outcomes import outcome_of
+from dbt_relay.records.schema import NodeRecord
 
 
 def node(unique_id: str, status: str = "success", **fields: Any) -> NodeRecord:

@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from dbt_relay.cli.resume.remaining import Listing
-from dbt_relay.cli.resume.resumption import Earlier, Resumption, resume
+from dbt_relay.cli.resume.listing import LsOutput
+from dbt_relay.cli.resume.resumption import PreviousAttempt, Resumption, resume
 from dbt_relay.records.schema import NodeRecord
 from support.records import node
 
@@ -33,7 +33,7 @@ def record(unique_id: str, status: str, **fields: Any) -> NodeRecord:
     return node(unique_id, status, **{"attempt": 1, "invocation_id": "i-1", **fields})
 
 
-def earlier(command: str = "dbt build", **fields: Any) -> Earlier:
+def previous(command: str = "dbt build", **fields: Any) -> PreviousAttempt:
     records = {u: record(u, status) for u, status in STATUSES.items()}
     known = {
         "attempt": 1,
@@ -43,7 +43,7 @@ def earlier(command: str = "dbt build", **fields: Any) -> Earlier:
         "target_dir": None,
         "records": records,
     }
-    return Earlier(**{**known, **fields})
+    return PreviousAttempt(**{**known, **fields})
 
 
 def write_results(folder: Path, statuses: dict[str, str], invocation_id: str = "i-1") -> None:
@@ -76,26 +76,29 @@ class Ls:
         self.like = like
         self.calls: list[str] = []
 
-    def __call__(self, argv: tuple[str, ...]) -> Listing:
+    def __call__(self, argv: tuple[str, ...]) -> LsOutput:
         self.calls.append(shlex.join(argv))
         listed = (*self.unique_ids, *(self.others if "fqn:*" in argv else ()))
         nodes = [{"unique_id": u, "fqn": u.split(".")[1:], **self.like.get(u, {})} for u in listed]
         lines = ["12:00:00  a warning", *map(json.dumps, nodes)]
-        return Listing("\n".join(lines), self.error)
+        return LsOutput("\n".join(lines), self.error)
 
 
 SELECTED = tuple(u for u in STATUSES if not u.startswith("operation"))
 
 
 def resumed(
-    known: Earlier | None, ls: Ls | None = None, command: str = "dbt build", target: str = "t"
+    known: PreviousAttempt | None,
+    ls: Ls | None = None,
+    command: str = "dbt build",
+    target: str = "t",
 ) -> Resumption:
     return resume(
         shlex.split(command),
         known,
         attempt=2,
         target_dir=Path(target),
-        list_nodes=ls or Ls(*SELECTED),
+        run_ls=ls or Ls(*SELECTED),
     )
 
 

@@ -1,4 +1,4 @@
-"""A fault of the relay in reading, folding or printing: the rest of the log goes on."""
+"""A fault of the relay itself costs no other event of the log."""
 
 from __future__ import annotations
 

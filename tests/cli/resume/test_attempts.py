@@ -10,7 +10,7 @@ import pytest
 from support.resuming import record
 
 from dbt_relay.cli.resume.attempts import ElsewhereError, attempt_before
-from dbt_relay.cli.resume.previous import earlier
+from dbt_relay.cli.resume.previous import previous_attempt
 from dbt_relay.cli.resume.remaining import CannotResumeError
 from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Journal, RunInfo
@@ -197,7 +197,7 @@ class TestJournal:
                 past = journal.begin(run(attempt))
                 for node in nodes:
                     past.put(record(f"model.shop.{node}", "success", attempt=attempt), 0)
-            known = earlier(journal, run(3), None)
+            known = previous_attempt(journal, run(3), None)
             assert known is not None
             assert known.attempt == 2
             assert [*known.records] == ["model.shop.a"]
@@ -207,12 +207,12 @@ class TestJournal:
             journal.begin(run(1)).put(record("model.shop.a", "success"), 0)
             journal.begin(run(2))
             with pytest.raises(CannotResumeError, match="nothing had run in attempt 2"):
-                earlier(journal, run(3), None)
+                previous_attempt(journal, run(3), None)
 
     def test_nodes_that_were_run_again_are_no_attempt(self, tmp_path: Path) -> None:
         with Journal(tmp_path, pytest.fail) as journal:
             journal.begin(run(1, renews=True)).put(record("model.shop.a", "success"), 0)
-            assert earlier(journal, run(2), None) is None
+            assert previous_attempt(journal, run(2), None) is None
 
     @pytest.mark.parametrize(
         "other", [{"dag_id": "x"}, {"run_id": "x"}, {"task_id": "x"}, {"map_index": 0}]
@@ -221,4 +221,4 @@ class TestJournal:
         with Journal(tmp_path, pytest.fail) as journal:
             elsewhere = run(1, task=TaskInstance(**{**IDS, **other}))
             journal.begin(elsewhere).put(record("model.shop.a", "success"), 0)
-            assert earlier(journal, run(2), None) is None
+            assert previous_attempt(journal, run(2), None) is None

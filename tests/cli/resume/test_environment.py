@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dbt_relay.cli.dbt.command import prepare
-from dbt_relay.cli.resume.environment import PARTS, differences, environment
+from dbt_relay.cli.resume.environment import PARTS, differences, environment_digests
 
 ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "DBT_TARGET": "dev"}
 
@@ -31,7 +31,7 @@ def told(
     environ = {**ENVIRON, **env}
     place = cwd or root
     prepared = prepare(command, environ, is_terminal=False, cwd=place)
-    return environment(command, prepared, environ, place)
+    return environment_digests(command, prepared, environ, place)
 
 
 def changes(root: Path, **env: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.resuming import Ls, earlier, names, record, resumed, write_results
+from support.resuming import Ls, names, previous, record, resumed, write_results
 
 if TYPE_CHECKING:
     from dbt_relay.records.schema import NodeRecord
@@ -22,7 +22,9 @@ def retried(tmp_path: Path, ls: Ls, statuses: dict[str, str] = STATUSES, **known
     """The way taken after an attempt that dbt ended itself, with its file there."""
     write_results(tmp_path, statuses)
     records = known.pop("records", {u: record(u, s) for u, s in statuses.items()})
-    return resumed(earlier(target_dir=tmp_path, records=records, **known), ls, target=str(tmp_path))
+    return resumed(
+        previous(target_dir=tmp_path, records=records, **known), ls, target=str(tmp_path)
+    )
 
 
 class TestSelection:
@@ -77,7 +79,7 @@ class TestSelection:
     def test_the_project_is_asked_where_it_is(self, tmp_path: Path) -> None:
         command = "dbt build --project-dir p -t prod --vars '{x: 1}' -s tag:x --state s"
         ls = Ls(A, C, others=(B,))
-        resumed(earlier(command, exit_code=None, records=RECORDS), ls, command, str(tmp_path))
+        resumed(previous(command, exit_code=None, records=RECORDS), ls, command, str(tmp_path))
         assert ls.calls[1].startswith(
             "dbt ls --project-dir p -t prod --vars '{x: 1}' --select 'fqn:*' --output json"
         )
@@ -90,9 +92,9 @@ class TestSelection:
 
     def test_of_dbts_announcement_what_is_gone_is_taken_off(self, tmp_path: Path) -> None:
         records = {u: record(u, s, total=4) for u, s in STATUSES.items()}
-        found = resumed(earlier(exit_code=None, records=records), Ls(A, B, "model.shop.d"))
+        found = resumed(previous(exit_code=None, records=records), Ls(A, B, "model.shop.d"))
         assert names(found) == {"b", "d"}
-        found = resumed(earlier(exit_code=None, records=records), Ls(A, B))
+        found = resumed(previous(exit_code=None, records=records), Ls(A, B))
         assert found.command == ("dbt", "build")
         assert "had announced 4" in str(found.remark)
 
@@ -153,7 +155,7 @@ class TestBelow:
         records = had(a="success", b="success", c="success", d="error", e="success")
         ls = Ls(*records, like=code(**parents))
         del records[f"model.shop.{new}"]
-        found = resumed(earlier(exit_code=None, records=records), ls)
+        found = resumed(previous(exit_code=None, records=records), ls)
         assert names(found) == {new, *again, "d"}
         assert {r.unique_id[-1] for r in found.carried} == {*"abce"} - {new} - again
         assert ("again because an upstream node runs now" in str(found.remark)) == bool(again)
@@ -199,7 +201,7 @@ class TestCode:
     ) -> None:
         records = had(a="success", b="success", c="success", d="error", e="success")
         ls = Ls(*records, like=code(*changed, **parents))
-        found = resumed(earlier(exit_code=None, records=records), ls)
+        found = resumed(previous(exit_code=None, records=records), ls)
         assert names(found) == {*again, "d"}
         assert {r.unique_id[-1] for r in found.carried} == {*"abce"} - again
         assert bool(re.search("runs? again", str(found.remark))) == bool(again)
@@ -223,13 +225,13 @@ class TestCode:
 
     def test_without_a_checksum_then_it_is_in_doubt(self, tmp_path: Path) -> None:
         records = {A: record(A, "success"), B: record(B, "error"), **had(c="success")}
-        found = resumed(earlier(exit_code=None, records=records), Ls(A, B, C, like=code()))
+        found = resumed(previous(exit_code=None, records=records), Ls(A, B, C, like=code()))
         assert names(found) == {"a", "b"}
 
     def test_without_any_checksum_then_nothing_can_be_compared(self) -> None:
         """As of a dbt before 1.10 whose manifest was not where it was looked for."""
         records = {A: record(A, "success"), B: record(B, "error")}
-        found = resumed(earlier(exit_code=None, records=records), Ls(A, B, like=code("a")))
+        found = resumed(previous(exit_code=None, records=records), Ls(A, B, like=code("a")))
         assert names(found) == {"b"}
         assert "whether their code has changed since is not known" in str(found.remark)
 
@@ -237,18 +239,18 @@ class TestCode:
         test = "test.shop.not_null.0123456789"
         like = {test: {"checksum": {"name": "none", "checksum": ""}}}
         records = {test: record(test, "pass"), B: record(B, "error")}
-        found = resumed(earlier(exit_code=None, records=records), Ls(test, B, like=like))
+        found = resumed(previous(exit_code=None, records=records), Ls(test, B, like=like))
         assert [r.unique_id for r in found.carried] == [test]
 
     @pytest.mark.parametrize("checksum", [None, 7, "x", [], {}, {"name": "sha256"}])
     def test_a_form_that_nobody_knows_is_none(self, checksum: Any) -> None:
         records = {A: record(A, "success"), B: record(B, "error")}
         ls = Ls(A, B, like={A: {"checksum": checksum}})
-        assert names(resumed(earlier(exit_code=None, records=records), ls)) == {"b"}
+        assert names(resumed(previous(exit_code=None, records=records), ls)) == {"b"}
 
     def test_all_is_another(self) -> None:
         records = had(a="success", b="error")
-        found = resumed(earlier(exit_code=None, records=records), Ls(A, B, like=code("a")))
+        found = resumed(previous(exit_code=None, records=records), Ls(A, B, like=code("a")))
         assert found.command == ("dbt", "build")
         assert found.carried == ()
         assert shlex.join(found.command) == "dbt build"

@@ -13,32 +13,33 @@ from support.resuming import (
     SELECTED,
     STATUSES,
     Ls,
-    earlier,
     names,
+    previous,
     record,
     resumed,
     write_results,
 )
 
 from dbt_relay.cli.process.signals import Signals
-from dbt_relay.cli.resume.previous import resumption_of
-from dbt_relay.cli.resume.remaining import Listing
-from dbt_relay.cli.resume.resumption import Earlier, Resumption, resume
+from dbt_relay.cli.resume.listing import LsOutput
+from dbt_relay.cli.resume.resumption import PreviousAttempt, Resumption, resume
+from dbt_relay.cli.resume.this_attempt import resumption_of
 from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import NodeRecord, outcome_of
+from dbt_relay.records.outcomes import outcome_of
+from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks import Journal, RunInfo
 
 
 class TestRetry:
     def test_where_dbt_knows_how_it_ended(self, tmp_path: Path) -> None:
         write_results(tmp_path, STATUSES)
-        found = resumed(earlier(target_dir=tmp_path), target=str(tmp_path))
+        found = resumed(previous(target_dir=tmp_path), target=str(tmp_path))
         assert found.command == ("dbt", "retry")
         assert found.remark == "resuming attempt 1 with dbt retry: 3 nodes had succeeded"
 
     def test_publishes_again_what_dbt_will_not_run(self, tmp_path: Path) -> None:
         write_results(tmp_path, STATUSES)
-        found = resumed(earlier(target_dir=tmp_path), target=str(tmp_path))
+        found = resumed(previous(target_dir=tmp_path), target=str(tmp_path))
         assert [r.unique_id for r in found.carried] == [
             "seed.shop.raw",
             "model.shop.a",
@@ -54,7 +55,7 @@ class TestRetry:
             "uv run dbt --warn-error build -s a+ --exclude b --full-refresh --project-dir p"
             " --profiles-dir q --target prod --vars '{x: 1}' --threads 8 --log-path l --quiet"
         )
-        found = resumed(earlier(command, target_dir=tmp_path), None, command, str(tmp_path))
+        found = resumed(previous(command, target_dir=tmp_path), None, command, str(tmp_path))
         assert [*found.command] == shlex.split(
             "uv run dbt --warn-error retry --project-dir p --profiles-dir q --target prod"
             " --vars '{x: 1}' --threads 8 --log-path l --quiet"
@@ -62,22 +63,22 @@ class TestRetry:
 
     def test_from_another_target_folder(self, tmp_path: Path) -> None:
         write_results(tmp_path, STATUSES)
-        found = resumed(earlier(target_dir=tmp_path))
+        found = resumed(previous(target_dir=tmp_path))
         assert found.command == ("dbt", "retry", "--state", str(tmp_path))
 
     def test_of_a_retry(self, tmp_path: Path) -> None:
         """The file of a `dbt retry` has only what that ran."""
-        records = dict(earlier().records)
+        records = dict(previous().records)
         for done in ("seed.shop.raw", "model.shop.a"):
             records[done] = record(done, "success", attempt=2, resumed_from=1)
         mine = {u: s for u, s in STATUSES.items() if records[u].resumed_from is None}
         write_results(tmp_path, mine)
         found = resume(
             ("dbt", "build"),
-            earlier(attempt=2, records=records, target_dir=tmp_path),
+            previous(attempt=2, records=records, target_dir=tmp_path),
             attempt=3,
             target_dir=tmp_path,
-            list_nodes=Ls(*SELECTED),
+            run_ls=Ls(*SELECTED),
         )
         assert found.command == ("dbt", "retry")
         assert {r.unique_id: r.resumed_from for r in found.carried} == {
@@ -110,27 +111,27 @@ class TestRetry:
     ) -> None:
         if statuses is not None:
             write_results(tmp_path, statuses)
-        found = resumed(earlier(target_dir=tmp_path, **known), Ls(), target=str(tmp_path))
+        found = resumed(previous(target_dir=tmp_path, **known), Ls(), target=str(tmp_path))
         assert why in str(found.remark)
         assert "--select" in found.command
 
     def test_does_not_mind_what_the_file_never_has(self, tmp_path: Path) -> None:
         """Ephemeral models have a record and no result."""
         write_results(tmp_path, {u: s for u, s in STATUSES.items() if u != "model.shop.a"})
-        found = resumed(earlier(target_dir=tmp_path), target=str(tmp_path))
+        found = resumed(previous(target_dir=tmp_path), target=str(tmp_path))
         assert found.command == ("dbt", "retry")
 
     def test_leaves_state_to_the_command_itself(self, tmp_path: Path) -> None:
         write_results(tmp_path, STATUSES)
         command = "dbt build --defer --state prod"
-        found = resumed(earlier(command, target_dir=tmp_path), Ls(), command, str(tmp_path))
+        found = resumed(previous(command, target_dir=tmp_path), Ls(), command, str(tmp_path))
         assert found.command[:5] == ("dbt", "build", "--defer", "--state", "prod")
 
 
 class TestSelection:
     def test_is_what_dbt_lists_without_what_is_done(self) -> None:
         ls = Ls()
-        found = resumed(earlier(exit_code=None), ls)
+        found = resumed(previous(exit_code=None), ls)
         assert [*found.command] == shlex.split(
             "dbt build --select fqn:shop.[b] fqn:shop.[c] fqn:shop.of_[b] fqn:shop.never_starte[d]"
             " --indirect-selection empty"
@@ -149,7 +150,7 @@ class TestSelection:
             " --resource-type model --state s --quiet --fail-fast"
         )
         ls = Ls("model.shop.a", "model.shop.b")
-        found = resumed(earlier(command, exit_code=None, records=MODELS), ls, command)
+        found = resumed(previous(command, exit_code=None, records=MODELS), ls, command)
         assert ls.calls == [
             (
                 "dbt --no-version-check ls --selector nightly --select x y --exclude z"
@@ -175,7 +176,7 @@ class TestSelection:
         command = f"dbt {subcommand}"
         kinds = {"run": ("model",), "test": ("test",), "build": ("model", "test", "seed")}
         records = {u: record(u, s) for u, s in STATUSES.items() if u.startswith(kinds[subcommand])}
-        found = resumed(earlier(command, exit_code=None, records=records), Ls(), command)
+        found = resumed(previous(command, exit_code=None, records=records), Ls(), command)
         terms = [word for word in found.command if word.startswith("fqn:")]
         assert terms == [f"fqn:shop.{name[:-1]}[{name[-1]}]" for name in chosen]
 
@@ -185,7 +186,7 @@ class TestSelection:
     def test_dbt_run_of_1_7_knows_no_indirect_selection(self, command: str, is_said: bool) -> None:
         kind = "test" if command == "dbt test" else "model"
         records = {u: record(u, s) for u, s in STATUSES.items() if u.startswith(kind)}
-        found = resumed(earlier(command, exit_code=None, records=records), Ls(*records), command)
+        found = resumed(previous(command, exit_code=None, records=records), Ls(*records), command)
         assert ("--indirect-selection" in found.command) == is_said
 
     def test_under_warn_error_a_warning_is_not_done(self) -> None:
@@ -194,12 +195,12 @@ class TestSelection:
             "test.shop.a": record("test.shop.a", "pass"),
             "test.shop.b": record("test.shop.b", "warn"),
         }
-        found = resumed(earlier(command, exit_code=None, records=records), Ls(*records), command)
+        found = resumed(previous(command, exit_code=None, records=records), Ls(*records), command)
         assert "fqn:shop.[b]" in found.command
 
     def test_a_unit_test_runs_with_its_model(self) -> None:
         ls = Ls("model.shop.a", "model.shop.b", "unit_test.shop.of_a")
-        found = resumed(earlier(exit_code=None, records=MODELS), ls)
+        found = resumed(previous(exit_code=None, records=MODELS), ls)
         assert [word for word in found.command if word.startswith("fqn:")] == [
             "fqn:shop.[a]",
             "fqn:shop.[b]",
@@ -211,7 +212,7 @@ class TestSelection:
         ls = Ls(*MODELS, "test.shop.is it, really?")
         assert (
             "fqn:shop.is?it??really?"
-            in resumed(earlier(exit_code=None, records=MODELS), ls).command
+            in resumed(previous(exit_code=None, records=MODELS), ls).command
         )
 
     def test_a_partial_success_is_not_done(self) -> None:
@@ -219,7 +220,7 @@ class TestSelection:
             "model.shop.a": record("model.shop.a", "success"),
             "model.shop.mb": record("model.shop.mb", "partial success"),
         }
-        found = resumed(earlier(records=records, exit_code=None), Ls(*records))
+        found = resumed(previous(records=records, exit_code=None), Ls(*records))
         assert "fqn:shop.m[b]" in found.command
         assert "fqn:shop.[a]" not in found.command
 
@@ -233,53 +234,53 @@ class TestEverythingAgain:
         ("why", "known", "ls", "command"),
         [
             ("nothing is known", None, None, "dbt build"),
-            ("was another (dbt run)", earlier("dbt run"), None, "dbt build"),
-            ("nothing had succeeded", earlier(records={}), None, "dbt build"),
-            ("a script", earlier("./x.sh"), None, "./x.sh"),
-            ("dbt compile", earlier("dbt compile"), None, "dbt compile"),
-            ("dbt docs generate", earlier("dbt docs generate"), None, "dbt docs generate"),
-            ("boom", earlier(exit_code=None), Ls(error="boom"), "dbt build"),
+            ("was another (dbt run)", previous("dbt run"), None, "dbt build"),
+            ("nothing had succeeded", previous(records={}), None, "dbt build"),
+            ("a script", previous("./x.sh"), None, "./x.sh"),
+            ("dbt compile", previous("dbt compile"), None, "dbt compile"),
+            ("dbt docs generate", previous("dbt docs generate"), None, "dbt docs generate"),
+            ("boom", previous(exit_code=None), Ls(error="boom"), "dbt build"),
             (
                 "every node had succeeded: what failed",
-                earlier(exit_code=None, records={"model.shop.a": MODELS["model.shop.a"]}),
+                previous(exit_code=None, records={"model.shop.a": MODELS["model.shop.a"]}),
                 Ls("model.shop.a"),
                 "dbt build",
             ),
             (
                 "attempt 1 had succeeded",
-                earlier(records={"model.shop.a": MODELS["model.shop.a"]}, exit_code=0),
+                previous(records={"model.shop.a": MODELS["model.shop.a"]}, exit_code=0),
                 None,
                 "dbt build",
             ),
             (
                 "over a hook",
-                earlier(records={"model.shop.a": MODELS["model.shop.a"]}),
+                previous(records={"model.shop.a": MODELS["model.shop.a"]}),
                 None,
                 "dbt build",
             ),
-            ("does not list", earlier(exit_code=None), lambda _: Listing("a page"), "dbt build"),
+            ("does not list", previous(exit_code=None), lambda _: LsOutput("a page"), "dbt build"),
             (
                 "does not list model.shop.b",
-                earlier(exit_code=None, records=MODELS),
+                previous(exit_code=None, records=MODELS),
                 Ls("model.shop.a", "model.shop.c", others=("model.shop.b",)),
                 "dbt build",
             ),
             (
                 "lists 2 nodes where dbt had announced 3",
-                earlier(exit_code=None, records=announced(3)),
+                previous(exit_code=None, records=announced(3)),
                 Ls(*MODELS, "model.shop.ephemeral", "source.shop.x"),
                 "dbt build",
             ),
             (
                 "too many for a command line",
-                earlier(exit_code=None, records=MODELS),
+                previous(exit_code=None, records=MODELS),
                 Ls(*MODELS, *(f"model.shop.{'n' * 90}{i}" for i in range(6000))),
                 "dbt build",
             ),
         ],
     )
     def test_where_there_is_no_other_way(
-        self, why: str, known: Earlier | None, ls: Any, command: str
+        self, why: str, known: PreviousAttempt | None, ls: Any, command: str
     ) -> None:
         found = resumed(known, ls, command)
         assert found.command == tuple(shlex.split(command))
@@ -289,7 +290,7 @@ class TestEverythingAgain:
         assert why in found.remark
 
     def test_but_not_where_more_is_listed_than_was_announced(self) -> None:
-        found = resumed(earlier(exit_code=None, records=announced(2)), Ls(*MODELS, "model.shop.c"))
+        found = resumed(previous(exit_code=None, records=announced(2)), Ls(*MODELS, "model.shop.c"))
         assert "fqn:shop.[c]" in found.command
 
 
@@ -302,7 +303,9 @@ class TestBeforeDbtStarts:
     def found(self, attempt: int | None, journal: Any) -> Resumption:
         info = RunInfo(command=("dbt", "build"), started_at="", task=TASK, attempt=attempt)
         with Signals() as signals:
-            return resumption_of(("dbt", "build"), journal, info, airflow=None, signals=signals)
+            return resumption_of(
+                ("dbt", "build"), journal, info, lasting_airflow=None, signals=signals
+            )
 
     def test_a_first_try_is_nothing_to_speak_of(self) -> None:
         assert self.found(1, None) == Resumption(("dbt", "build"), (), None)
@@ -328,7 +331,7 @@ class TestBeforeDbtStarts:
 def test_what_is_not_known_to_have_succeeded_runs_again(status: str, outcome: Any) -> None:
     doubtful = record("model.shop.a", status, outcome=outcome or outcome_of(status))
     records = {u: record(u, s) for u, s in STATUSES.items()} | {"model.shop.a": doubtful}
-    found = resumed(earlier(records=records), Ls())
+    found = resumed(previous(records=records), Ls())
     assert "seed.shop.raw" in {r.unique_id for r in found.carried}
     assert "model.shop.a" not in {r.unique_id for r in found.carried}
     assert "fqn:shop.[a]" in found.command
@@ -374,7 +377,7 @@ def test_what_stands_on_an_ephemeral_model_of_other_code_runs_again(
         "checksum": {"name": "sha256", "checksum": "of it"},
     }
     found = resumed(
-        earlier(records=BUILT, exit_code=None, target_dir=tmp_path),
+        previous(records=BUILT, exit_code=None, target_dir=tmp_path),
         Ls(*BUILT, EPHEMERAL, like=like),
     )
     assert names(found) == {"b"} | again
@@ -396,7 +399,7 @@ class TestCounts:
     def test_of_nodes_that_had_succeeded(self, done: str, left: str, said: str) -> None:
         records = {f"model.shop.{n}": record(f"model.shop.{n}", "success") for n in done}
         records |= {f"model.shop.{n}": record(f"model.shop.{n}", "error") for n in left}
-        found = resumed(earlier(exit_code=None, records=records), Ls(*records))
+        found = resumed(previous(exit_code=None, records=records), Ls(*records))
         assert said in str(found.remark)
 
     @pytest.mark.parametrize(
@@ -414,16 +417,16 @@ class TestCounts:
         checksums = {n: {"name": "sha256", "checksum": "old"} for n in "abcd"}
         checksums |= {n: {"name": "sha256", "checksum": "new"} for n in again}
         like = {f"model.shop.{n}": {"checksum": checksum} for n, checksum in checksums.items()}
-        found = resumed(earlier(exit_code=None, records=records), Ls(*records, like=like))
+        found = resumed(previous(exit_code=None, records=records), Ls(*records, like=like))
         assert said in str(found.remark)
 
     def test_of_one_node_that_is_listed(self) -> None:
         records = {"model.shop.a": record("model.shop.a", "success", total=2)}
-        found = resumed(earlier(exit_code=None, records=records), Ls("model.shop.a"))
+        found = resumed(previous(exit_code=None, records=records), Ls("model.shop.a"))
         assert "dbt ls lists 1 node where dbt had announced 2" in str(found.remark)
 
     def test_of_one_node_with_a_long_name(self) -> None:
         name = f"model.shop.{'n' * 600_000}"
         records = {"model.shop.a": record("model.shop.a", "success")}
-        found = resumed(earlier(exit_code=None, records=records), Ls(*records, name))
+        found = resumed(previous(exit_code=None, records=records), Ls(*records, name))
         assert "1 node is too many for a command line" in str(found.remark)

@@ -1,4 +1,4 @@
-"""What is read of a manifest: nodes, edges, and whose the tests are."""
+"""The reading of a manifest: nodes, edges, and the owners of tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ METADATA = {
 
 
 def manifest(parents: dict[str, list[str]], **fields: dict[str, Any]) -> Manifest:
-    """Nodes by name, in this order; `fields` are of some of them."""
+    """Nodes by name, in this order; `fields` has fields of some of them."""
     nodes: dict[str, Any] = {}
     for unique_id, of_node in parents.items():
         kind, _, name = unique_id.partition(".")
@@ -38,7 +38,7 @@ def manifest(parents: dict[str, list[str]], **fields: dict[str, Any]) -> Manifes
     return Manifest.from_json({"metadata": METADATA, "nodes": nodes})
 
 
-def test_a_node_has_what_dbt_says_of_it() -> None:
+def test_a_node_has_the_facts_of_the_manifest() -> None:
     assert BAZAAR.project_name == "bazaar"
     assert BAZAAR.dbt_version == (1, 11, 16)
     clicks = BAZAAR.nodes["model.bazaar.stg_clicks"]
@@ -74,7 +74,7 @@ def test_a_version_seen_from_the_latest(version: Any, latest: Any, standing: str
     read = manifest({"model.a": [], "unit_test.b": []}, a=versions, b=versions)
     assert read.nodes["model.a"].standing == standing
     assert read.nodes["unit_test.b"].standing is None
-    assert read.nodes["unit_test.b"].version is None, "that of the model is not its own"
+    assert read.nodes["unit_test.b"].version is None, "the version belongs to the model"
 
 
 def test_parents_come_before_their_children() -> None:
@@ -84,18 +84,18 @@ def test_parents_come_before_their_children() -> None:
         seen.add(unique_id)
 
 
-def test_what_dbt_does_not_run() -> None:
+def test_nodes_that_dbt_does_not_run() -> None:
     models = [n for n in BAZAAR.nodes.values() if n.resource_type == "model"]
     not_run = {n.name for n in models if not n.is_runnable}
     assert not_run == {"stg_visits", "nothing_yet"}
     assert BAZAAR.nodes["model.bazaar.stg_visits"].is_ephemeral
     assert BAZAAR.nodes["model.bazaar.nothing_yet"].is_empty
     seed = BAZAAR.nodes["seed.bazaar.rates"]
-    assert seed.is_runnable, "a seed has no code, and is not empty"
+    assert seed.is_runnable, "a seed without code is not empty"
 
 
-def test_disabled_nodes_are_not_there() -> None:
-    """Nor the test of a disabled model, which dbt leaves among the others."""
+def test_disabled_nodes_are_absent() -> None:
+    """So is the test of a disabled model, which dbt leaves among the enabled nodes."""
     assert not [u for u in BAZAAR.nodes if "old" in u or "switched_off" in u]
     assert "not_null_old_id" in FIXTURE.read_text()
 
@@ -105,7 +105,7 @@ def test_a_parent_that_is_not_in_the_manifest_is_none() -> None:
     assert one.nodes["model.a"].parents == ()
 
 
-def test_edges_pass_through_what_is_not_chosen() -> None:
+def test_edges_lead_through_nodes_that_are_not_chosen() -> None:
     a_to_e = manifest(
         {
             "model.e": ["model.d", "model.a"],
@@ -115,19 +115,22 @@ def test_edges_pass_through_what_is_not_chosen() -> None:
             "model.a": [],
         }
     )
-    assert a_to_e.nearest(["model.e", "model.a", "model.b"]) == {
+    assert a_to_e.nearest_ancestors(["model.e", "model.a", "model.b"]) == {
         "model.a": (),
         "model.b": (),
         "model.e": ("model.a", "model.b"),
     }
-    assert a_to_e.nearest(["model.e", "model.c", "model.a"])["model.e"] == ("model.a", "model.c")
-    assert a_to_e.nearest(["model.e"]) == {"model.e": ()}
-    assert a_to_e.nearest([]) == {}
+    assert a_to_e.nearest_ancestors(["model.e", "model.c", "model.a"])["model.e"] == (
+        "model.a",
+        "model.c",
+    )
+    assert a_to_e.nearest_ancestors(["model.e"]) == {"model.e": ()}
+    assert a_to_e.nearest_ancestors([]) == {}
 
 
-def test_edges_pass_through_ephemeral_and_empty_models() -> None:
+def test_edges_lead_through_ephemeral_and_empty_models() -> None:
     runnable = [u for u, n in BAZAAR.nodes.items() if n.is_runnable]
-    nearest = BAZAAR.nearest(runnable)
+    nearest = BAZAAR.nearest_ancestors(runnable)
     assert nearest["model.bazaar.after_nothing"] == ("model.bazaar.stg_shop_clicks",)
     assert nearest["model.bazaar.sessions"] == ("model.bazaar.stg_clicks",)
     assert nearest["model.bazaar.stg_clicks"] == ()
@@ -138,10 +141,10 @@ def test_a_chain_is_longer_than_python_may_recurse() -> None:
     parents = {f"model.{i}": [f"model.{i - 1}"] if i else [] for i in range(length)}
     chain = manifest(dict(reversed(parents.items())))
     last = f"model.{length - 1}"
-    assert chain.nearest(["model.0", last])[last] == ("model.0",)
+    assert chain.nearest_ancestors(["model.0", last])[last] == ("model.0",)
 
 
-def test_the_tests_of_a_node_are_those_that_depend_on_it() -> None:
+def test_the_tests_of_a_node_depend_on_it() -> None:
     assert set(BAZAAR.tests_of("model.bazaar.stg_clicks")) == {
         "test.bazaar.unique_stg_clicks_id.66b20862a6",
         "test.bazaar.not_null_stg_clicks_id.3029dc3c97",
@@ -153,14 +156,16 @@ def test_the_tests_of_a_node_are_those_that_depend_on_it() -> None:
 
 def test_a_test_has_one_owner() -> None:
     relationships = next(u for u in BAZAAR.nodes if u.startswith("test.bazaar.relationships_"))
-    assert BAZAAR.owner(relationships) == "model.bazaar.ledger", "it was written for it"
+    assert BAZAAR.owner(relationships) == "model.bazaar.ledger", (
+        "dbt attached the test to this model"
+    )
     assert BAZAAR.owner(relationships, {"model.bazaar.purchases.v2"}) == "model.bazaar.purchases.v2"
     assert BAZAAR.owner(relationships, {"model.bazaar.top"}) is None
     assert BAZAAR.owner("test.bazaar.finance_adds_up") == "model.bazaar.finance"
     assert BAZAAR.owner("test.bazaar.of_no_model") is None
 
 
-def test_a_generic_test_is_of_its_model_and_not_of_the_last_parent() -> None:
+def test_a_generic_test_belongs_to_its_model_and_not_to_the_last_parent() -> None:
     two = manifest(
         {"model.a": [], "model.b": ["model.a"], "test.t": ["model.a", "model.b"], "test.u": []},
         t={"attached_node": "model.a"},
@@ -200,7 +205,7 @@ def test_tests_go_with_any_of_their_parents_or_with_all() -> None:
         ('{"metadata": {"dbt_schema_version": 3}}', ["not an artifact of dbt"]),
         (
             {"dbt_schema_version": "https://schemas.getdbt.com/dbt/run-results/v6.json"},
-            ["run_results.json and not its manifest", "target/manifest.json"],
+            ["run_results.json, not its manifest", "target/manifest.json"],
         ),
         (
             {
@@ -211,7 +216,7 @@ def test_tests_go_with_any_of_their_parents_or_with_all() -> None:
         ),
     ],
 )
-def test_what_is_no_manifest_is_named(
+def test_a_file_that_is_no_manifest_is_named(
     content: str | dict[str, str], words: list[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "some.json"
@@ -247,7 +252,7 @@ def test_a_manifest_that_dbt_did_not_write(nodes: Any) -> None:
     if not nodes:
         assert not Manifest.from_json(document).nodes
         return
-    with pytest.raises(ManifestError, match="not as dbt writes"):
+    with pytest.raises(ManifestError, match="does not have the form of a manifest"):
         Manifest.from_json(document)
 
 
@@ -257,7 +262,7 @@ def test_a_circle_is_no_graph() -> None:
 
 
 def test_not_a_number_is_read(tmp_path: Path) -> None:
-    """dbt writes a `.nan` of a YAML file as it is, which is no JSON."""
+    """dbt copies a `.nan` of a YAML file, which is not JSON."""
     node = {
         "resource_type": "model",
         "name": "a",

@@ -1,4 +1,4 @@
-"""The tasks of a project: which there are, what they are called, and what comes before what."""
+"""The tasks of a project: their nodes, their ids and their order."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ PROJECT = (
 )
 
 
-def test_edges_are_dbts_and_lead_through_what_is_never_run() -> None:
+def test_edges_are_dbts_and_lead_through_nodes_that_never_run() -> None:
     assert edges(plan(manifest(*PROJECT), tests="none")) == {
         "raw": set(),
         "stg": {"raw"},
@@ -65,7 +65,7 @@ def test_edges_are_dbts_and_lead_through_what_is_never_run() -> None:
     }
 
 
-def test_a_nodes_tests_are_one_task_before_what_follows_the_node() -> None:
+def test_a_nodes_tests_are_one_task_before_the_nodes_downstream() -> None:
     tasks = plan(manifest(*PROJECT))
     assert edges(tasks) == {
         "raw": set(),
@@ -87,7 +87,7 @@ def test_tests_in_the_nodes_own_task() -> None:
 
 
 def test_a_test_of_two_nodes_holds_back_neither_s_children_as_in_dbt() -> None:
-    """A relationship between `a` and `b`: what is after `a` alone does not wait for it."""
+    """A relationship between `a` and `b`: nodes downstream of `a` alone do not wait for it."""
     a, b, c = "model.p.a", "model.p.b", "model.p.c"
     both = node("test.p.relationships.1", a, b, attached_node=b)
     tasks = edges(plan(manifest(node(a), node(b, a), node(c, b), both)))
@@ -96,8 +96,8 @@ def test_a_test_of_two_nodes_holds_back_neither_s_children_as_in_dbt() -> None:
     assert [task.task_id for task in folded] == ["a", "b", "b.test", "c"]
 
 
-def test_tests_of_what_is_never_run_have_a_task() -> None:
-    """dbt runs those of sources, and of ephemeral models."""
+def test_tests_of_nodes_that_never_run_have_a_task() -> None:
+    """dbt runs the tests of sources and of ephemeral models."""
     source, hidden = "source.p.crm.people", "model.p.hidden"
     of_source = node(source, name="people", source_name="crm", fqn=["p", "crm", "people"])
     tests = (
@@ -115,7 +115,7 @@ def test_tests_of_what_is_never_run_have_a_task() -> None:
     assert edges(plan(manifest(of_source, ephemeral, node(ORDERS, hidden), *tests), tests="none"))
 
 
-def test_selection_leaves_edges_through_what_it_leaves_out() -> None:
+def test_edges_lead_through_nodes_that_are_not_selected() -> None:
     assert edges(plan(manifest(*PROJECT), "raw orders", tests="none")) == {
         "raw": set(),
         "orders": {"raw"},
@@ -171,7 +171,7 @@ def test_a_selector_selects_the_node_alone(others: list[dict[str, Any]], selecto
     assert select(every, task.selector).unique_ids == (ORDERS,)
 
 
-def test_a_model_at_the_root_of_a_package_of_its_name_is_selected_alone() -> None:
+def test_a_model_with_its_packages_name_at_the_root_is_selected_alone() -> None:
     every = manifest(node("model.orders.orders"), node("model.orders.b", fqn=["orders", "m", "b"]))
     for task in plan(every):
         assert select(every, task.selector).unique_ids == (task.node.unique_id,)
@@ -235,7 +235,7 @@ def brought(*selection: str | None, **options: Any) -> set[str]:
         (("a b", "of_b"), "eager", {"a", "ab", "bc", "unit_test.p.b.u"}),
     ],
 )
-def test_the_tests_are_those_that_dbt_runs(
+def test_the_tests_equal_the_tests_that_dbt_runs(
     selection: tuple[str | None, ...], mode: str | None, expected: set[str]
 ) -> None:
     assert brought(*selection, indirect_selection=mode) == expected
@@ -244,8 +244,8 @@ def test_the_tests_are_those_that_dbt_runs(
 @pytest.mark.parametrize(
     "flags", ["flags: {indirect_selection: cautious}", "flags:\n  indirect_selection: 'cautious'"]
 )
-def test_the_projects_own_flag_is_read_from_its_file(tmp_path: Path, flags: str) -> None:
-    """No manifest of any dbt has it."""
+def test_the_flag_of_the_project_is_read_from_its_file(tmp_path: Path, flags: str) -> None:
+    """No manifest has the flag."""
     whole = {"metadata": METADATA, "nodes": {n["unique_id"]: n for n in TESTED}}
     (tmp_path / "target").mkdir()
     project = tmp_path / "dbt_project.yml"

@@ -38,7 +38,7 @@ def test_any_text_selects_or_is_refused(wanted: str, exclude: str | None) -> Non
 
 @st.composite
 def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
-    """Each node reads some of those before it."""
+    """Each node reads some of the nodes before it."""
     size = draw(st.integers(1, 12))
     parents: dict[str, list[str]] = {}
     for number in range(size):
@@ -62,7 +62,7 @@ def read(parents: dict[str, list[str]]) -> Manifest:
 
 
 def within(edges: dict[str, list[str]], start: str, generations: int) -> set[str]:
-    """Naively: the node, and what is within so many generations of each of the next."""
+    """A naive search: the node, and the nodes within the other generations of each neighbour."""
     if not generations:
         return {start}
     return {start}.union(*(within(edges, u, generations - 1) for u in set(edges[start])))
@@ -90,7 +90,7 @@ def test_graph_operators(parents: dict[str, list[str]], data: st.DataObject) -> 
 
 @QUICK
 @given(graphs(), st.data())
-def test_a_union_is_what_its_terms_select(
+def test_a_union_selects_the_nodes_of_its_terms(
     parents: dict[str, list[str]], data: st.DataObject
 ) -> None:
     term = st.builds("{}{}{}".format, st.sampled_from(["", "+", "1+"]), st.sampled_from([*parents]),
@@ -104,7 +104,7 @@ def test_a_union_is_what_its_terms_select(
 
 @QUICK
 @given(graphs(), st.data())
-def test_nearest_is_found_over_paths_of_what_is_not_chosen(
+def test_nearest_ancestors_are_found_over_paths_of_other_nodes(
     parents: dict[str, list[str]], data: st.DataObject
 ) -> None:
     chosen = data.draw(st.sets(st.sampled_from([*parents])))
@@ -112,5 +112,5 @@ def test_nearest_is_found_over_paths_of_what_is_not_chosen(
     def nearest(one: str) -> set[str]:
         return {u for p in parents[one] for u in ({p} if p in chosen else nearest(p))}
 
-    found = read(parents).nearest(chosen)
+    found = read(parents).nearest_ancestors(chosen)
     assert {u: set(of_node) for u, of_node in found.items()} == {u: nearest(u) for u in chosen}

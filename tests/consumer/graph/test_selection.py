@@ -1,4 +1,4 @@
-"""dbt's selection grammar. tests/real_dbt/test_selection.py holds it against dbt itself."""
+"""dbt's selection grammar. tests/real_dbt/test_selection.py compares it with dbt itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PURCHASES = {"purchases.v1", "purchases.v2", "purchases.v3"}
 def names(
     wanted: str | list[str] | None, exclude: str | list[str] | None = None, kind: str = "model"
 ) -> set[str]:
-    """What is selected, of one kind, without package."""
+    """The selected nodes of one kind, without their package."""
     selected = select(BAZAAR, wanted, exclude).unique_ids
     parted = [u.split(".", 2) for u in selected]
     return {name for of_kind, _, name in parted if of_kind == kind}
@@ -57,8 +57,8 @@ def names(
         ("path:models/top.sql/", set()),
         ("path:models/staging/web/web.yml", {"stg_clicks", "stg_visits"}),
         ("path:models/staging,package:jaffle", {"stg_customers", "stg_orders", "stg_payments"}),
-        ("path:models/staging/stg_orders.sql", set()),  # lies in the package alone
-        ("1+path:dbt_project.yml", {"ledger", "legacy.report"}),  # what its hook reads
+        ("path:models/staging/stg_orders.sql", set()),  # only the package has this file
+        ("1+path:dbt_project.yml", {"ledger", "legacy.report"}),  # the models that its hook reads
         ("path:models/**/web", {"stg_clicks", "stg_visits"}),
         ("stg_clicks.sql", {"stg_clicks"}),
         ("file:stg_v*", {"stg_visits"}),
@@ -93,7 +93,7 @@ def test_terms_of_unit_tests(wanted: str, expected: set[str]) -> None:
     assert names(wanted, kind="unit_test") == expected
 
 
-def test_without_a_selection_it_is_everything_but_hooks() -> None:
+def test_without_a_selection_all_nodes_but_hooks_are_selected() -> None:
     hooks = {u for u, n in BAZAAR.nodes.items() if n.resource_type == "operation"}
     assert hooks
     for nothing in (None, [], ()):
@@ -101,7 +101,7 @@ def test_without_a_selection_it_is_everything_but_hooks() -> None:
     assert select(BAZAAR, "hooks").unique_ids == ()
 
 
-def test_what_is_excluded_is_not_selected() -> None:
+def test_excluded_nodes_are_not_selected() -> None:
     assert names("+sessions", "stg_clicks stg_v*") == {"sessions"}
     assert "ledger" not in names(None, ["path:models/marts", "tag:raw"])
 
@@ -112,14 +112,14 @@ def test_parents_come_before_their_children() -> None:
     assert list(selected) == sorted(selected, key=order.__getitem__)
 
 
-def test_terms_that_match_nothing_are_told() -> None:
+def test_terms_that_match_nothing_are_listed() -> None:
     found = select(BAZAAR, "ledger no_such tag:pii,ledger +no_such", "tag:none finance")
     assert found.unmatched == ("no_such", "tag:pii,ledger", "+no_such", "tag:none")
     assert select(BAZAAR, "ledger").unmatched == ()
 
 
 def test_a_blank_selection_matches_nothing() -> None:
-    """As for dbt. A variable that is empty must not run the whole project."""
+    """As in dbt: an empty variable must not run the whole project."""
     assert select(BAZAAR, " ").unique_ids == ()
     assert select(BAZAAR, "").unmatched == ("",)
 
@@ -161,7 +161,7 @@ def test_a_criterion(text: str, expected: Criterion) -> None:
         (f"{'9' * 5000}+a", ["generations"]),
     ],
 )  # fmt: skip
-def test_what_cannot_be_selected_says_what_to_do(wanted: str, words: list[str]) -> None:
+def test_a_refused_selection_says_what_to_do(wanted: str, words: list[str]) -> None:
     for given in ({"select": wanted}, {"exclude": wanted}):
         with pytest.raises(SelectionError) as raised:
             select(BAZAAR, **given)
@@ -190,8 +190,8 @@ def test_what_cannot_be_selected_says_what_to_do(wanted: str, words: list[str]) 
         ((1, 8, 8), "test_type:data,*not_null_*", True),
     ],
 )
-def test_what_changed_between_versions(
+def test_selection_follows_the_version_of_dbt(
     version: tuple[int, ...], wanted: str, matches: bool
 ) -> None:
-    """As in that dbt which wrote the manifest, for it is the one that will run."""
+    """The dbt that wrote the manifest will run the selection."""
     assert bool(select(replace(BAZAAR, dbt_version=version), wanted).unique_ids) == matches

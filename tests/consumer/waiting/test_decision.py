@@ -1,4 +1,4 @@
-"""The decision against the table in docs/decisions.md, in every combination of its words."""
+"""The decision against the table in docs/reference/decisions.md, in every combination of words."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dbt_relay.consumer.waiting.decision import (
     Producer,
     Unreadable,
     decide,
-    judge,
+    decide_run,
 )
 from dbt_relay.records.schema import NodeRecord, RunRecord
 
-DOC = Path(__file__).parents[3] / "docs/decisions.md"
+DOC = Path(__file__).parents[3] / "docs/reference/decisions.md"
 UID = "model.jaffle.orders"
 TRY = 3
 
@@ -135,8 +135,8 @@ def policy(options: list[str]) -> Policy:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_every_combination_is_decided_as_the_table_says(state: str) -> None:
-    producer = Producer(None if state == "none" else state, try_number=TRY)
+def test_every_combination_has_the_decision_of_the_table(state: str) -> None:
+    producer = Producer(None if state == "none" else state, attempt=TRY)
     for of_node, of_run, attempt, options in product(NODES, RUNS, TRIES, OPTIONS):
         words = (of_node, of_run, state, attempt)
         row = next(row for row in ROWS if row.fits(*words, options=options))
@@ -153,7 +153,7 @@ def test_every_combination_is_decided_as_the_table_says(state: str) -> None:
             assert decided.action == row.action, (words, options, row, decided)
 
 
-def test_the_table_has_no_row_too_many_and_no_word_that_means_nothing() -> None:
+def test_the_table_has_no_useless_row_and_no_unknown_word() -> None:
     used: set[Row] = set()
     for of_node, of_run, state, attempt, options in product(NODES, RUNS, STATES, TRIES, OPTIONS):
         words = (of_node, of_run, state, attempt)
@@ -179,9 +179,9 @@ def missing(its_run: RunRecord | None, state: str = "success", **options: object
         (run("finished", 2, message="Parsing Error"), "failed", "Parsing Error"),
         (run("died", 137, signal="SIGKILL"), "failed", "SIGKILL"),
         (run("finished", 0, waiting=1), "success", "1 record of this run did not get to Airflow"),
-        (run("finished", 1, announced=5, missing=2), "failed", "to 2 nodes, out of 5 that it had"),
+        (run("finished", 1, announced=5, missing=2), "failed", "ran 2 nodes of the 5 that it had"),
         (run("finished", 0), "success", "`dbt build` did not select it, or it is an ephemeral"),
-        (run("finished", 0), "upstream_failed", "a task before the one that runs it failed"),
+        (run("finished", 0), "upstream_failed", "a task upstream of the task that runs it failed"),
         (run("finished", 0), "removed", "no longer part of the DAG"),
         (run("finished", 0), "skipped", "the task that runs dbt was skipped"),
     ],
@@ -190,7 +190,7 @@ def test_absence_is_explained(its_run: RunRecord | None, state: str, words: str)
     assert words in missing(its_run, state).reason
 
 
-def test_only_a_run_that_left_nothing_out_makes_absence_green() -> None:
+def test_only_a_complete_run_makes_absence_green() -> None:
     assert missing(run("finished", 0), on_missing="success").action == "success"
     left_out = run("finished", 1, announced=5, missing=2)
     for its_run in (
@@ -203,7 +203,7 @@ def test_only_a_run_that_left_nothing_out_makes_absence_green() -> None:
         assert missing(its_run, on_missing="success").action == "fail"
 
 
-def test_a_decision_on_a_record_says_what_dbt_said_of_it() -> None:
+def test_a_decision_on_a_record_has_dbts_words() -> None:
     failed = node("error", message="Database Error in model orders\n  no such table: raw")
     decided = decide(UID, failed, run("running"), Producer("running", TRY))
     assert decided == Decision("fail", decided.reason, failed)
@@ -213,12 +213,15 @@ def test_a_decision_on_a_record_says_what_dbt_said_of_it() -> None:
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        (node("done"), "'done' is no status of dbt that dbt-relay knows"),
-        (node("error", outcome="success"), "the status 'error' is not the outcome 'success'"),
+        (node("done"), "dbt-relay does not know the status 'done'"),
+        (
+            node("error", outcome="success"),
+            "the status 'error' does not have the outcome 'success'",
+        ),
         (stranger("success"), "is the record of model.jaffle.payments"),
     ],
 )
-def test_what_is_not_believed_is_said(record: NodeRecord, words: str) -> None:
+def test_a_reason_says_why_a_record_is_not_believed(record: NodeRecord, words: str) -> None:
     policy = Policy(on_missing="success")
     decided = decide(UID, record, run("finished", 0), Producer("success", TRY), policy=policy)
     assert decided.action == "fail"
@@ -226,9 +229,9 @@ def test_what_is_not_believed_is_said(record: NodeRecord, words: str) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_where_the_try_is_not_known_the_second_table_says_of_which_it_is(state: str) -> None:
+def test_the_second_table_decides_where_the_attempt_is_unknown(state: str) -> None:
     producer = Producer(None if state == "none" else state, is_cleared=False)
-    known = replace(producer, try_number=TRY)
+    known = replace(producer, attempt=TRY)
     for of_run, is_cleared in product([*RUNS, "of a newer try"], (True, False)):
         words = ("at it" if is_cleared else "elsewhere", of_run, state)
         found = next(
@@ -241,7 +244,7 @@ def test_where_the_try_is_not_known_the_second_table_says_of_which_it_is(state: 
         )
         for its_run in RUNS.get(of_run, [run("finished", 0, attempt=TRY + 1)]):
             if of_run == "none" and its_run is not None:
-                continue  # here the run's record alone says the try
+                continue  # here only the run's record tells the attempt
             said = node("success") if found == "of this try" else node("success", TRY - 1)
             of_known = None if of_run == "of a newer try" else its_run
             expected = decide(UID, said, of_known, known).action
@@ -262,14 +265,14 @@ def test_where_the_try_is_not_known_the_second_table_says_of_which_it_is(state: 
         ("success", run("finished", 0, attempt=TRY + 1), "fail"),
     ],
 )
-def test_where_the_try_is_not_known_the_run_says_whether_a_record_is_of_it(
+def test_the_run_decides_whether_a_record_is_current_where_the_attempt_is_unknown(
     state: str, its_run: RunRecord | None, action: str
 ) -> None:
     assert decide(UID, node("success"), its_run, Producer(state)).action == action
 
 
 @pytest.mark.parametrize("state", ["running", "up_for_retry", "success", "failed"])
-def test_records_that_outlive_a_try_are_not_believed_without_the_runs_own(state: str) -> None:
+def test_records_that_survive_a_retry_need_the_runs_record(state: str) -> None:
     producer = Producer(state, is_cleared=False)
     for status in ("success", "warn", "error", "skipped"):
         action = decide(UID, node(status, 1), None, producer, policy=Policy("success")).action
@@ -281,11 +284,11 @@ def test_records_that_outlive_a_try_are_not_believed_without_the_runs_own(state:
     [
         (run("finished", 0, waiting=1), "1 record of this run did not get to Airflow"),
         (run("finished", 0, waiting=2), "2 records of this run did not get to Airflow"),
-        (run("finished", 1, announced=1, missing=1), "came to 1 node, out of 1 that it had"),
-        (run("finished", 1, announced=5, missing=2), "came to 2 nodes, out of 5 that it had"),
+        (run("finished", 1, announced=1, missing=1), "ran 1 node of the 1 that it had"),
+        (run("finished", 1, announced=5, missing=2), "ran 2 nodes of the 5 that it had"),
     ],
 )
-def test_what_is_missing_is_counted(its_run: RunRecord, words: str) -> None:
+def test_missing_records_and_nodes_are_counted(its_run: RunRecord, words: str) -> None:
     assert words in missing(its_run).reason
 
 
@@ -294,6 +297,6 @@ def test_what_is_missing_is_counted(its_run: RunRecord, words: str) -> None:
     [(1, "lacks 1 record of this run, out of 2"), (0, "lacks 2 records of this")],
 )
 def test_records_that_are_gone_are_counted(found: int, words: str) -> None:
-    doubt = judge(run("finished", 0, nodes={"success": 2}), Producer("success", TRY), found)
+    doubt = decide_run(run("finished", 0, nodes={"success": 2}), Producer("success", TRY), found)
     assert doubt is not None
     assert words in doubt.reason

@@ -1,4 +1,4 @@
-"""What a look reads, in which order, and how often."""
+"""The reads of a look: their order and their number."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from support import records
 
 from dbt_relay.consumer.waiting.decision import Decision, Policy
-from dbt_relay.consumer.waiting.look import Waiting, look
-from dbt_relay.consumer.waiting.prefixes import look_at_prefixes
+from dbt_relay.consumer.waiting.look import Waiting, look, look_at_prefixes
 from dbt_relay.records import TaskInstance
 from dbt_relay.records.schema import RunRecord, read_record
 
@@ -29,7 +28,7 @@ def run(state: str = "running", **fields: Any) -> dict[str, Any]:
 
 
 class Airflow:
-    """A reader that writes down what is asked. `after` happens between two calls."""
+    """A reader that records each call. The XComs `later` appear after the read of the state."""
 
     def __init__(
         self, state: str | None, xcoms: dict[str, Any], try_number: int | None = 1
@@ -73,13 +72,13 @@ def test_a_look_asks_no_more_than_it_needs(
 
 
 def test_a_record_that_arrives_while_the_producer_ends_is_not_missed() -> None:
-    """The state is read first: what was written before the producer ended is then there."""
+    """The state is read first, so that no record from before the producer's end is missed."""
     airflow = Airflow("success", {RUN: run("finished", exit_code=0)})
     airflow.later = {ORDERS: node(ORDERS)}
     assert look(WAITING, airflow, {}).action == "success"
 
 
-def test_what_is_decided_is_not_read_again() -> None:
+def test_a_decided_node_is_not_read_again() -> None:
     both = replace(WAITING, unique_ids=(ORDERS, PAYMENTS))
     airflow = Airflow("running", {ORDERS: node(ORDERS, "error", message="boom"), RUN: run()})
     known: dict[str, Decision] = {}
@@ -100,17 +99,17 @@ def test_the_run_is_read_once_for_all_the_nodes_of_a_look() -> None:
     assert airflow.asked == ["state", ORDERS, RUN, "try", PAYMENTS]
 
 
-def test_a_value_that_airflow_encoded_twice_is_a_record_all_the_same() -> None:
+def test_a_value_that_airflow_encoded_twice_is_a_record() -> None:
     twice = json.dumps(json.dumps(node(ORDERS)))
     assert look(WAITING, Airflow("running", {ORDERS: twice, RUN: run()}), {}).action == "success"
 
 
-def test_what_is_no_record_is_none() -> None:
+def test_a_value_that_is_no_record_counts_as_none() -> None:
     for value in ("text", 3, [], {"schema": "another"}, run()):
         assert look(WAITING, Airflow("running", {ORDERS: value, RUN: run()}), {}).action == "wait"
 
 
-def test_what_cannot_be_read_is_not_taken_for_a_node_that_was_not_part_of_the_run() -> None:
+def test_an_unreadable_value_does_not_count_as_an_absent_record() -> None:
     newer = {**node(ORDERS, "error"), "schema": "dbt-relay/node@2"}
     without = {k: v for k, v in node(ORDERS, "error").items() if k != "outcome"}
     for value in ("text", 3, [], {"schema": "another"}, newer, without):
@@ -119,10 +118,10 @@ def test_what_cannot_be_read_is_not_taken_for_a_node_that_was_not_part_of_the_ru
             xcoms = {ORDERS: value, RUN: run("finished", exit_code=0)}
             decided = look(waiting, Airflow("success", xcoms), {})
             assert decided.action == "fail"
-            assert "no record that this dbt-relay can read" in decided.reason
+            assert "this dbt-relay cannot read the XCom under the key" in decided.reason
 
 
-def test_a_node_is_run_once_what_it_was_skipped_for_has_been_mended() -> None:
+def test_a_node_runs_once_the_cause_of_its_skip_is_mended() -> None:
     fields = {"outcome": "skipped", "skip_cause": "upstream_failed", "caused_by": PAYMENTS}
     xcoms = {ORDERS: node(ORDERS, "skipped", **fields), PAYMENTS: node(PAYMENTS, "error")}
     waiting = replace(WAITING, policy=Policy(can_run=True))
@@ -132,7 +131,7 @@ def test_a_node_is_run_once_what_it_was_skipped_for_has_been_mended() -> None:
     assert look(WAITING, Airflow("failed", xcoms), {}).action == "fail"
 
 
-def test_nodes_by_prefix_are_run_too_once_what_they_were_skipped_for_has_been_mended() -> None:
+def test_nodes_by_prefix_run_too_once_the_cause_of_their_skip_is_mended() -> None:
     fields = {"outcome": "skipped", "skip_cause": "upstream_failed", "caused_by": PAYMENTS}
     waiting = replace(WAITING, unique_ids=(), policy=Policy(can_run=True))
 
@@ -146,7 +145,7 @@ def test_nodes_by_prefix_are_run_too_once_what_they_were_skipped_for_has_been_me
     assert decided("success") == "run"
 
 
-def test_keys_are_those_that_the_relay_writes() -> None:
+def test_a_look_reads_the_keys_that_the_relay_writes() -> None:
     waiting = replace(WAITING, unique_ids=("model.jaffle.ünï",), key_prefix="a:")
     airflow = Airflow("failed", {})
     look(waiting, airflow, {})
@@ -170,14 +169,14 @@ def test_a_record_of_another_node_under_the_key_is_not_believed() -> None:
         assert PAYMENTS in decided.reason
 
 
-def test_what_a_node_was_skipped_for_is_not_mended_by_another_nodes_record() -> None:
+def test_the_record_of_another_node_mends_no_cause() -> None:
     fields = {"outcome": "skipped", "skip_cause": "upstream_failed", "caused_by": PAYMENTS}
     xcoms = {ORDERS: node(ORDERS, "skipped", **fields), PAYMENTS: node("model.jaffle.customers")}
     waiting = replace(WAITING, policy=Policy(can_run=True))
     assert look(waiting, Airflow("failed", xcoms), {}).action == "fail"
 
 
-def test_an_id_that_airflow_cannot_hold_is_found_all_the_same() -> None:
+def test_an_id_that_airflow_cannot_store_is_found() -> None:
     waiting = replace(WAITING, unique_ids=("model.jaffle.a\ud800",))
     key = "model.jaffle.a:ED:A0:80"
     airflow = Airflow("running", {key: node("model.jaffle.a\ufffd"), RUN: run()})
@@ -204,17 +203,17 @@ FIRST_TRY = {ORDERS: node(ORDERS), RUN: run("finished", exit_code=1)}
         ("failed", run("finished", exit_code=1), "success"),
     ],
 )
-def test_a_success_that_outlived_its_try_is_not_believed_in_the_next(
+def test_a_success_of_an_earlier_attempt_is_not_believed_in_the_next(
     state: str, own: dict[str, Any] | None, action: str
 ) -> None:
-    """Airflow does not tell the try: the relay's record at the producer does, if it is there."""
+    """Airflow does not tell the attempt. The run's record at the producer does, if it exists."""
     airflow = Airflow(state, dict(FIRST_TRY), try_number=None)
     airflow.at_producer = {RUN: own, "return_value": "a line"}
     assert look(LASTING, airflow, {}).action == action
 
 
-def test_the_absence_of_a_node_is_not_told_by_the_run_of_an_older_try() -> None:
-    """Try 2 ended without a record of its own, and what outlived try 1 left nothing out."""
+def test_the_run_of_an_older_attempt_does_not_explain_an_absence() -> None:
+    """Attempt 2 ended without its own record. The record that survives attempt 1 is complete."""
     for try_number, own in ((2, None), (None, None)):
         airflow = Airflow("failed", {RUN: run("finished", exit_code=0)}, try_number)
         airflow.at_producer = {RUN: own, "return_value": "a line"}
@@ -263,7 +262,7 @@ def test_a_prefix_is_not_green_if_the_run_may_have_more_nodes(
         assert by_prefix(*values, prefix=prefix, **later)[RUN] == "run"
 
 
-def test_a_prefix_is_green_if_its_nodes_are_whatever_became_of_others() -> None:
+def test_a_prefix_is_green_if_its_nodes_are_whatever_others_did() -> None:
     failed = node("test.jaffle.t", "error", attempt=2)
     its_run = DONE | {"nodes": {"success": 1, "failure": 1}, "announced": 2}
     assert by_prefix(node(ORDERS, attempt=2), failed, its_run) == {ORDERS: "success"}
@@ -278,7 +277,7 @@ def test_a_prefix_is_not_green_where_the_run_does_not_say_how_many_nodes_it_had(
         assert decided == {ORDERS: "success", RUN: "fail"}, nodes
 
 
-def test_a_prefix_has_no_nodes_of_older_tries() -> None:
+def test_a_prefix_has_no_nodes_of_older_attempts() -> None:
     old = node(PAYMENTS, attempt=1)
     assert by_prefix(node(ORDERS, attempt=2), old, DONE) == {ORDERS: "success"}
     assert by_prefix(node(ORDERS, attempt=2), old, DONE, prefix=PAYMENTS) == {PAYMENTS: "fail"}

@@ -1,4 +1,4 @@
-"""A node's result against the line that dbt itself printed of it."""
+"""A node's result against the line that dbt itself printed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.records import node
 
-from dbt_relay.consumer.waiting.wording import result
+from dbt_relay.consumer.waiting.wording import result_text
 from dbt_relay.parser.events import Event
 from dbt_relay.parser.reader import EventReader
 from dbt_relay.parser.run import Run
@@ -21,14 +21,14 @@ from dbt_relay.records.schema import NodeRecord
 GOLDEN = Path(__file__).parents[2] / "golden" / "console"
 LOGS = [f"{v}/{n}" for v in ("1.7", "1.10", "1.11") for n in ("build", "run")] + ["1.11/kinds"]
 DOTS = re.compile(r" \.{2,} ?|  +")
-NOT_IN_A_RECORD = re.compile(r"(?<= )\w+::")  # the model that a unit test is of
+NOT_IN_A_RECORD = re.compile(r"(?<= )\w+::")  # the model of a unit test
 
 
 def told(log: bytes) -> tuple[dict[str, str], dict[str, NodeRecord]]:
-    """By unique_id: the line of dbt, and the record."""
+    """dbt's line and the record of each node, by unique_id."""
     lines: dict[str, str] = {}
     records: dict[str, NodeRecord] = {}
-    run, reader = Run(), EventReader(Secrets(), unread_too=False)
+    run, reader = Run(), EventReader(Secrets(), include_unread=False)
     for item in [*reader.feed(log), *reader.end()]:
         if isinstance(item, Event):
             if re.fullmatch(r"Log(Model|Seed|Snapshot|Test)Result|SkippingDetails", item.name):
@@ -38,24 +38,24 @@ def told(log: bytes) -> tuple[dict[str, str], dict[str, NodeRecord]]:
 
 
 @pytest.mark.parametrize("log", LOGS)
-def test_the_line_is_dbts(log: str) -> None:
+def test_the_line_equals_dbts_line(log: str) -> None:
     lines, records = told(gzip.decompress((GOLDEN / f"{log}.jsonl.gz").read_bytes()))
     assert len(lines) > 3
     for unique_id, line in lines.items():
         dbts = NOT_IN_A_RECORD.sub("", DOTS.sub(" ", line)).strip()
-        ours = result(records[unique_id]).partition("\n")[0]
+        ours = result_text(records[unique_id]).partition("\n")[0]
         assert re.sub(r" because \S+ did not succeed", "", ours) == dbts
 
 
-def test_the_text_of_a_failure_follows_in_full_and_only_there() -> None:
+def test_only_a_failure_has_its_full_text_below_the_line() -> None:
     lines, records = told(gzip.decompress((GOLDEN / "1.11/build.jsonl.gz").read_bytes()))
     assert lines
     failed = records["model.jaffle.broken_on_purpose"]
-    assert result(failed).endswith(f"\n{failed.message}")
+    assert result_text(failed).endswith(f"\n{failed.message}")
     assert failed.message is not None
     assert len(failed.message.splitlines()) > 1
-    assert "\n" not in result(records["model.jaffle.orders"])
-    skipped = result(records["model.jaffle.skipped_on_purpose"])
+    assert "\n" not in result_text(records["model.jaffle.orders"])
+    skipped = result_text(records["model.jaffle.skipped_on_purpose"])
     assert "[SKIP because model.jaffle.broken_on_purpose did not succeed]" in skipped
 
 
@@ -72,7 +72,7 @@ def test_the_text_of_a_failure_follows_in_full_and_only_there() -> None:
         ({"status": "a word of a later dbt"}, "A WORD OF A LATER DBT model a"),
     ],
 )
-def test_what_no_small_project_shows(fields: dict[str, Any], line: str) -> None:
+def test_results_that_no_example_log_has(fields: dict[str, Any], line: str) -> None:
     record = node("model.p.a", **{"name": "a", "resource_type": "model", **fields})
-    assert result(record).startswith(line)
-    json.dumps(result(record))
+    assert result_text(record).startswith(line)
+    json.dumps(result_text(record))

@@ -8,13 +8,8 @@ from typing import Any
 import pytest
 from support.records import node
 
-from dbt_relay.records.schema import (
-    DbtTestRecord,
-    NodeRecord,
-    Outcome,
-    Record,
-    RunRecord,
-)
+from dbt_relay.records.outcomes import Outcome
+from dbt_relay.records.schema import DbtTestRecord, NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Rejected
 from dbt_relay.sinks.airflow.cosmos_run import CosmosRun, Entry
 

@@ -1,4 +1,4 @@
-"""The error text of dbt v2 as `run_results.json` has it, out of the text that dbt v2 logs.
+"""The errors of dbt v2: its logged text, cut to the text that `run_results.json` has.
 
 dbt v2 logs `[error] [DbDriverFailed (dbt1308)]: Database Error in model …`, then for some errors a
 line `  --> models/orders.sql:1:11`, then a Rust backtrace.
@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-CANCELLED_NODE: Final = "dbt1404"
-CANCELLED_RUN: Final = "dbt8995"
+NODE_CANCELLED: Final = "dbt1404"
+RUN_CANCELLED: Final = "dbt8995"
 """Codes of dbt v2 (`TaskCancelled`, `OperationCanceled` in crates/dbt-error/src/codes.rs)."""
 
 _HEAD: Final = re.compile(r"\s*\[(?:error|warning)\](?: \[\w+ \((dbt\d+)\)\])?: ")
@@ -21,14 +21,15 @@ _LOCATION: Final = re.compile(r"  --> \S.*:\d+:\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorText:
-    """The text that a person wants to read, and the code of the error if dbt gave one."""
+class V2Error:
+    """The text for a person, and the error's code (`dbt1308`) if dbt logged one."""
 
     text: str
     code: str | None
 
     @classmethod
-    def of(cls, logged: str) -> ErrorText:
+    def parse(cls, logged: str) -> V2Error:
+        """The error in the `msg` of an event. A text of another form is its own text."""
         head = _HEAD.match(logged)
         text = _without_backtrace(logged[head.end() :] if head else logged)
         before, newline, last = text.rpartition("\n")

@@ -1,43 +1,45 @@
-"""What `run_results.json` adds to what the log says of an invocation's nodes."""
+"""Compares an invocation with its `run_results.json`: fills gaps, and finds contradictions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..records.schema import GOOD, is_good
+from ..records.outcomes import SUCCESSFUL, is_successful
 from ..records.values import text
-from .handlers import FAIL_FAST, timing
+from .handlers import FAIL_FAST, finished_spans
 
 if TYPE_CHECKING:
     from ..records.values import JsonObject
     from .artifacts import RunResults
-    from .buffer import Node
+    from .buffer import NodeBuffer
     from .invocation import Invocation
 
 
-def fill(invocation: Invocation, results: RunResults) -> list[Node]:
-    """Take from `run_results.json` the nodes that the log did not end, and what contradicts a
-    success of the log. Everything else the log knows better."""
+def reconcile(invocation: Invocation, results: RunResults) -> list[NodeBuffer]:
+    """Take results for nodes that the log did not end, and results that contradict a success.
+
+    In every other case the log knows more than the file. Returns the nodes that the file lists.
+    """
     is_fail_fast = any(n.is_terminal and n.outcome == "failure" for n in invocation.nodes.values())
-    filled: list[Node] = []
+    listed: list[NodeBuffer] = []
     for unique_id, result in results.results.items():
         node, status = invocation.node(unique_id), text(result.get("status"))
         if status is None:
             continue
         node.is_listed = True
         if invocation.is_cancelled:
-            _fill_cancelled(node, status, result, is_fail_fast=is_fail_fast)
+            _reconcile_cancelled(node, status, result, is_fail_fast=is_fail_fast)
         elif not node.is_terminal:
             _fill_gap(invocation, node, status, result)
         else:
             _compare(node, status, text(result.get("message")))
-        filled.append(node)
-    return filled
+        listed.append(node)
+    return listed
 
 
-def _fill_gap(invocation: Invocation, node: Node, status: str, result: JsonObject) -> None:
+def _fill_gap(invocation: Invocation, node: NodeBuffer, status: str, result: JsonObject) -> None:
     message = text(result.get("message"))
-    if node.unique_id.startswith("macro."):  # run-operation: the text is only in the log
+    if node.unique_id.startswith("macro."):  # run-operation: only the log has the text
         message = message or invocation.error
     if message and FAIL_FAST in message:
         node.facts["skip_cause"] = FAIL_FAST
@@ -51,34 +53,36 @@ def _fill_gap(invocation: Invocation, node: Node, status: str, result: JsonObjec
             "thread": result.get("thread_id"),
             "failures": result.get("failures"),
             "adapter_response": result.get("adapter_response"),
-            "timing": timing(result.get("timing")),
+            "timing": finished_spans(result.get("timing")),
         },
     )
 
 
-def _compare(node: Node, status: str, message: str | None) -> None:
-    """What the file says of a node that the log has ended."""
-    if node.outcome in GOOD:
-        # Under --fail-fast dbt 1.x calls nodes skipped that the log shows succeeding, and dbt v2
+def _compare(node: NodeBuffer, status: str, message: str | None) -> None:
+    """Compare the file with a node that the log has ended."""
+    if node.outcome in SUCCESSFUL:
+        # Under --fail-fast the file of dbt 1.x calls nodes skipped that have succeeded, and dbt v2
         # calls an ephemeral model skipped.
-        is_known = FAIL_FAST in (message or "") or node.status == "no-op"
-        if not is_good(status) and not (status == "skipped" and is_known):
+        is_expected = FAIL_FAST in (message or "") or node.status == "no-op"
+        if not is_successful(status) and not (status == "skipped" and is_expected):
             node.finish(status, {}, {"message": message})
-    elif message and not node.is_explained:
+    elif message and not node.has_error_text:
         node.explain(message)
 
 
-def _fill_cancelled(node: Node, status: str, result: JsonObject, *, is_fail_fast: bool) -> None:
-    """What the file says of a node of a run that dbt v2 cancelled: an error, whatever became of it.
+def _reconcile_cancelled(
+    node: NodeBuffer, status: str, result: JsonObject, *, is_fail_fast: bool
+) -> None:
+    """Compare the file with a node of a run that dbt v2 cancelled. The file calls each an error.
 
-    dbt cancels a run when it is told to stop, and under --fail-fast after a failure. Only in the
-    latter case a success of the log is beyond doubt.
+    dbt v2 cancels a run when it is told to stop, and under --fail-fast after a failure. A success
+    in the log is certain only under --fail-fast.
     """
     if node.is_terminal:
-        if node.outcome in GOOD and not is_good(status) and not is_fail_fast:
+        if node.outcome in SUCCESSFUL and not is_successful(status) and not is_fail_fast:
             node.is_cancelled = True
             node.explain("dbt was stopped: its log calls this node a success, its file does not")
-    elif not node.running:
+    elif not node.is_running:
         _describe(node, result)
         if is_fail_fast:
             node.facts["skip_cause"] = FAIL_FAST
@@ -88,7 +92,7 @@ def _fill_cancelled(node: Node, status: str, result: JsonObject, *, is_fail_fast
             node.finish("interrupted", {}, {"artificial": True})
 
 
-def _describe(node: Node, result: JsonObject) -> None:
+def _describe(node: NodeBuffer, result: JsonObject) -> None:
     node.describe(
         {
             "resource_type": node.unique_id.partition(".")[0],
