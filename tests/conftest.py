@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import journals
+from support import journals, laws  # noqa: F401 - laws: the profiles of Hypothesis
 from support.command import Typed, typed_here
 from xdist.scheduler import LoadScopeScheduling
 
