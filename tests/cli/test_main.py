@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.command import Typed
 from support.environment import AIRFLOW_TASK
-from support.logs import CORPUS, fold, log
+from support.logs import CORPUS, folded_log, log
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "help"
 
@@ -150,7 +150,7 @@ def test_replay_from_a_file_or_an_archive(typed: Typed, source: str, tmp_path: P
     done = typed("replay", "--sink", "jsonl:-", given)
     assert done.returncode == 0
     replayed = [json.loads(line) for line in done.stdout.splitlines()]
-    expected = [record.to_json() for record in fold(log(key)).records]
+    expected = [record.to_json() for record in folded_log(key).records]
     assert [r for r in replayed if r["schema"] == "dbt-relay/node@1"] == expected
     assert "Done. PASS=21" in done.stderr
 

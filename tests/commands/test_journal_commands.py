@@ -23,7 +23,7 @@ from support import airflow_faults as fake
 from support.command import Shell
 from support.environment import AIRFLOW_TASK
 from support.fake_airflow import FakeAirflow
-from support.logs import fold, log
+from support.logs import fold, folded_log, log
 from support.timing import wait_until
 
 from dbt_relay.records.schema import RunRecord
@@ -49,7 +49,7 @@ def dbt_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def truth() -> dict[str, dict[str, Any]]:
     """The records of the log's nodes, by XCom key."""
-    nodes = fold(log(KEY)).final
+    nodes = folded_log(KEY).final
     return {uid: {**record.to_json(), "attempt": 1} for uid, record in nodes.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.logs import BEGIN, SCENARIOS, artifact, fold, line, log
+from support.logs import BEGIN, SCENARIOS, artifact, fold, folded_log, line, log
 
 from dbt_relay.records.exits import Exit
 from dbt_relay.records.schema import NodeRecord
@@ -35,7 +35,7 @@ def test_a_run_that_was_stopped_left_nodes_out(key: str) -> None:
 
 @pytest.mark.parametrize("key", FAIL_FAST)
 def test_nodes_that_fail_fast_stopped_are_missing_without_the_results_file(key: str) -> None:
-    folded = fold(log(key))
+    folded = folded_log(key)
     assert folded.run.missing
     counted = [r for r in folded.final.values() if is_counted(r)]
     assert folded.run.missing == (folded.run.announced or 0) - len(counted)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from support.logs import fold, log
+from support.logs import folded_log
 from support.records import node
 
 from dbt_relay.cli.output.note_text import LIMIT, task_note, telling_line
@@ -81,7 +81,7 @@ def test_the_line_that_says_most(message: str, line: str) -> None:
 
 
 def test_every_failure_of_a_real_log_has_its_line() -> None:
-    nodes = fold(log("1.11.16/build_fail_debug")).final.values()
+    nodes = folded_log("1.11.16/build_fail_debug").final.values()
     failed = [node for node in nodes if node.outcome == "failure" and node.message]
     assert len(failed) > 5
     for record in failed:
