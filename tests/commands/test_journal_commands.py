@@ -126,10 +126,7 @@ def check(name: str, said: str, *hide: object) -> None:
 
 class TestAnAirflowThatWasDown:
     def test_the_last_lines_name_the_command_that_delivers(
-        self,
-        relay: Newcomer,
-        undelivered: Ended,
-        truth: dict[str, Any],
+        self, relay: Newcomer, undelivered: Ended, truth: dict[str, Any]
     ) -> None:
         (told,) = TOLD.findall(undelivered.stdout)
         assert told == "dbt-relay deliver 1"
@@ -179,10 +176,7 @@ class TestAnAirflowThatWasDown:
             assert len(server.xcoms[-1]) == 25
 
     def test_what_a_person_reads_of_it(
-        self,
-        relay: Newcomer,
-        undelivered: Ended,
-        dbt_log: Path,
+        self, relay: Newcomer, undelivered: Ended, dbt_log: Path
     ) -> None:
         end = undelivered.stdout[undelivered.stdout.index("2 nodes did not succeed") :]
         check("run_end", end)
@@ -472,10 +466,7 @@ class TestKeeping:
         assert [json.loads(s)["run"] for s in relay("runs", "--json").stdout.splitlines()] == [3, 2]
 
     def test_records_that_wait_survive_the_number_and_their_end_is_said(
-        self,
-        relay: Newcomer,
-        undelivered: Ended,
-        dbt_log: Path,
+        self, relay: Newcomer, undelivered: Ended, dbt_log: Path
     ) -> None:
         for _ in range(2):
             done = relay("run", "--keep-runs", "1", "--", "cat", dbt_log)
@@ -488,10 +479,7 @@ class TestKeeping:
         assert [json.loads(s)["run"] for s in relay("runs", "--json").stdout.splitlines()] == [4]
 
     def test_the_last_line_in_airflow_is_the_summary_all_the_same(
-        self,
-        relay: Newcomer,
-        undelivered: Ended,
-        dbt_log: Path,
+        self, relay: Newcomer, undelivered: Ended, dbt_log: Path
     ) -> None:
         done = relay("replay", "--keep-days", "0", dbt_log, **AIRFLOW_TASK)
         *_, line, summary = done.stdout.splitlines()

@@ -11,7 +11,7 @@ from support.journals import deliver
 from support.journals import node as record
 from support.timing import PATIENCE, Clock, longest, wait_until
 
-from dbt_relay.sinks import Delivered, Hold, Retry, Verdict
+from dbt_relay.sinks import Delivered, Delivery, Hold, Retry, Verdict
 
 if TYPE_CHECKING:
     from dbt_relay.records.schema import Record
@@ -51,14 +51,19 @@ class Gated:
         pass
 
 
+def fail_together(delivery: Delivery, sink: Gated, verdict: Verdict) -> None:
+    """Put 20 records; the first request of each worker gets this answer."""
+    for number in range(20):
+        delivery.put(record(str(number)))
+    wait_until(lambda: sink.waiting == WORKERS)
+    sink.answer(*[verdict] * WORKERS)
+
+
 @pytest.mark.parametrize("trouble", [Retry("down"), Hold("forbidden")], ids=["retry", "hold"])
 def test_a_server_in_trouble_gets_one_probe_at_a_time(trouble: Verdict) -> None:
     clock, sink = Clock(), Gated()
     with deliver([sink], workers=WORKERS, clock=clock, jitter=longest) as delivery:
-        for number in range(20):
-            delivery.put(record(str(number)))
-        wait_until(lambda: sink.waiting == WORKERS)
-        sink.answer(*[trouble] * WORKERS)
+        fail_together(delivery, sink, trouble)
         wait_until(lambda: sink.waiting == 0)
 
         sink.most = 0
@@ -85,10 +90,7 @@ def test_records_that_fail_together_count_as_one_failure() -> None:
 
     clock, sink = Clock(), Gated()
     with deliver([sink], workers=WORKERS, clock=clock, jitter=recorded) as delivery:
-        for number in range(20):
-            delivery.put(record(str(number)))
-        wait_until(lambda: sink.waiting == WORKERS)
-        sink.answer(*[Retry("down")] * WORKERS)
+        fail_together(delivery, sink, Retry("down"))
         wait_until(lambda: len(ceilings) == WORKERS)
         clock.now = 0.6
         delivery.flush(0)
@@ -101,10 +103,7 @@ def test_records_that_fail_together_count_as_one_failure() -> None:
 def test_workers_that_wait_for_a_probe_do_not_spin() -> None:
     clock, sink = Clock(), Gated()
     with deliver([sink], workers=WORKERS, clock=clock, jitter=longest) as delivery:
-        for number in range(20):
-            delivery.put(record(str(number)))
-        wait_until(lambda: sink.waiting == WORKERS)
-        sink.answer(*[Retry("down")] * WORKERS)
+        fail_together(delivery, sink, Retry("down"))
         wait_until(lambda: sink.waiting == 0)
         clock.now = 1000.0
         delivery.flush(0)
