@@ -122,8 +122,8 @@ def main() -> None:
             "select tag:nightly": lambda: select(manifest, "tag:nightly"),
             "select models/marts/layer_1*": lambda: select(manifest, "models/marts/layer_1*"),
             "select 100 terms +name": lambda: select(manifest, hundred),
-            "nearest, of all models": lambda: manifest.nearest(models),
-            "nearest, of every second": lambda: manifest.nearest(half),
+            "nearest, of all models": lambda: manifest.nearest_ancestors(models),
+            "nearest, of every second": lambda: manifest.nearest_ancestors(half),
             "tests, of all models": lambda: manifest.tests(models),
         }
         size = path.stat().st_size / 1e6

@@ -198,13 +198,15 @@ class RunSettings:
     """The settings of `run`.
 
     `grace` is in seconds. `resumes` continues the previous attempt. `renewed_task_id` is a task
-    that has ended, whose nodes run again.
+    that has ended, whose nodes run again. `only` has terms of dbt's `--select`, which replace the
+    command's own selection.
     """
 
     relay: RelaySettings
     grace: float = 10.0
     resumes: bool = False
     renewed_task_id: str | None = None
+    only: tuple[str, ...] = ()
 
 
 def login_of(environ: Mapping[str, str]) -> Login:

@@ -61,6 +61,8 @@ class Wait:
             xcom_task_id=airflow.xcom_task_id,
             key_prefix=airflow.key_prefix,
             attempt=settings.attempt,
+            # Nobody tells a command whether Airflow retries its task or a person has cleared it.
+            was_cleared=True,
             policy=settings.policy,
         )
         self._watch = watch

@@ -10,7 +10,7 @@ _SHOWN: Final = 5
 
 
 class ErrorTexts:
-    """Different error texts, of which the first five in alphabetical order are shown."""
+    """The different error texts of a node. A record shows the first five in alphabetical order."""
 
     __slots__ = ("_all", "_first")
 

@@ -23,8 +23,8 @@ _START_ANYWHERE: Final = re.compile(rb'\{"(?:data|info|_cb_thread)": ?[{"]')
 _EVENT_STARTS: Final = re.compile(r'\{"(?:data|info|_cb_thread)": ?[{"]')
 _TORN: Final = re.compile(r'\{"data": ?')
 _MOST_EFFORT: Final = 20
-"""The effort to find events in a line with other text, as a multiple of its length: each torn event
-makes the decoder read some of the line in vain."""
+"""The limit of the search for events in a line with other text, in lengths of the line: the decoder
+reads part of the line for each torn event."""
 _LOOKS_LIKE_EVENT: Final = re.compile(rb'\s*\{["*]{1,6}(?:data|info)?["*]{1,6}: ?[{*]')
 _INVISIBLE: Final = re.compile(r"(?:\x1b\[[\d;]*m|[\r\n])*")
 

@@ -3,8 +3,9 @@
 Needs Airflow 3: `pip install 'dbt-relay[airflow]'`. No other package of dbt-relay imports Airflow.
 """
 
-from .operator import DbtRelayError, DbtRelayOperator
-from .sensor import DbtNodeFailedError, DbtNodeSensor
+from .errors import DbtNodeFailedError, DbtRelayError
+from .operator import DbtRelayOperator
+from .sensor import DbtNodeSensor
 from .task_group import dbt_task_group
 from .trigger import DbtNodeTrigger
 

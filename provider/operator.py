@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
     AirflowSkipException,
     BaseOperator,
-    context_to_airflow_vars,
 )
 
-from .relay_process import RelayProcess
+from .dbt_call import (
+    GRACE,
+    SKIP,
+    Call,
+    describe_exit,
+    environment_of,
+    needs_shell,
+    relay_call,
+    words_of,
+)
+from .errors import DbtRelayError
+from .relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-
-_SKIP: Final = 99
-"""The exit code of a command that skips its task, as for BashOperator."""
-_SHELL: Final = frozenset("|&;<>()$`*?[]#~!{}\n")
-"""Characters that only a shell understands."""
-_GRACE: Final = "3"
-"""Seconds for dbt to cancel its queries. Airflow 3 kills a task 5 s after its SIGTERM."""
-
-
-class DbtRelayError(AirflowException):
-    """dbt did not succeed. The message says how dbt ended and names the failed nodes."""
 
 
 class DbtRelayOperator(BaseOperator):
@@ -44,9 +41,12 @@ class DbtRelayOperator(BaseOperator):
     :param append_env: whether the command also gets the worker's variables
     :param select: dbt's `--select` (templated)
     :param exclude: dbt's `--exclude` (templated)
+    :param indirect_selection: dbt's `--indirect-selection`
     :param full_refresh: dbt's `--full-refresh` (templated)
     :param vars: dbt's `--vars` (templated)
-    :param resume: on a later try, run only the nodes that had not succeeded
+    :param resume: on a later try, run only the nodes that had not succeeded (templated)
+    :param note: write how the run went as the task's note, which needs the address of Airflow's
+        REST API and credentials (templated)
     :param relay_options: more options of `dbt-relay run`, by name: `{"flush_timeout": 60}`
     """
 
@@ -58,6 +58,8 @@ class DbtRelayOperator(BaseOperator):
         "exclude",
         "full_refresh",
         "vars",
+        "resume",
+        "note",
     )
     template_fields_renderers = {"command": "bash", "env": "json", "vars": "json"}  # noqa: RUF012 - Airflow's form
     ui_color = "#ff694a"
@@ -71,9 +73,11 @@ class DbtRelayOperator(BaseOperator):
         append_env: bool = True,
         select: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
+        indirect_selection: str | None = None,
         full_refresh: bool | str = False,
         vars: Mapping[str, Any] | None = None,  # noqa: A002 - dbt's word
-        resume: bool = True,
+        resume: bool | str = True,
+        note: bool | str = False,
         relay_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -84,52 +88,62 @@ class DbtRelayOperator(BaseOperator):
         self.append_env = append_env
         self.select = select
         self.exclude = exclude
+        self.indirect_selection = indirect_selection
         self.full_refresh = full_refresh
         self.vars = vars
         self.resume = resume
+        self.note = note
         self.relay_options = relay_options
-        self._child: RelayProcess | None = None
+        self._relay: Relay | None = None
 
     def execute(self, context: Any) -> Any:
         """Run dbt. Returns the summary. Raises DbtRelayError if dbt did not succeed."""
         own = context["ti"]
-        child = self._child = RelayProcess(
-            self._arguments(own.map_index),
-            env=self._environment(context),
+        relay = self._relay = Relay(
+            env=environment_of(context, self.env, append_env=self.append_env),
             cwd=self.cwd,
             push=own.xcom_push,
             task=lambda: ("running", own.try_number),
             log=self.log,
         )
-        code = child.serve()
-        if code < 0 and child.run_number is not None:
-            self._deliver(context, child.run_number)
-        if code == _SKIP:
-            raise AirflowSkipException(f"the command ended with {_SKIP}")
+        code = relay.run(relay_call(*self._arguments(own.map_index)))
+        if code == SKIP:
+            raise AirflowSkipException(f"the command ended with {SKIP}")
         if code != 0:
-            raise DbtRelayError(_ending(code, child.result))
-        return child.result
+            reason = _ending(code, relay.result)
+            self.log.error("%s", reason)
+            raise DbtRelayError(reason)
+        return relay.result
 
     def on_kill(self) -> None:
         """Tell dbt to cancel. `execute` then pushes the records of the interrupted nodes."""
-        if self._child is not None:
-            self._child.stop()
+        if self._relay is not None:
+            self._relay.stop()
 
-    def _deliver(self, context: Any, run_number: int) -> None:
-        """Push the records that a killed relay has left in its journal."""
-        child = RelayProcess(
-            ["deliver", str(run_number)],
-            env=self._environment(context),
-            cwd=self.cwd,
-            push=context["ti"].xcom_push,
-            task=lambda: (None, None),
-            log=self.log,
-        )
-        child.serve()
+    @property
+    def can_select(self) -> bool:
+        """Whether the operator can run its command for some nodes alone."""
+        return not needs_shell(self.command)
+
+    def call_for(self, nodes: str, context: Any) -> Call:
+        """The call that runs the command for these nodes alone, in the task of `context`.
+
+        `nodes` are terms of dbt's `--select`.
+        """
+        ready: DbtRelayOperator = self.prepare_for_execution()
+        ready.render_template_fields(context)
+        words = ["run", "--only", nodes, "--grace", GRACE, "--", *ready._words()]
+        env = environment_of(context, ready.env, append_env=ready.append_env)
+        return Call(relay_call(*words), env, ready.cwd)
 
     def _arguments(self, map_index: int) -> list[str]:
-        options = {"grace": _GRACE, "map_index": map_index, **(self.relay_options or {})}
-        words = ["run", "--resume" if self.resume else "--no-resume"]
+        options = {
+            "grace": GRACE,
+            "map_index": map_index,
+            "note": _is_true(self.note),
+            **(self.relay_options or {}),
+        }
+        words = ["run", "--resume" if _is_true(self.resume) else "--no-resume"]
         for name, value in options.items():
             words += _option(name, value)
         return [*words, "--", *self._words()]
@@ -139,24 +153,16 @@ class DbtRelayOperator(BaseOperator):
         flags = [
             *_listed("--select", self.select),
             *_listed("--exclude", self.exclude),
+            *_listed("--indirect-selection", self.indirect_selection),
             *(["--full-refresh"] if _is_true(self.full_refresh) else []),
             *(["--vars", json.dumps(self.vars)] if self.vars else []),
         ]
-        if not isinstance(self.command, str):
-            return [*self.command, *flags]
-        if _SHELL.isdisjoint(self.command):
-            return [*shlex.split(self.command), *flags]
-        if flags:
+        if flags and needs_shell(self.command):
             raise ValueError(
-                f"a shell runs {self.command!r}, so the operator cannot add select, exclude, "
-                "full_refresh and vars: write them in the command, or make it a list of words"
+                f"a shell runs {self.command!r}, so the operator cannot add {' '.join(flags)}: "
+                "write that in the command, or give the command as a list of words"
             )
-        return ["bash", "-c", self.command]
-
-    def _environment(self, context: Any) -> dict[str, str]:
-        own = context_to_airflow_vars(context, in_env_var_format=True)
-        inherited = os.environ if self.append_env or self.env is None else {}
-        return {**inherited, **own, **(self.env or {}), "DBT_RELAY_LOG_LEVELS": "1"}
+        return [*words_of(self.command), *flags]
 
 
 def _listed(option: str, value: str | Sequence[str] | None) -> list[str]:
@@ -177,7 +183,7 @@ def _is_true(value: bool | str) -> bool:
 
 
 def _ending(code: int, result: Any) -> str:
-    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    how = describe_exit(code)
     failed = result.get("failed") if isinstance(result, dict) else None
     if not failed:
         return f"dbt {how}: see its output above"

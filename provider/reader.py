@@ -12,6 +12,8 @@ from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.execution_time.xcom import XCom
 
+from ..consumer.waiting.decision import FINAL_STATES
+
 if TYPE_CHECKING:
     from ..consumer.waiting.look import Waiting
 
@@ -29,6 +31,21 @@ class TaskReader:
         index = f"_{waiting.producer.map_index}" if waiting.producer.map_index >= 0 else ""
         state = states.get(waiting.producer.run_id, {}).get(waiting.producer.task_id + index)
         return None if state is None else str(state)
+
+    def states(self, own: Any, group_id: str) -> dict[str, str | None]:
+        """The states of the tasks of a group, by task_id, in the run and at the index of `own`."""
+        found = RuntimeTaskInstance.get_task_states(
+            dag_id=own.dag_id,
+            task_group_id=group_id,
+            run_ids=[own.run_id],
+            map_index=own.map_index if own.map_index >= 0 else None,
+        )
+        end = f"_{own.map_index}" if own.map_index >= 0 else ""
+        return {key.removesuffix(end): state for key, state in found.get(own.run_id, {}).items()}
+
+    def has_ended(self, waiting: Waiting) -> bool:
+        """Whether the producer is in a state that Airflow does not change by itself."""
+        return self.state(waiting) in FINAL_STATES
 
     def xcom(self, waiting: Waiting, key: str) -> Any:
         return XCom.get_one(

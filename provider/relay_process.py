@@ -1,4 +1,4 @@
-"""`dbt-relay` as the child of a task, whose own process pushes the records."""
+"""A child of a task that is `dbt-relay` or starts it, and whose records the task pushes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -41,7 +40,7 @@ class RelayProcess:
 
     def __init__(
         self,
-        arguments: Sequence[str],
+        command: Sequence[str],
         *,
         env: Mapping[str, str],
         cwd: str | None,
@@ -57,7 +56,7 @@ class RelayProcess:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dbt_relay", *arguments],
+                command,
                 env={**env, _CHANNEL: str(theirs.fileno())},
                 cwd=cwd,
                 # Standard input is the supervisor's socket (Airflow 3.0 to 3.3).

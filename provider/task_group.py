@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from airflow.providers.common.compat.sdk import TaskGroup
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.providers.standard.operators.empty import EmptyOperator
 
 from ..consumer.graph.manifest import IndirectSelection, Manifest
 from ..consumer.graph.plan import LONGEST_ID, NodeTask, Tests, plan
+from .done import DbtDone, GroupPlace
+from .operator import DbtRelayOperator
 from .sensor import DbtNodeSensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
 
     from airflow.sdk import BaseOperator
@@ -27,7 +28,10 @@ _DONE: Final = "done"
 def dbt_task_group(
     *,
     manifest: str | PathLike[str],
-    producer: BaseOperator | str,
+    command: str | Sequence[str] | None = None,
+    cwd: str | None = None,
+    producer: BaseOperator | str | None = None,
+    producer_options: Mapping[str, Any] | None = None,
     select: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] | None = None,
     group_id: str = "dbt",
@@ -37,16 +41,21 @@ def dbt_task_group(
     deferrable: bool = True,
     **sensor: Any,
 ) -> TaskGroup:
-    """A group of `producer`, a DbtNodeSensor for each selected model, seed and snapshot, and a last
-    task `done`. The sensors have the order of dbt's edges. No dbt is imported or called.
+    """A group of a task that runs dbt, a DbtNodeSensor for each selected model, seed and snapshot,
+    and a last task `done`. The sensors have the order of dbt's edges. No dbt is imported or called.
 
-    The first nodes are downstream of the producer, so that clearing it clears the group. `done`
-    fails the DAG run if dbt failed although every node succeeded, as after a failed hook.
+    The first nodes are downstream of the task that runs dbt, so that clearing it clears the group.
+    `done` fails if a node failed, and if dbt failed although every node succeeded, as after a
+    failed hook.
 
     :param manifest: dbt's `target/manifest.json`, which `dbt parse` and every build write
-    :param producer: the task that runs dbt, or a bash command for a task `run_dbt`
-    :param select: nodes in dbt's selection syntax (`tag:daily`, `path:models/marts`, `+orders`).
-        Pass the same selection to dbt: a node that dbt does not run has no record
+    :param command: the dbt command, such as `dbt build`, for a DbtRelayOperator `run_dbt`. It gets
+        the selection of the group. A later try of a node's task runs that node alone
+    :param cwd: the folder of the command, usually dbt's project
+    :param producer: in place of `command`: another task that runs dbt, or a bash command for a task
+        `run_dbt`. Give it the same selection: a node that dbt does not run has no record
+    :param producer_options: more for the DbtRelayOperator: `env`, `vars`, `pool`, …
+    :param select: nodes in dbt's selection syntax (`tag:daily`, `path:models/marts`, `+orders`)
     :param exclude: nodes to leave out, in the same syntax
     :param tests: `task`: a node's tests have a task `….test`; `node`: they are in its task; `none`
     :param indirect_selection: which tests dbt runs with the selected nodes: `eager`, `cautious`,
@@ -59,8 +68,21 @@ def dbt_task_group(
     :raises SelectionError: for a selection that dbt refuses
     """
     _check(indirect_selection)
+    own = {"cwd": cwd, **(producer_options or {})}
+    _check_producer(command, producer, own)
     with TaskGroup(group_id) as group:
-        runs_dbt = _added(group, producer)
+        runs_dbt = (
+            _added(group, producer)
+            if producer is not None
+            else DbtRelayOperator(
+                task_id=_PRODUCER,
+                command=command or (),
+                select=select,
+                exclude=exclude,
+                indirect_selection=indirect_selection,
+                **own,
+            )
+        )
         planned = plan(
             Manifest.read(manifest),
             select,
@@ -70,8 +92,9 @@ def dbt_task_group(
             indirect_selection=indirect_selection,
             longest_id=LONGEST_ID - len(group.child_id("")),
         )
-        sensors = _sensors(planned, runs_dbt, outlets, {"deferrable": deferrable, **sensor})
-        done = EmptyOperator(task_id=_DONE, trigger_rule="none_failed")
+        options = {"deferrable": deferrable, "start_from_trigger": deferrable, **sensor}
+        sensors = _sensors(planned, runs_dbt, outlets, options)
+        done = _done(str(group.group_id), runs_dbt.task_id, options)
         done.set_upstream([runs_dbt, *(s for s in sensors if not s.downstream_task_ids)])
     return group
 
@@ -82,11 +105,27 @@ def _check(indirect_selection: str | None) -> None:
         raise ValueError(f"indirect_selection is {indirect_selection!r}: it must be one of {known}")
 
 
+def _check_producer(command: Any, producer: Any, own: dict[str, Any]) -> None:
+    if (command is None) == (producer is None):
+        raise ValueError("dbt_task_group needs either command or producer")
+    given = ", ".join(name for name, value in own.items() if value is not None)
+    if producer is not None and given:
+        raise ValueError(f"{given} belongs to command: give it to the producer itself")
+
+
 def _added(group: TaskGroup, producer: BaseOperator | str) -> Any:
-    """The task that runs dbt, in the group."""
+    """The given task that runs dbt, in the group."""
     if isinstance(producer, str):
         return BashOperator(task_id=_PRODUCER, bash_command=producer)
     return group.add(producer)
+
+
+def _done(group_id: str, producer_task_id: str, options: dict[str, Any]) -> DbtDone:
+    """The last task. `options` are those of the sensors."""
+    place = GroupPlace(
+        group_id, producer_task_id, options.get("producer_map_index"), options.get("key_prefix", "")
+    )
+    return DbtDone(task_id=_DONE, place=place, start_from_trigger=options["start_from_trigger"])
 
 
 def _sensors(
@@ -96,8 +135,12 @@ def _sensors(
     options: dict[str, Any],
 ) -> list[DbtNodeSensor]:
     """A sensor for each planned task, in the order of dbt's edges."""
-    common: dict[str, Any] = {"trigger_rule": _trigger_rule(options), **_retries(producer)}
-    common |= options
+    common: dict[str, Any] = {
+        "trigger_rule": _trigger_rule(options),
+        "run_again": isinstance(producer, DbtRelayOperator) and producer.can_select,
+        **_retries(producer),
+        **options,
+    }
     first: dict[str, Any] = {**common, "trigger_rule": "always"}
     sensors: dict[str, DbtNodeSensor] = {}
     for task in planned:

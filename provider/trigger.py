@@ -1,4 +1,4 @@
-"""The trigger of a deferred sensor: it waits in the triggerer."""
+"""The trigger of a sensor: it waits in the triggerer."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import asyncio
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.common.compat.sdk import conf
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import (
+    BaseTrigger,
+    StartTriggerArgs,
+    TaskSkippedEvent,
+    TaskSuccessEvent,
+    TriggerEvent,
+)
 from asgiref.sync import sync_to_async
 
 from ..consumer.waiting.decision import FINAL_STATES, Decision
@@ -18,6 +25,7 @@ from .reader import TaskReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import timedelta
 
     from ..records.task import TaskInstance
 
@@ -28,39 +36,129 @@ A worker notices the end of the task's process up to one heartbeat late, and the
 that in its next loop. If the task is queued again by then, the scheduler fails it like a killed
 task: "the task instance's state attribute is queued" (Airflow 3.3 with the LocalExecutor).
 """
+OWN_INDEX: Final = -2
+"""Stands for the map index of the waiting task."""
 _JITTER: Final = 0.2
 _KEPT: Final = 1000
+_LOOKS_PER_SECOND: Final = 40
+"""Looks of all triggers of a triggerer. Each look is one or two calls of Airflow's API."""
 
 
 class DbtNodeTrigger(BaseTrigger):
-    """Fires once, with the decision on the nodes: `{"action": …, "reason": …}`.
+    """Fires once, with the decision on the nodes: `{"action": …, "reason": …, "ended_first": …}`.
 
-    A restart of the triggerer loses no state. The trigger logs nothing, because Airflow copies the
-    lines into the task's log. `waiting` is a `Waiting.to_json`, `poll_interval` is in seconds.
+    A restart of the triggerer loses no state. `waiting` is a `Waiting.to_json`, `poll_interval` is
+    in seconds. With `ends_task` the trigger ends a task that succeeds or is skipped: that task does
+    not return to a worker. `from_worker` says that the task has been in a worker before. If not,
+    the trigger takes the place of the producer and the attempt from its own task.
+
+    `ended_first` in the event says that the producer had ended before the first look.
     """
 
-    def __init__(self, waiting: dict[str, Any], poll_interval: float) -> None:
+    path: ClassVar[str] = f"{__name__}.DbtNodeTrigger"
+    _count: ClassVar[int] = 0
+
+    def __init__(
+        self,
+        waiting: dict[str, Any],
+        poll_interval: float,
+        ends_task: bool = False,
+        from_worker: bool = True,
+    ) -> None:
         super().__init__()
         self.waiting = waiting
         self.poll_interval = poll_interval
+        self.ends_task = ends_task
+        self.from_worker = from_worker
+
+    @classmethod
+    def start_args(
+        cls, waiting: Waiting, poll_interval: float, ends_task: bool, timeout: timedelta
+    ) -> StartTriggerArgs:
+        """What Airflow needs to begin a task in the triggerer.
+
+        `waiting` has no DAG, no run and no attempt yet, and perhaps the producer's index OWN_INDEX.
+        """
+        arguments = cls(waiting.to_json(), poll_interval, ends_task, from_worker=False)
+        return StartTriggerArgs(
+            trigger_cls=cls.path,
+            trigger_kwargs=arguments.serialize()[1],
+            next_method="resume",
+            timeout=timeout,
+        )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The path of this class and the arguments that make an equal trigger."""
-        path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {"waiting": self.waiting, "poll_interval": self.poll_interval}
+        return self.path, {
+            "waiting": self.waiting,
+            "poll_interval": self.poll_interval,
+            "ends_task": self.ends_task,
+            "from_worker": self.from_worker,
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until there is a decision. The first look waits until the task may return."""
-        waiting, known = Waiting.from_json(self.waiting), dict[str, Decision]()
+        """Look until there is a decision."""
+        began_at = time.monotonic()
+        DbtNodeTrigger._count += 1
+        try:
+            decision, ended_first = await self._decision()
+        finally:
+            DbtNodeTrigger._count -= 1
+        if self.ends_task and decision.action in ("success", "skip"):
+            # Airflow copies the line into the log of the task.
+            self.log.info("%s", decision.reason)
+            yield TaskSuccessEvent() if decision.action == "success" else TaskSkippedEvent()
+            return
+        if self.from_worker:
+            await asyncio.sleep(max(0.0, began_at + SETTLED - time.monotonic()))
+        yield TriggerEvent(
+            {
+                "action": decision.action,
+                "reason": decision.reason,
+                "ended_first": ended_first,
+            }
+        )
+
+    async def _decision(self) -> tuple[Decision, bool]:
+        """The decision, and whether the producer had ended before the first look."""
+        waiting, known = self._waiting(), dict[str, Decision]()
         reader = _SharingReader(self.poll_interval / 2)
-        pause = max(self.poll_interval, SETTLED)
+        ended_first: bool | None = None
+        # The worker has just looked.
+        pause = self._pause() if self.from_worker else 0.0
         while True:
-            await asyncio.sleep(pause * random.uniform(1, 1 + _JITTER))  # noqa: S311 - no secret
-            pause = self.poll_interval
+            await asyncio.sleep(pause)
             decision = await sync_to_async(look)(waiting, reader, known)
+            if ended_first is None:
+                ended_first = reader.has_ended(waiting)
             if decision.action != "wait":
-                yield TriggerEvent({"action": decision.action, "reason": decision.reason})
-                return
+                return decision, ended_first
+            pause = self._pause()
+
+    def _pause(self) -> float:
+        """Seconds to the next look. The more triggers wait, the longer."""
+        pause = max(self.poll_interval, DbtNodeTrigger._count / _LOOKS_PER_SECOND)
+        return pause * random.uniform(1, 1 + _JITTER)  # noqa: S311 - no secret
+
+    def _waiting(self) -> Waiting:
+        waiting = Waiting.from_json(self.waiting)
+        own: Any = self.task_instance
+        if self.from_worker or own is None:
+            return waiting
+        logical_date = own.get_template_context()["dag_run"].logical_date
+        index = waiting.producer.map_index
+        producer = replace(
+            waiting.producer,
+            dag_id=own.dag_id,
+            run_id=own.run_id,
+            map_index=own.map_index if index == OWN_INDEX else index,
+        )
+        return replace(
+            waiting,
+            producer=producer,
+            logical_date=logical_date.isoformat() if logical_date else None,
+            attempt=own.try_number,
+        )
 
 
 class _SharingReader(TaskReader):
@@ -87,3 +185,7 @@ class _SharingReader(TaskReader):
                 self._known.clear()
             self._known[waiting.producer] = now, state
             return state
+
+    def has_ended(self, waiting: Waiting) -> bool:
+        """Whether the newest answer was a final state."""
+        return self._known.get(waiting.producer, (0.0, None))[1] in FINAL_STATES

@@ -27,6 +27,18 @@ WITH_VALUES: Final = frozenset(
 )  # fmt: skip
 """Options that take every word up to the next option (dbt's `MultiOption`)."""
 
+SELECTION: Final = frozenset(
+    {
+        "--select", "-s", "--models", "--model", "-m", "--exclude", "--selector",
+        "--indirect-selection",
+    }
+)  # fmt: skip
+NOTHING_ELSE: Final = ("--indirect-selection", "empty")
+"""Without it a model by name brings all of its tests. The wanted tests are named themselves."""
+
+SELECTS_TESTS: Final = frozenset({"build", "test"})
+"""The other subcommands run no tests, and `dbt run` of 1.7 does not know the option."""
+
 _TWO_WORDS: Final = frozenset({"docs", "source"})
 MODULE: Final = "dbt.cli.main"
 _DBT: Final = frozenset({"dbt", "dbtf", MODULE})
@@ -198,6 +210,14 @@ class DbtArguments:
 
     def has(self, names: Collection[str]) -> bool:
         return any(option.name in names for option in (*self.before, *self.options))
+
+    def selecting(self, terms: Iterable[str]) -> tuple[str, ...]:
+        """The same call for the nodes that these terms select, and for no others."""
+        options = [o for o in self.options if o.name not in SELECTION]
+        options.append(Option("--select", ("--select", *terms)))
+        if self.subcommand in SELECTS_TESTS:
+            options.append(Option(NOTHING_ELSE[0], NOTHING_ELSE))
+        return self.words(self.subcommand, options)
 
     def words(
         self, subcommand: str, options: Iterable[Option], without: Collection[str] = ()

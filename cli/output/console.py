@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from ...parser.secrets import Secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ...parser.events import Event
 
 _RANKS: Final = {
@@ -79,6 +81,18 @@ class Console:
     def say(self, line: str = "") -> None:
         """Print one line of the relay."""
         self._print(line)
+
+    def say_errors(self, title: str, lines: Iterable[str]) -> None:
+        """Print lines below a title. For an operator they are a group that Airflow's log folds."""
+        if not self._marks_levels:
+            self._print(f"\n{title}")
+            for line in lines:
+                self._print(line)
+            return
+        self._print(f"::group::{title}", "error")
+        for line in lines:
+            self._print(line, "error")
+        self._print("::endgroup::", "error")
 
     def flush(self) -> None:
         if self.is_closed:

@@ -22,18 +22,16 @@ _MOST_NAMES: Final = 20
 """In one line."""
 
 
-def failures(failed: Sequence[NodeRecord], dbt_summary: str | None) -> Iterator[str]:
-    """The failed nodes with their full error texts, then dbt's own count of the run."""
-    if not failed:
-        return
-    yield ""
-    yield f"{counted(len(failed), 'node')} did not succeed:"
+def failures_title(failed: Sequence[NodeRecord]) -> str:
+    return f"{counted(len(failed), 'node')} did not succeed:"
+
+
+def failures(failed: Sequence[NodeRecord]) -> Iterator[str]:
+    """The failed nodes with their full error texts."""
     for record in failed:
         yield in_one_line(f"  {record.unique_id} [{record.status}]")
         for line in displayed(record.message or "no error text").splitlines():
             yield f"    {line}"
-    if dbt_summary:
-        yield displayed(dbt_summary)
 
 
 def delivery(records: int, figures: Sequence[Figures], until: str) -> Iterator[str]:

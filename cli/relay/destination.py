@@ -71,7 +71,7 @@ class Destination:
         for sink in dict.fromkeys(sinks):
             kind, _, target = sink.partition(":")
             if kind == "airflow" and not target and chosen.channel is not None:
-                chosen.add_operator(chosen.channel)
+                chosen.add_operator(chosen.channel, environ, missing)
             elif kind in AIRFLOW_SINKS and not target:
                 chosen.add_airflow(kind, environ, missing)
             elif kind == "jsonl" and target:
@@ -82,11 +82,22 @@ class Destination:
                     f"there is no sink {sink!r}: use airflow, cosmos or jsonl:PATH"
                 )
         if settings.writes_note and chosen.note is None:
-            chosen.remarks.append("no note is written: --note needs the sink airflow or cosmos")
+            chosen.remarks.append(f"no note is written: {chosen.why_no_note(missing)}")
         return chosen
 
-    def add_operator(self, channel: Channel) -> None:
-        """Add the operator that has started this process as the sink airflow."""
+    def why_no_note(self, missing: Sequence[str]) -> str:
+        """Why the task gets no note. Only Airflow's REST API can write a note."""
+        if self.channel is not None and missing:
+            return f"--note needs {' and '.join(missing)}, even with an operator"
+        return "--note needs the sink airflow or cosmos"
+
+    def add_operator(
+        self, channel: Channel, environ: Mapping[str, str], missing: Sequence[str]
+    ) -> None:
+        """Add the operator that has started this process as the sink airflow.
+
+        A note goes over the REST API, unless a setting for it is `missing`.
+        """
         form, renews = self.settings.airflow.xcoms, self.settings.renews
         self.sinks.append(
             OperatorSink(
@@ -97,6 +108,12 @@ class Destination:
                 renews=renews,
             )
         )
+        if self.settings.writes_note and not missing:
+            from ...sinks.airflow.note import TaskNote  # noqa: PLC0415 - few runs write a note
+            from ...sinks.airflow.writer import XComWriter  # noqa: PLC0415
+
+            to = self.settings.airflow.settings(environ)
+            self.note = TaskNote(XComWriter(to, notice), to)
 
     def add_airflow(self, kind: str, environ: Mapping[str, str], missing: Sequence[str]) -> None:
         """Add the sink airflow or cosmos.

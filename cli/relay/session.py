@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ...records.display import displayed
 from .. import exit_codes
 from ..output import report
 from ..output.note_text import task_note
@@ -131,8 +132,10 @@ class RelayedRun:
         The last line is the task's `return_value` in Airflow: print nothing after it.
         """
         failed = self._pipeline.run.failed()
-        for line in report.failures(failed, self._pipeline.dbt_summary):
-            self._console.say(line)
+        if failed:
+            self._console.say_errors(report.failures_title(failed), report.failures(failed))
+            if self._pipeline.dbt_summary:
+                self._console.say(displayed(self._pipeline.dbt_summary))
         self._console.flush()
 
         outcomes = self._delivery.run.outcomes() if self._delivery is not None else {}

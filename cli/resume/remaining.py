@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ...records.plural import counted
-from ..dbt.arguments import DbtArguments, Option
+from ..dbt.arguments import SELECTION, DbtArguments, Option
 from .listing import listed_nodes
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ TYPES: Final[dict[str, tuple[str, ...]]] = {
 """The subcommands that can be resumed, with the kinds of node that they run."""
 
 _MODELS: Final = frozenset({"--models", "--model", "-m"})
-_SELECTION: Final = frozenset(
-    {"--select", "-s", "--models", "--model", "-m", "--exclude", "--selector",
-     "--indirect-selection"}
-)  # fmt: skip
 PLACE: Final = frozenset(
     {"--project-dir", "--profiles-dir", "--profile", "--target", "-t", "--target-path", "--vars"}
 )
@@ -37,7 +33,7 @@ STATE: Final = frozenset(
     {"--state", "--defer-state", "--defer", "--no-defer", "--favor-state", "--no-favor-state"}
 )
 _OF_LS: Final = (
-    _SELECTION
+    SELECTION
     | PLACE
     | STATE
     | {"--resource-type", "--resource-types", "--exclude-resource-type",
@@ -65,12 +61,6 @@ _AS_JSON: Final = Option(
     ),
 )  # fmt: skip
 _ALL: Final = Option("--select", ("--select", "fqn:*"))
-_NOTHING_ELSE: Final = Option("--indirect-selection", ("--indirect-selection", "empty"))
-"""Without it a model by name brings all of its tests. Those that are left are named themselves."""
-
-_SELECTS_TESTS: Final = ("build", "test")
-"""The other subcommands run no tests, and `dbt run` of 1.7 does not know the option."""
-
 EVERY_TIME: Final = ("operation.", "macro.")
 """How the unique_ids of hooks and operations begin, which run every time."""
 
@@ -175,11 +165,7 @@ def select_by_name(
         if node.kind == "unit_test" and node.unique_id in left:
             named.update(node.parents)  # dbt build runs a unit test only with its model
     chosen = [n for n in nodes if n.unique_id in named]
-    options = [o for o in parts.options if o.name not in _SELECTION]
-    options.append(Option("--select", ("--select", *(n.term for n in chosen))))
-    if parts.subcommand in _SELECTS_TESTS:
-        options.append(_NOTHING_ELSE)
-    words = parts.words(parts.subcommand, options)
+    words = parts.selecting(n.term for n in chosen)
     if sum(len(word) + 1 for word in words) > _LONGEST:
         nodes_are = counted(len(chosen), "node is", "nodes are")
         raise CannotResumeError(f"{nodes_are} too many for a command line")

@@ -34,8 +34,8 @@ _DIGEST: Final = 8
 class NodeTask:
     """A task that waits for the nodes `unique_ids`. `node` is the node that they build or test.
 
-    `upstream` has the ids of the tasks directly upstream. `selector` selects only `node` with dbt's
-    `--select`.
+    `upstream` has the ids of the tasks directly upstream. `selector` selects only the nodes
+    `unique_ids` with dbt's `--select`: terms with spaces between them.
     """
 
     task_id: str
@@ -103,11 +103,10 @@ def plan(
         with_it, after_it = of_node.split(tests)
         upstream = tuple(gates.get(parent, ids[parent]) for parent in before[node.unique_id])
         waits_for = (*of_node.unit, node.unique_id, *with_it)
-        selector = selectors.of(node)
-        tasks.append(NodeTask(task_id, node, waits_for, upstream, selector))
+        tasks.append(NodeTask(task_id, node, waits_for, upstream, selectors.of(waits_for)))
         if after_it:
             test_id = f"{task_id}{_TEST}"
-            tasks.append(NodeTask(test_id, node, after_it, (task_id,), selector))
+            tasks.append(NodeTask(test_id, node, after_it, (task_id,), selectors.of(after_it)))
             # dbt builds the nodes downstream once the tests that read only this node have passed.
             # A test that reads another node too holds back only the nodes downstream of both.
             if not of_node.shared:
@@ -115,7 +114,8 @@ def plan(
     for node in chosen:
         if not _is_built(node) and (only_tests := tested.get(node.unique_id)) is not None:
             test_id = f"{ids[node.unique_id]}{_TEST}"
-            tasks.append(NodeTask(test_id, node, only_tests.all, selector=selectors.of(node)))
+            waits_for = only_tests.all
+            tasks.append(NodeTask(test_id, node, waits_for, selector=selectors.of(waits_for)))
     return tasks
 
 
@@ -124,12 +124,16 @@ def _is_built(node: Node) -> bool:
 
 
 class _Selectors:
-    """Finds the shortest term that selects one node alone."""
+    """Finds the shortest terms that select given nodes alone."""
 
     def __init__(self, manifest: Manifest) -> None:
+        self._nodes = manifest.nodes
         self._search = Search(manifest)
 
-    def of(self, node: Node) -> str:
+    def of(self, unique_ids: Iterable[str]) -> str:
+        return " ".join(self._term(self._nodes[unique_id]) for unique_id in unique_ids)
+
+    def _term(self, node: Node) -> str:
         terms = list(terms_of(node))
         return next((t for t in terms if self._selected(t) == {node.unique_id}), terms[-1])
 

@@ -83,16 +83,18 @@ def decide(
     producer: Producer,
     *,
     attempt: int = 1,
+    was_cleared: bool = False,
     is_mended: bool = False,
     policy: Policy | None = None,
 ) -> Decision:
     """The decision of a task that waits for the node `unique_id`, in its own attempt `attempt`.
 
     Read `node` and `run` after the producer's state: once the producer has ended, an absent record
-    then stays absent. `is_mended` says that the node was skipped for a failed node that has
-    succeeded since. The table in docs/reference/decisions.md lists every case.
+    then stays absent. `was_cleared` says that a person cleared this task after the producer had
+    ended. `is_mended` says that the node was skipped for a failed node that has succeeded since.
+    The table in docs/reference/decisions.md lists every case.
     """
-    case = _Case(unique_id, run, producer, attempt, is_mended, policy or Policy())
+    case = _Case(unique_id, run, producer, attempt, was_cleared, is_mended, policy or Policy())
     if not producer.has_begun:
         return Decision(
             "wait", f"the task that runs dbt is {producer.state or 'not scheduled yet'}"
@@ -118,6 +120,7 @@ def decide_run(
     found: int,
     *,
     attempt: int = 1,
+    was_cleared: bool = False,
     policy: Policy | None = None,
 ) -> Decision | None:
     """The decision on an ended run as a whole, for a task that waits for a set of its nodes.
@@ -125,7 +128,7 @@ def decide_run(
     `found` is the number of node records in Airflow. None if no record is missing: then the nodes
     alone decide.
     """
-    case = _Case("", run, producer, attempt, False, policy or Policy())
+    case = _Case("", run, producer, attempt, was_cleared, False, policy or Policy())
     doubt = case.of_run()
     if doubt is not None or run is None:
         return doubt
@@ -145,7 +148,7 @@ def decide_run(
 
 def is_current(record: NodeRecord, run: RunRecord | None, producer: Producer) -> bool:
     """Whether the record belongs to the producer's current attempt."""
-    return _Case(record.unique_id, run, producer, 1, False, Policy()).is_current(record)
+    return _Case(record.unique_id, run, producer, 1, False, False, Policy()).is_current(record)
 
 
 def combine(decisions: Sequence[Decision]) -> Decision:
@@ -167,6 +170,7 @@ class _Case:
     run: RunRecord | None
     producer: Producer
     attempt: int
+    was_cleared: bool
     is_mended: bool
     policy: Policy
 
@@ -252,8 +256,8 @@ class _Case:
     def not_succeeded(self, reason: str, node: NodeRecord | None = None) -> Decision:
         """Fail, unless another attempt of the producer or a run of this node alone may mend it."""
         if self.producer.has_ended:
-            can_run = self.policy.can_run and (self.attempt > 1 or self.is_mended)
-            return Decision("run" if can_run else "fail", reason, node)
+            may_run = self.policy.can_run and (self.is_mended or not self._is_used_up)
+            return Decision("run" if may_run else "fail", reason, node)
         # The first attempt reports a failure at once. A later attempt need not report it again, and
         # would be used up before the producer's own retry can mend the node.
         tells_now = self.producer.state != "up_for_retry" and self.attempt == 1
@@ -261,3 +265,10 @@ class _Case:
         if tells_now and not may_change:
             return Decision("fail", reason, node)
         return Decision("wait", f"{self.unique_id} has not succeeded; its run has not ended", node)
+
+    @property
+    def _is_used_up(self) -> bool:
+        """Whether the producer has run the node in as many attempts as this task is entitled to."""
+        run = number(self.run.attempt) if self.run is not None else None
+        used = 1 if self.was_cleared else self.producer.attempt or run or 1
+        return self.attempt <= used

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -33,8 +33,9 @@ R = TypeVar("R", NodeRecord, RunRecord)
 class Waiting:
     """A task that waits for the nodes `unique_ids`, in its own attempt `attempt`.
 
-    `producer` runs dbt. It holds the XComs, unless `xcom_task_id` names another task of the same
-    run. `logical_date` is the date of the DAG run in ISO 8601; None if it has none.
+    `was_cleared` says that a person cleared it after the producer had ended. `producer` runs dbt.
+    It holds the XComs, unless `xcom_task_id` names another task of the same run. `logical_date` is
+    the date of the DAG run in ISO 8601; None if it has none.
     """
 
     unique_ids: tuple[str, ...]
@@ -43,19 +44,27 @@ class Waiting:
     key_prefix: str = ""
     logical_date: str | None = None
     attempt: int = 1
+    was_cleared: bool = False
     policy: Policy = field(default_factory=Policy)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values, which Airflow can store."""
-        return asdict(self)
+        """Plain JSON values, which Airflow can store; no field that has its default value."""
+        value = {
+            "unique_ids": [*self.unique_ids],
+            "producer": asdict(self.producer),
+            "policy": _without_defaults(self.policy),
+        }
+        return {**_without_defaults(self), **value}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Waiting:
-        """The task of a `to_json`, also after JSON has turned the tuple into a list."""
-        facts = dict(value)
-        facts["unique_ids"] = tuple(value["unique_ids"])
-        facts["producer"] = TaskInstance(**value["producer"])
-        facts["policy"] = Policy(**value["policy"])
+        """The task of a `to_json`."""
+        facts: dict[str, Any] = {
+            **value,
+            "unique_ids": tuple(value["unique_ids"]),
+            "producer": TaskInstance(**value["producer"]),
+            "policy": Policy(**value["policy"]),
+        }
         return cls(**facts)
 
     @property
@@ -121,6 +130,7 @@ class _Look:
             run,
             producer,
             attempt=self._waiting.attempt,
+            was_cleared=self._waiting.was_cleared,
             is_mended=node is not None and self._is_mended(node),
             policy=self._waiting.policy,
         )
@@ -184,7 +194,14 @@ def look_at_prefixes(
     run = its_run if isinstance(its_run, RunRecord) else None
     nodes = {key: record for key, record in found.items() if isinstance(record, NodeRecord)}
     current = [key for key, record in nodes.items() if is_current(record, run, producer)]
-    whole = decide_run(run, producer, len(current), attempt=waiting.attempt, policy=waiting.policy)
+    whole = decide_run(
+        run,
+        producer,
+        len(current),
+        attempt=waiting.attempt,
+        was_cleared=waiting.was_cleared,
+        policy=waiting.policy,
+    )
     names = list(waiting.unique_ids)
     for prefix in prefixes:
         missing = [prefix] if whole is None else []
@@ -196,6 +213,7 @@ def look_at_prefixes(
             run,
             producer,
             attempt=waiting.attempt,
+            was_cleared=waiting.was_cleared,
             is_mended=_is_mended(name, nodes),
             policy=waiting.policy,
         )
@@ -211,3 +229,9 @@ def _is_mended(name: str, nodes: Mapping[str, NodeRecord]) -> bool:
         return False
     cause = nodes.get(node.caused_by)
     return cause is not None and cause.has_succeeded
+
+
+def _without_defaults(value: Waiting | Policy) -> dict[str, Any]:
+    """The fields whose values are not their defaults."""
+    pairs = ((f, getattr(value, f.name)) for f in fields(value))
+    return {f.name: held for f, held in pairs if held != f.default}

@@ -141,7 +141,8 @@ def test_no_function_is_too_long_to_read_at_a_glance() -> None:
     for path in MODULES:
         for node in ast.walk(tree(path)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                lines = (node.end_lineno or 0) - node.lineno + 1
+                text = ast.get_docstring(node, clean=False) or ""
+                lines = (node.end_lineno or 0) - node.lineno + 1 - text.count("\n")
                 if lines > LONGEST_FUNCTION:
                     wrong.append(f"{short(path)}:{node.lineno} {node.name}: {lines}")
     assert not wrong, "\n".join(wrong)

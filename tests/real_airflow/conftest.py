@@ -26,6 +26,7 @@ DAGS = (
     *EXAMPLES,
     *("command", "command_twice", "command_timeout", "command_mapped"),
     *("operator", "operator_timeout", "operator_mapped", "operator_flaky"),
+    *("group", "group_flaky", "group_retries"),
     *("nodes_modes", "nodes_mapped", "nodes_flaky", "nodes_waits"),
 )
 FLAKY = """

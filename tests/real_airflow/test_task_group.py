@@ -151,7 +151,7 @@ def test_a_sensor_waits_for_the_instance_that_there_is(shown: dict[str, Any]) ->
 def test_a_task_that_leaves_its_worker_is_not_back_at_once(shown: dict[str, Any]) -> None:
     """A worker has up to 2 s here to notice its end, and the scheduler 5 s."""
     tasks = shown["producers"]
-    assert (tasks["of_one"]["poke_interval"], tasks["of_each"]["poke_interval"]) == (5, 7)
+    assert (tasks["of_one"]["poke_interval"], tasks["of_each"]["poke_interval"]) == (2, 7)
 
 
 @pytest.mark.parametrize(

@@ -164,3 +164,24 @@ def test_short_options_of_a_command_that_is_taken_apart() -> None:
 )
 def test_what_only_asks_about_dbt(command: str, is_so: bool) -> None:
     assert asks_about_dbt(command.split()) is is_so
+
+
+@pytest.mark.parametrize(
+    ("command", "narrowed"),
+    [
+        (
+            "uv run dbt --debug build -s tag:daily --exclude a b --selector nightly --fail-fast",
+            "uv run dbt --debug build --fail-fast --select orders stg --indirect-selection empty",
+        ),
+        (
+            "dbt test --indirect-selection=buildable",
+            "dbt test --select orders stg --indirect-selection empty",
+        ),
+        ("dbt run -m x --vars {}", "dbt run --vars {} --select orders stg"),
+        ("dbt seed", "dbt seed --select orders stg"),
+    ],
+)
+def test_a_selection_replaces_the_one_of_the_command(command: str, narrowed: str) -> None:
+    parts = DbtArguments.of(shlex.split(command))
+    assert parts is not None
+    assert shlex.join(parts.selecting(["orders", "stg"])) == shlex.join(shlex.split(narrowed))

@@ -27,7 +27,7 @@ def first(lines: Iterable[str]) -> str:
 @pytest.mark.parametrize(("number", "words"), [(1, "1 node"), (2, "2 nodes")])
 def test_nodes_that_failed(number: int, words: str) -> None:
     failed = [node(f"model.shop.{n}", "error") for n in range(number)]
-    assert first(report.failures(failed, None)) == f"{words} did not succeed:"
+    assert report.failures_title(failed) == f"{words} did not succeed:"
 
 
 @pytest.mark.parametrize(("number", "words"), [(1, "1 record"), (2, "2 records")])

@@ -86,7 +86,7 @@ STATES = (
     *("running", "deferred", "up_for_reschedule", "up_for_retry"),
     *("success", "failed", "skipped", "upstream_failed", "removed"),
 )
-TRIES = {"first": 1, "later": 2}
+TRIES = {"first": 1, "used up": TRY, "later": TRY + 1}
 OPTIONS = tuple(
     [*([f"on_missing={m}"] if m != "fail" else []), *(["on_upstream_failed=skip"] if u else [])]
     + (["fallback"] if f else [])

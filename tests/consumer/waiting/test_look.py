@@ -255,7 +255,7 @@ def test_a_prefix_is_not_green_if_the_run_may_have_more_nodes(
     its_run: dict[str, Any] | None,
 ) -> None:
     values = [node(ORDERS, attempt=2), *([its_run] if its_run else [])]
-    later = {"attempt": 2, "policy": Policy("success", can_run=True)}
+    later = {"attempt": 2, "was_cleared": True, "policy": Policy("success", can_run=True)}
     for prefix in ("model.", "model.jaffle.nothing"):
         first = by_prefix(*values, prefix=prefix, policy=Policy("success"))
         assert first[RUN] == "fail"

@@ -1,0 +1,58 @@
+"""A run of dbt under dbt-relay, whose records the task's own process pushes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .dbt_call import relay_call
+from .relay_process import RelayProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .relay_process import Push, Task
+
+
+class Relay:
+    """Runs a command that is `dbt-relay` or starts it.
+
+    `push` takes the key and the value of an XCom. `task` tells state and try of the task that holds
+    the XComs. `result` is the summary of the run, None if dbt-relay has told none.
+    """
+
+    def __init__(
+        self, *, env: Mapping[str, str], cwd: str | None, push: Push, task: Task, log: Any
+    ) -> None:
+        self.result: Any = None
+        self._env = env
+        self._cwd = cwd
+        self._push = push
+        self._task = task
+        self._log = log
+        self._process: RelayProcess | None = None
+
+    def run(self, command: Sequence[str]) -> int:
+        """Push the records of the command. Returns its exit code, -N if signal N killed it."""
+        process = self._start(command, self._task)
+        code = process.serve()
+        self.result = process.result
+        if code < 0 and process.run_number is not None:
+            # A killed relay has left records in its journal.
+            self._start(relay_call("deliver", str(process.run_number)), _nobody).serve()
+        return code
+
+    def stop(self) -> None:
+        """Tell the command to end. A signal handler may call this."""
+        if self._process is not None:
+            self._process.stop()
+
+    def _start(self, command: Sequence[str], task: Task) -> RelayProcess:
+        self._process = RelayProcess(
+            command, env=self._env, cwd=self._cwd, push=self._push, task=task, log=self._log
+        )
+        return self._process
+
+
+def _nobody() -> tuple[None, None]:
+    """No state and no try: whoever delivers later has no try of its own."""
+    return None, None
