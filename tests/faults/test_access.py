@@ -149,11 +149,10 @@ class TestConnection:
             assert made.send([]).delivered == 2
             assert server.writes() == {KEY: ["POST"], "model.shop.b": ["POST"]}
 
-    def test_tls_to_a_port_without(self, relay: MakeRelay) -> None:
-        with FakeAirflow() as server:
-            made = relay(server.url.replace("http:", "https:"))
-            figures = made.send([success()])
-            assert "begin with http://" in figures.waiting[KEY]
+    def test_tls_to_a_port_without(self, server: FakeAirflow, relay: MakeRelay) -> None:
+        made = relay(server.url.replace("http:", "https:"))
+        figures = made.send([success()])
+        assert "begin with http://" in figures.waiting[KEY]
 
     def test_a_host_that_does_not_resolve(self, relay: MakeRelay) -> None:
         made = relay("http://airflow.invalid", Login(token="t"))
@@ -167,9 +166,10 @@ class TestConnection:
         figures = made.send([success()], timeout=0.3)
         assert "--proxy" in figures.waiting[KEY]
 
-    def test_a_ca_file_that_is_missing(self, relay: MakeRelay, tmp_path: Path) -> None:
-        with FakeAirflow() as server:
-            url = server.url.replace("http:", "https:")
-            made = relay(url, Login(token="t"), ca_file=tmp_path / "missing.pem")
-            figures = made.send([success()], timeout=0.3)
-            assert "--ca-file" in figures.waiting[KEY]
+    def test_a_ca_file_that_is_missing(
+        self, server: FakeAirflow, relay: MakeRelay, tmp_path: Path
+    ) -> None:
+        url = server.url.replace("http:", "https:")
+        made = relay(url, Login(token="t"), ca_file=tmp_path / "missing.pem")
+        figures = made.send([success()], timeout=0.3)
+        assert "--ca-file" in figures.waiting[KEY]

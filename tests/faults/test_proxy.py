@@ -94,7 +94,7 @@ def airflow(request: pytest.FixtureRequest) -> Iterator[FakeAirflow]:
 
 @pytest.mark.parametrize("place", ["option", "HTTP(S)_PROXY", "ALL_PROXY"])
 def test_a_login_is_sent(
-    relay: MakeRelay, proxy: str, refused: list[str], airflow: FakeAirflow, place: str
+    airflow: FakeAirflow, proxy: str, refused: list[str], relay: MakeRelay, place: str
 ) -> None:
     address = f"http://{SPELLED}@{proxy}"
     environ = {"all_proxy": address} if place == "ALL_PROXY" else {}
@@ -109,7 +109,7 @@ def test_a_login_is_sent(
 
 @pytest.mark.parametrize("login", ["", f"{SPELLED}x@", "DOMAIN%5Cme@"])
 def test_a_wrong_login_is_told_without_it(
-    relay: MakeRelay, proxy: str, refused: list[str], airflow: FakeAirflow, login: str
+    airflow: FakeAirflow, proxy: str, refused: list[str], relay: MakeRelay, login: str
 ) -> None:
     made = relay(airflow.url, proxy=f"http://{login}{proxy}", ca_file=TLS / "local.pem")
     reason = made.send([RECORD]).waiting[KEY]

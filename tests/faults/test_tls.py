@@ -49,12 +49,13 @@ def test_a_certificate_for_another_host(secure: FakeAirflow, relay: MakeRelay) -
     assert not secure.requests
 
 
-def test_a_ca_file_without_certificates(relay: MakeRelay, tmp_path: Path) -> None:
+def test_a_ca_file_without_certificates(
+    server: FakeAirflow, relay: MakeRelay, tmp_path: Path
+) -> None:
     wrong = tmp_path / "wrong.pem"
     wrong.write_text("no certificate")
-    with FakeAirflow() as server:
-        url = server.url.replace("http:", "https:")
-        reason = relay(url, ca_file=wrong).send([RECORD]).waiting[KEY]
+    url = server.url.replace("http:", "https:")
+    reason = relay(url, ca_file=wrong).send([RECORD]).waiting[KEY]
     assert reason == f"{wrong} holds no certificates that can be read: see --ca-file"
 
 
