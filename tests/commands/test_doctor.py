@@ -20,6 +20,7 @@ from support import airflow_faults as fake
 from support.airflow_faults import Answer
 from support.environment import forget_settings
 from support.fake_airflow import PASSWORDS, FakeAirflow
+from support.timing import within
 
 from dbt_relay import __version__
 from dbt_relay.cli import doctor as doctor_module
@@ -421,9 +422,8 @@ class TestDbt:
     ) -> None:
         monkeypatch.setattr(doctor_module, "DBT_TIMEOUT", 0.3)
         dbt("sleep 30; :")
-        started = time.monotonic()
-        assert doctor().code == 78
-        assert time.monotonic() - started < 3
+        with within(20):
+            assert doctor().code == 78
 
     def test_it_leaves_no_log_in_the_project(
         self, dbt: Callable[[str], Path], tmp_path: Path

@@ -7,11 +7,12 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from support.command import PATIENCE_S, RELAY
+from support.command import RELAY
 from support.environment import clean_environment
 from support.fake_airflow import FakeAirflow
 from support.logs import BEGIN, line
 from support.records import node
+from support.timing import PATIENCE
 
 from dbt_relay.records.xcom import xcom_key
 
@@ -45,7 +46,7 @@ def relay(place: str, *command: str, **env: str) -> subprocess.CompletedProcess[
         [*RELAY, *command],
         env={**clean, **PLACES[place], **env},
         capture_output=True,
-        timeout=PATIENCE_S,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import airflow_faults as fake
-from support.command import Shell
+from support.command import Shell, ended
 from support.environment import AIRFLOW_TASK
 from support.fake_airflow import FakeAirflow
 from support.logs import fold, folded_log, log
@@ -170,7 +170,7 @@ class TestAnAirflowThatWasDown:
         with up(undelivered.url) as server:
             several = [relay.start("deliver", "--all", **TOKEN) for _ in range(3)]
             for process in several:
-                _, err = process.communicate(timeout=60)
+                _, err = ended(process)
                 assert (process.returncode, err) == (0, "")
             assert set(server.commits().values()) == {1}
             assert len(server.xcoms[-1]) == 25
@@ -247,24 +247,34 @@ class TestWhichAddress:
 class TestRejected:
     @pytest.fixture
     def rejected(self, relay: Newcomer, down: str, dbt_log: Path) -> Iterator[FakeAirflow]:
+        """Takes the run's own record, and refuses the next two.
+
+        dbt ends only then: at its end the run's own record may overtake the others.
+        """
         refusal = fake.answering(422, fake.detail("that is no value"))
         env = {**AIRFLOW_TASK, **TOKEN, "DBT_RELAY_AIRFLOW_URL": down}
+        os.mkfifo(fifo := relay.folder / "dbt.log")
         with up(down, None, refusal, refusal) as server:
-            done = relay("run", "--", "cat", dbt_log, **env)
-            assert done.returncode == 0, done.stderr
-            assert "24 records, 22 delivered, 2 rejected" in done.stdout
+            process = relay.start("run", "--", "cat", fifo, **env)
+            try:
+                with fifo.open("wb", buffering=0) as output:
+                    output.write(dbt_log.read_bytes())
+                    wait_until(lambda: not server.faults)
+            finally:
+                out, err = ended(process)
+            assert (process.returncode, err) == (0, "")
+            assert "24 records, 22 delivered, 2 rejected" in out
             yield server
 
     def test_they_are_named_with_the_servers_answer_and_force_sends_them_again(
-        self, relay: Newcomer, rejected: FakeAirflow, dbt_log: Path, truth: dict[str, Any]
+        self, relay: Newcomer, rejected: FakeAirflow, truth: dict[str, Any]
     ) -> None:
         shown = relay("show").stdout
         assert shown.count("rejected for airflow: ") == 2
         assert "that is no value" in shown
         # Which two the server sees first is up to the machine.
-        check(
-            "show_rejected", re.sub(r"(rejected for airflow): \S+:", r"\1: <node>:", shown), dbt_log
-        )
+        shown = re.sub(r"(rejected for airflow): \S+:", r"\1: <node>:", shown)
+        check("show_rejected", shown, relay.folder / "dbt.log")
         assert relay("deliver", "1", **TOKEN).stdout == "relay: nothing is waiting\n"
         assert len(rejected.xcoms[-1]) == 23
 
@@ -272,7 +282,10 @@ class TestRejected:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "relay: run 1: 2 records delivered to airflow\n"
         assert {k: v for k, v in rejected.xcoms[-1].items() if k != RunRecord.key} == truth
-        assert set(rejected.commits().values()) == {1, 3}, "the run's own record thrice"
+        commits = rejected.commits()
+        # How often the run's own record is written is up to the machine.
+        assert commits.pop(RunRecord.key) > 1
+        assert set(commits.values()) == {1}
         own = rejected.xcoms[-1][RunRecord.key]
         assert own["delivery"]["airflow"]["delivered"] == 24, "true again"
         assert "rejected" not in relay("show").stdout
@@ -495,10 +508,8 @@ class TestKeeping:
             with Journal(relay.state) as journal:
                 wait_until(lambda: _nodes(journal) == 24 and len(history.runs(journal)) == 2)
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=30)
         finally:
-            process.kill()
-            process.communicate()
+            ended(process)
         assert len(relay("runs", "--json").stdout.splitlines()) == 2
 
 

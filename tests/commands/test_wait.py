@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import airflow_faults as fake
-from support.command import PATIENCE_S, RELAY
+from support.command import RELAY
 from support.environment import clean_environment
 from support.fake_airflow import FakeAirflow
 from support.records import node
+from support.timing import PATIENCE
 
 from dbt_relay.records.schema import RunRecord
 
@@ -286,7 +287,7 @@ def test_what_cannot_be_printed_does_not_decide_how_it_ends(
         ["bash", "-c", f"{command} {where}; exit ${{PIPESTATUS[0]}}"],
         env=clean_environment(**airflow.env),
         capture_output=True,
-        timeout=PATIENCE_S,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

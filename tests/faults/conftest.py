@@ -87,13 +87,6 @@ class Relay:
         """Wait until every record has been tried at least once."""
         wait_until(lambda: "not sent yet" not in self.delivery.figures()[0].waiting.values())
 
-    def close(self) -> None:
-        """Returns when no request is on its way any more."""
-        self.delivery.close()
-        self.sink.close()
-        workers = [t for t in threading.enumerate() if t.name.startswith("relay-")]
-        wait_until(lambda: not any(worker.is_alive() for worker in workers), "the workers' end")
-
     def assert_nothing_leaks(self, figures: Figures, server: FakeAirflow) -> None:
         """No message, token or password in what is said."""
         secrets = ["select", "SELECT", "Bearer", *PASSWORDS.values()]
@@ -117,4 +110,7 @@ def relay() -> Iterator[Callable[..., Relay]]:
 
     yield make
     for made in relays:
-        made.close()
+        made.delivery.close()
+        made.sink.close()
+    workers = [thread for thread in threading.enumerate() if thread.name.startswith("relay-")]
+    wait_until(lambda: not any(worker.is_alive() for worker in workers), "the end of the workers")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command import RELAY
 from support.running import RUN, Running, end_of, in_flight
-from support.timing import wait_until
+from support.timing import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +91,7 @@ for thread in threads: thread.join()
 """
     child = [sys.executable, "-c", script, *map(str, paths)]
     relay = running.start(running.command(child))
-    out, err = relay.communicate(timeout=20)
+    out, err = relay.communicate(timeout=PATIENCE)
     assert relay.returncode == 0
     assert err[: len(texts[1])] == texts[1]
     assert out[: len(texts[0])] == texts[0]
@@ -119,7 +119,7 @@ def test_nobody_holds_the_standard_input(running: Running) -> None:
 
     wait_until(is_let_go, "a broken pipe: somebody still holds the standard input")
     os.kill(int(running.wait_for("pid")), signal.SIGUSR1)
-    relay.wait(10)
+    relay.wait(PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ for thread in threads: thread.join()
                 if not chunk:
                     selector.unregister(key.fd)
                     os.close(key.fd)
-    assert relay.wait(10) == 0
+    assert relay.wait(PATIENCE) == 0
     printed = bytes(got[0] if sink == "file" else got[1])
     lines = printed.splitlines(keepends=True)
     assert b"".join(text for text in lines if text.startswith(b"o ")) == texts[0]
@@ -254,7 +254,7 @@ def test_no_other_file_of_the_parent_is_held(running: Running) -> None:
         held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         assert target not in held
         os.kill(int(pid), signal.SIGUSR1)
-        relay.wait(10)
+        relay.wait(PATIENCE)
     finally:
         os.close(read)
         os.close(write)

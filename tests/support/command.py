@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.environment import clean_environment, forget_settings
+from support.timing import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 RELAY = (sys.executable, "-m", "dbt_relay")
-PATIENCE_S = 90.0
-"""Seconds after which a command is taken to hang."""
 
 Typed = Callable[..., subprocess.CompletedProcess[str]]
 """Runs `dbt-relay` with words, and with variables as keywords."""
@@ -46,7 +45,7 @@ class Shell:
             capture_output=True,
             cwd=self.folder,
             env={**self.env, **env},
-            timeout=PATIENCE_S,
+            timeout=PATIENCE,
             check=False,
             umask=umask,
         )
@@ -71,7 +70,7 @@ class Shell:
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
     """What a command printed until its end: standard output and standard error."""
     try:
-        return process.communicate(timeout=PATIENCE_S)
+        return process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.wait()

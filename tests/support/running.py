@@ -16,7 +16,7 @@ from support.census import kill, processes_left, processes_with
 from support.command import RELAY
 from support.environment import clean_environment
 from support.logs import line
-from support.timing import wait_until
+from support.timing import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ECHO = (sys.executable, str(HERE / "signal_echo.py"))
 RUN = (*RELAY, "run")
-PATIENCE_S = 15.0
 
 
 def wait_for_words(relay: subprocess.Popen[bytes], words: bytes, times: int) -> None:
@@ -144,7 +143,7 @@ class Running:
             with contextlib.suppress(ProcessLookupError):
                 if self._process.poll() is None:
                     self._process.kill()
-            self._process.wait(PATIENCE_S)
+            self._process.wait(PATIENCE)
             for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
                 if pipe is not None and not pipe.closed:
                     with contextlib.suppress(BrokenPipeError):
@@ -164,7 +163,7 @@ def wait_until_read(process: subprocess.Popen[bytes]) -> None:
     assert b"Running with dbt" in process.stdout.readline()
 
 
-def end_of(process: subprocess.Popen[bytes], patience: float = PATIENCE_S) -> tuple[int, str, str]:
+def end_of(process: subprocess.Popen[bytes], patience: float = PATIENCE) -> tuple[int, str, str]:
     """Wait for its end: exit code, stdout, stderr."""
     out, err = process.communicate(timeout=patience)
     return process.returncode, (out or b"").decode(), (err or b"").decode()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PATIENCE = 60.0
 """Seconds after which a test gives up. Nothing takes so long but what never comes."""
@@ -24,6 +25,15 @@ def wait_until(
         assert time.monotonic() < deadline, f"not within {PATIENCE:g} s: {what}"
         time.sleep(pause)
     return answer
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """The block takes less: far less than the wait that it must not have, on a busy machine too."""
+    started = time.monotonic()
+    yield
+    took = time.monotonic() - started
+    assert took < seconds, f"it took {took:.1f} s"
 
 
 def longest(_: float, most: float) -> float:
