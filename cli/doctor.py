@@ -27,7 +27,7 @@ from . import exit_codes
 from .dbt.arguments import position_of_dbt
 from .dbt.command import prepare
 from .dbt.variables import without_airflow_access
-from .options import CREDENTIALS, relay_options
+from .options import CREDENTIALS, option, relay_options
 from .relay.state_folder import state_dir
 from .settings import AIRFLOW_SINKS, ConfigurationError
 
@@ -59,10 +59,16 @@ _SET_STATE: Final = "set DBT_RELAY_STATE_DIR to a folder that can be written to"
     epilog=CREDENTIALS,
 )
 @relay_options
+@option(
+    "--airflow-only/--no-airflow-only",
+    default=False,
+    help="Look at Airflow, the credentials and the permission alone.",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def doctor(command: tuple[str, ...], settings: RelaySettings) -> int:
+def doctor(command: tuple[str, ...], settings: RelaySettings, airflow_only: bool) -> int:
     code = 0
-    for check in _checks(command or ("dbt",), settings, os.environ):
+    whole = (command or ("dbt",), settings, os.environ)
+    for check in _airflow(settings, os.environ) if airflow_only else _checks(*whole):
         click.echo(in_one_line(f"{check.state:<4}  {check.what}"))
         if check.remedy:
             click.echo(in_one_line(f"      {check.remedy}"))

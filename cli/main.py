@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import threading
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -30,6 +30,9 @@ Examples:
   dbt-relay wait --task-id dbt model.jaffle.orders
 """
 
+_SPEAKING: Final = ("deliver", "doctor", "replay", "run", "wait")
+"""The commands that speak to Airflow."""
+
 
 @click.group(
     cls=LazyGroup,
@@ -40,8 +43,12 @@ Examples:
 @click.version_option(
     __version__, message=f"dbt-relay %(version)s (python {sys.version.split()[0]})"
 )
-def cli() -> None:
-    pass
+@click.pass_context
+def cli(context: click.Context) -> None:
+    if "DBT_RELAY_AIRFLOW_CONN_ID" in os.environ and context.invoked_subcommand in _SPEAKING:
+        from .airflow_connection import use_connection  # noqa: PLC0415 - few need it
+
+        use_connection(os.environ)
 
 
 def main() -> None:

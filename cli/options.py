@@ -253,4 +253,5 @@ Credentials for Airflow, from the environment only:
   DBT_RELAY_AIRFLOW_TOKEN_FILE     a file that holds one; read again when it expires
   DBT_RELAY_AIRFLOW_TOKEN_COMMAND  a command that prints one; run again when it expires
   DBT_RELAY_AIRFLOW_USERNAME and DBT_RELAY_AIRFLOW_PASSWORD
+  DBT_RELAY_AIRFLOW_CONN_ID        an Airflow connection in AIRFLOW_CONN_…, with address and login
 """

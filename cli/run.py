@@ -219,6 +219,7 @@ def _resumption(
         info,
         lasting_airflow=destination.lasting_airflow,
         known_airflow=destination.known_airflow,
+        channel=destination.channel,
         signals=signals,
     )
     if resumption.remark is not None:

@@ -3,7 +3,9 @@
 Needs Airflow 3: `pip install 'dbt-relay[airflow]'`. No other package of dbt-relay imports Airflow.
 """
 
+from .alerts import tell_owners
 from .errors import DbtNodeFailedError, DbtRelayError
+from .hook import DbtRelayHook, use_connection
 from .operator import DbtRelayOperator
 from .sensor import DbtNodeSensor
 from .task_group import dbt_task_group
@@ -14,6 +16,9 @@ __all__ = [
     "DbtNodeSensor",
     "DbtNodeTrigger",
     "DbtRelayError",
+    "DbtRelayHook",
     "DbtRelayOperator",
     "dbt_task_group",
+    "tell_owners",
+    "use_connection",
 ]

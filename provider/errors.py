@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..records.schema import NodeRecord
+
 
 class DbtTaskError(Exception, SystemExit):
     """A failure that is no fault in the code of the DAG.
@@ -22,4 +27,9 @@ class DbtRelayError(DbtTaskError):
 
 
 class DbtNodeFailedError(DbtTaskError):
-    """A node did not succeed. The message is dbt's own text."""
+    """A node did not succeed. The message is dbt's own text. `record` is the node's, if it has one;
+    of several nodes, the first that failed."""
+
+    def __init__(self, reason: str, record: NodeRecord | None = None) -> None:
+        super().__init__(reason)
+        self.record = record

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     BaseOperator,
 )
 
+from .assets import add_events, alias_of
 from .dbt_call import (
     GRACE,
     SKIP,
@@ -22,10 +25,13 @@ from .dbt_call import (
     words_of,
 )
 from .errors import DbtRelayError
+from .record_store import RecordStore
 from .relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+_SELECTOR: Final = re.compile(r"selector:([^,]*[^,+])")
 
 
 class DbtRelayOperator(BaseOperator):
@@ -39,14 +45,18 @@ class DbtRelayOperator(BaseOperator):
     :param cwd: the folder of the command, usually dbt's project (templated)
     :param env: variables for the command (templated)
     :param append_env: whether the command also gets the worker's variables
-    :param select: dbt's `--select` (templated)
+    :param select: dbt's `--select`, or `selector:name` for its `--selector` (templated)
     :param exclude: dbt's `--exclude` (templated)
     :param indirect_selection: dbt's `--indirect-selection`
     :param full_refresh: dbt's `--full-refresh` (templated)
-    :param vars: dbt's `--vars` (templated)
+    :param vars: dbt's `--vars`, also as a text of JSON or YAML (templated)
     :param resume: on a later try, run only the nodes that had not succeeded (templated)
     :param note: write how the run went as the task's note, which needs the address of Airflow's
         REST API and credentials (templated)
+    :param assets: add an asset event for each relation that was built and whose tests passed. The
+        events belong to the alias `dbt`, or to the alias of this name. A task that fails has none
+    :param manifest: dbt's manifest of this run, for `assets`: by default `target/manifest.json`
+        below `cwd` (templated)
     :param relay_options: more options of `dbt-relay run`, by name: `{"flush_timeout": 60}`
     """
 
@@ -60,6 +70,7 @@ class DbtRelayOperator(BaseOperator):
         "vars",
         "resume",
         "note",
+        "manifest",
     )
     template_fields_renderers = {"command": "bash", "env": "json", "vars": "json"}  # noqa: RUF012 - Airflow's form
     ui_color = "#ff694a"
@@ -75,12 +86,17 @@ class DbtRelayOperator(BaseOperator):
         exclude: str | Sequence[str] | None = None,
         indirect_selection: str | None = None,
         full_refresh: bool | str = False,
-        vars: Mapping[str, Any] | None = None,  # noqa: A002 - dbt's word
+        vars: Mapping[str, Any] | str | None = None,  # noqa: A002 - dbt's word
         resume: bool | str = True,
         note: bool | str = False,
+        assets: bool | str = False,
+        manifest: str | None = None,
         relay_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        alias = alias_of(assets)
+        if alias is not None:
+            kwargs["outlets"] = [*(kwargs.get("outlets") or ()), alias]
         super().__init__(**kwargs)
         self.command = command
         self.cwd = cwd
@@ -93,18 +109,22 @@ class DbtRelayOperator(BaseOperator):
         self.vars = vars
         self.resume = resume
         self.note = note
+        self.manifest = manifest
         self.relay_options = relay_options
+        self._alias = alias
         self._relay: Relay | None = None
 
     def execute(self, context: Any) -> Any:
         """Run dbt. Returns the summary. Raises DbtRelayError if dbt did not succeed."""
         own = context["ti"]
+        store = context.get("task_state_store") if _is_true(self.resume) else None
         relay = self._relay = Relay(
             env=environment_of(context, self.env, append_env=self.append_env),
             cwd=self.cwd,
             push=own.xcom_push,
             task=lambda: ("running", own.try_number),
             log=self.log,
+            store=RecordStore(store, own.try_number, self.log) if store is not None else None,
         )
         code = relay.run(relay_call(*self._arguments(own.map_index)))
         if code == SKIP:
@@ -113,6 +133,9 @@ class DbtRelayOperator(BaseOperator):
             reason = _ending(code, relay.result)
             self.log.error("%s", reason)
             raise DbtRelayError(reason)
+        if self._alias is not None:
+            manifest = self.manifest or os.path.join(self.cwd or "", "target", "manifest.json")
+            add_events(context, self._alias, relay.records, manifest)
         return relay.result
 
     def on_kill(self) -> None:
@@ -151,11 +174,11 @@ class DbtRelayOperator(BaseOperator):
     def _words(self) -> list[str]:
         """The words of the command, with dbt's flags from the other parameters."""
         flags = [
-            *_listed("--select", self.select),
+            *_selected(self.select),
             *_listed("--exclude", self.exclude),
             *_listed("--indirect-selection", self.indirect_selection),
             *(["--full-refresh"] if _is_true(self.full_refresh) else []),
-            *(["--vars", json.dumps(self.vars)] if self.vars else []),
+            *_vars(self.vars),
         ]
         if flags and needs_shell(self.command):
             raise ValueError(
@@ -165,9 +188,22 @@ class DbtRelayOperator(BaseOperator):
         return [*words_of(self.command), *flags]
 
 
+def _selected(select: str | Sequence[str] | None) -> list[str]:
+    """dbt's option for a selection. Only dbt 1.12 takes `selector:name` with `--select`."""
+    words = _listed("--select", select)
+    if len(words) == 2 and (selector := _SELECTOR.fullmatch(words[1])):
+        return ["--selector", selector[1]]
+    return words
+
+
 def _listed(option: str, value: str | Sequence[str] | None) -> list[str]:
     words = shlex.split(value) if isinstance(value, str) else [*(value or ())]
     return [option, *words] if words else []
+
+
+def _vars(value: Mapping[str, Any] | str | None) -> list[str]:
+    text = value if isinstance(value, str) else json.dumps(value or {})
+    return ["--vars", text] if text.strip() not in ("", "{}") else []
 
 
 def _option(name: str, value: Any) -> list[str]:

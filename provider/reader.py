@@ -80,3 +80,8 @@ class TaskReader:
         if latest is None or latest.run_id != waiting.producer.run_id:
             return None
         return latest.try_number
+
+
+def is_cleared(own: Any, retries: int | None) -> bool:
+    """Whether somebody has cleared the task instance: Airflow then grants it new retries."""
+    return own.max_tries > (retries or 0)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..records.schema import NodeRecord, read_record
 from .dbt_call import relay_call
 from .relay_process import RelayProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .record_store import RecordStore
     from .relay_process import Push, Task
 
 
@@ -17,18 +19,28 @@ class Relay:
     """Runs a command that is `dbt-relay` or starts it.
 
     `push` takes the key and the value of an XCom. `task` tells state and try of the task that holds
-    the XComs. `result` is the summary of the run, None if dbt-relay has told none.
+    the XComs. `store` keeps the records for a later attempt. `result` is the summary of the run,
+    None if dbt-relay has told none. `records` are the records of nodes by unique_id.
     """
 
     def __init__(
-        self, *, env: Mapping[str, str], cwd: str | None, push: Push, task: Task, log: Any
+        self,
+        *,
+        env: Mapping[str, str],
+        cwd: str | None,
+        push: Push,
+        task: Task,
+        log: Any,
+        store: RecordStore | None = None,
     ) -> None:
         self.result: Any = None
+        self.records: dict[str, NodeRecord] = {}
         self._env = env
         self._cwd = cwd
         self._push = push
         self._task = task
         self._log = log
+        self._store = store
         self._process: RelayProcess | None = None
 
     def run(self, command: Sequence[str]) -> int:
@@ -48,9 +60,21 @@ class Relay:
 
     def _start(self, command: Sequence[str], task: Task) -> RelayProcess:
         self._process = RelayProcess(
-            command, env=self._env, cwd=self._cwd, push=self._push, task=task, log=self._log
+            command,
+            env=self._env,
+            cwd=self._cwd,
+            push=self._taken,
+            task=task,
+            log=self._log,
+            store=self._store,
         )
         return self._process
+
+    def _taken(self, key: str, value: Any) -> None:
+        record = read_record(value)
+        if isinstance(record, NodeRecord):
+            self.records[record.unique_id] = record
+        self._push(key, value)
 
 
 def _nobody() -> tuple[None, None]:

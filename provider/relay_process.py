@@ -17,6 +17,8 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from .record_store import RecordStore
+
     Push = Callable[[str, Any], None]
     Task = Callable[[], tuple[str | None, int | None]]
 
@@ -47,12 +49,14 @@ class RelayProcess:
         push: Push,
         task: Task,
         log: Any,
+        store: RecordStore | None = None,
     ) -> None:
         self.run_number: int | None = None
         self.result: Any = None
         self._push = push
         self._task = task
         self._log = log
+        self._store = store
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -87,6 +91,9 @@ class RelayProcess:
                 self._serve(time.monotonic() + _END_WITHIN)
             raise
         finally:
+            if self._store is not None:
+                with _undisturbed():
+                    self._store.save()
             self._end()
         return self._process.returncode
 
@@ -110,10 +117,13 @@ class RelayProcess:
     def _answer(self, message: dict[str, Any]) -> None:
         if "push" in message:
             answer = self._pushed(**message["push"])
-        elif "ask" in message:
+        elif message.get("ask") == "task":
             with _undisturbed():
                 state, try_number = self._task()
             answer = {"state": state, "try_number": try_number}
+        elif message.get("ask") == "earlier":
+            with _undisturbed():
+                answer = {"records": self._store.earlier() if self._store is not None else []}
         else:
             self.run_number = message.get("run", self.run_number)
             self.result = message.get("result", self.result)
@@ -124,6 +134,8 @@ class RelayProcess:
         """Push an XCom. Returns the answer for the child."""
         try:
             with _undisturbed():
+                if self._store is not None:
+                    self._store.add(key, value)
                 self._push(key, value)
         except AirflowRuntimeError as error:
             detail = error.error.detail or {}

@@ -8,7 +8,6 @@ from airflow.sdk.execution_time.xcom import XCom
 
 from ..consumer.waiting.decision import Decision
 from ..consumer.waiting.wording import result_text
-from ..records.schema import NodeRecord, read_record
 from .dbt_call import SKIP, describe_exit
 from .reader import TaskReader
 from .relay import Relay
@@ -29,7 +28,6 @@ class Renewal:
         self, waiting: Waiting, *, env: Mapping[str, str], cwd: str | None, log: Any
     ) -> None:
         self._waiting = waiting
-        self._records: dict[str, NodeRecord] = {}
         reader = TaskReader()
         self._relay = Relay(
             env={**env, **_variables(waiting)},
@@ -45,16 +43,17 @@ class Renewal:
         With `needs_records` the task fails unless each awaited node has a new record.
         """
         code = self._relay.run(command)
-        ran = [self._records[u] for u in self._waiting.unique_ids if u in self._records]
+        records = self._relay.records
+        ran = [records[u] for u in self._waiting.unique_ids if u in records]
         failed = [record for record in ran if not record.has_succeeded]
         if code == SKIP:
             return Decision("skip", f"the command ended with {SKIP}")
         if failed:
-            return Decision("fail", "\n".join(map(result_text, failed)))
+            return Decision("fail", "\n".join(map(result_text, failed)), failed[0])
         if code != 0:
             return Decision("fail", f"the command {describe_exit(code)}: see its output above")
         if needs_records and len(ran) < len(self._waiting.unique_ids):
-            missing = [u for u in self._waiting.unique_ids if u not in self._records]
+            missing = [u for u in self._waiting.unique_ids if u not in records]
             return Decision(
                 "fail",
                 f"the command did not run {', '.join(missing)}: see its output above. Is the node "
@@ -67,9 +66,6 @@ class Renewal:
         self._relay.stop()
 
     def _push(self, key: str, value: Any) -> None:
-        record = read_record(value)
-        if isinstance(record, NodeRecord):
-            self._records[record.unique_id] = record
         at = self._waiting
         XCom.set(
             key=key,

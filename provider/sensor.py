@@ -8,21 +8,21 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
     conf,
 )
 
+from ..consumer.alerts import for_templates
 from ..consumer.waiting.decision import Decision, OnMissing, OnUpstreamFailed, Policy
 from ..consumer.waiting.look import Waiting, look
 from ..records.task import TaskInstance
 from .airflow_version import CAN_START_FROM_TRIGGER
-from .dbt_call import Call, environment_of
 from .errors import DbtNodeFailedError
-from .operator import DbtRelayOperator
-from .reader import TaskReader
+from .links import DbtTaskLink
+from .producer import call_for_nodes, check_producer, producer_index
+from .reader import TaskReader, is_cleared
 from .renewal import Renewal
 from .trigger import OWN_INDEX, SETTLED, DbtNodeTrigger
 
@@ -37,7 +37,8 @@ class DbtNodeSensor(BaseSensorOperator):
     succeeds, is skipped or fails with the node. See docs/reference/decisions.md.
 
     The modes are `poke`, `reschedule` and `deferrable=True`. In each mode the task's log has the
-    node's result once: dbt's line of a success, or the exception with dbt's text.
+    node's result once, in dbt's words. The callbacks of a task that fails in a worker have the
+    node's record in their context: `dbt_record`.
 
     :param unique_id: the node, `model.jaffle.orders`, or several nodes: then one failed node fails
         the task (templated)
@@ -72,6 +73,7 @@ class DbtNodeSensor(BaseSensorOperator):
         "fallback_cwd",
     )
     template_fields_renderers = {"fallback": "bash", "fallback_env": "json"}  # noqa: RUF012 - Airflow's form
+    operator_extra_links = (DbtTaskLink(),)
     ui_color = "#fff1eb"
 
     def __init__(
@@ -95,6 +97,9 @@ class DbtNodeSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
+        if self.execution_timeout is not None:
+            # Airflow does not end a deferred task at its execution_timeout (3.0 to 3.3).
+            self.timeout = min(self.timeout, self.execution_timeout.total_seconds())
         _check("on_missing", on_missing, get_args(OnMissing))
         _check("on_upstream_failed", on_upstream_failed, get_args(OnUpstreamFailed))
         if self.reschedule:
@@ -108,12 +113,13 @@ class DbtNodeSensor(BaseSensorOperator):
         self.on_upstream_failed: OnUpstreamFailed = on_upstream_failed
         self.run_again = run_again
         self.fallback = fallback
-        self.node_name = node_name or _first(unique_id).split(".", 2)[-1]
+        self.node_name = node_name or self.unique_ids[0].split(".", 2)[-1]
         self.fallback_env = fallback_env
         self.fallback_cwd = fallback_cwd
         if deferrable is None:
             deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.deferrable = deferrable
+        self._runs_nodes = run_again or fallback is not None
         if start_from_trigger and CAN_START_FROM_TRIGGER and self._may_start_from_trigger:
             self.start_from_trigger = True
             self.start_trigger_args = self._start_trigger_args()
@@ -121,13 +127,13 @@ class DbtNodeSensor(BaseSensorOperator):
         self._renewal: Renewal | None = None
         self._was_cleared: bool | None = None
 
+    def pre_execute(self, context: Any) -> None:
+        """Give callbacks a record, however the task ends."""
+        context["dbt_record"] = for_templates(self.unique_ids[0])
+
     def execute(self, context: Any) -> Any:
         """Wait in this process, or in the triggerer."""
-        if self.dag and not self.dag.has_task(self.producer_task_id):
-            raise AirflowFailException(
-                f"there is no task {self.producer_task_id!r} in this DAG to wait for: give the id "
-                "of the task that runs dbt as producer_task_id, the ids of its groups included"
-            )
+        check_producer(self)
         if not self.deferrable:
             return super().execute(context)
         if not self.poke(context):
@@ -143,8 +149,8 @@ class DbtNodeSensor(BaseSensorOperator):
 
     def resume(self, context: Any, event: dict[str, Any], until: str | None = None) -> None:
         """Continue with the decision of the trigger."""
-        self._was_cleared = event["ended_first"] and _is_cleared(context["ti"], self.retries)
-        decision = Decision(event["action"], event["reason"])
+        self._was_cleared = event["ended_first"] and is_cleared(context["ti"], self.retries)
+        decision = Decision.from_json(event)
         if decision.action == "fail" and self._was_cleared and self._runs_nodes:
             has_succeeded = self.poke(context)
         else:
@@ -160,7 +166,7 @@ class DbtNodeSensor(BaseSensorOperator):
     @property
     def _may_start_from_trigger(self) -> bool:
         """Whether nothing has to happen in a worker before the first look."""
-        texts = (*self._unique_ids, self.producer_task_id)
+        texts = (*self.unique_ids, self.producer_task_id)
         is_plain = not any("{" in text for text in texts)
         return bool(self.deferrable) and is_plain and not self.on_execute_callback
 
@@ -187,7 +193,7 @@ class DbtNodeSensor(BaseSensorOperator):
         """Whether somebody cleared this task after the producer had ended, at the first look."""
         own = context["ti"]
         is_first = not self.reschedule or own.get_first_reschedule_date(context) is None
-        if not (is_first and _is_cleared(own, self.retries)):
+        if not (is_first and is_cleared(own, self.retries)):
             return False
         return TaskReader().has_ended(self._waiting(context))
 
@@ -205,14 +211,15 @@ class DbtNodeSensor(BaseSensorOperator):
         )
 
     @property
-    def _unique_ids(self) -> tuple[str, ...]:
+    def unique_ids(self) -> tuple[str, ...]:
+        """The nodes that the task waits for."""
         return (self.unique_id,) if isinstance(self.unique_id, str) else tuple(self.unique_id)
 
     def _waiting(self, context: Any) -> Waiting:
         own = context["ti"]
         logical_date = context["dag_run"].logical_date
         producer = TaskInstance(
-            own.dag_id, own.run_id, self.producer_task_id, self._map_index(own.map_index)
+            own.dag_id, own.run_id, self.producer_task_id, producer_index(self, own.map_index)
         )
         return replace(
             self._waiting_for(producer),
@@ -223,29 +230,12 @@ class DbtNodeSensor(BaseSensorOperator):
 
     def _waiting_for(self, producer: TaskInstance) -> Waiting:
         return Waiting(
-            unique_ids=self._unique_ids,
+            unique_ids=self.unique_ids,
             producer=producer,
             xcom_task_id=self.xcom_task_id,
             key_prefix=self.key_prefix,
             policy=Policy(self.on_missing, self.on_upstream_failed, self._runs_nodes),
         )
-
-    def _map_index(self, own: int) -> int:
-        """The producer's index. A mapped sensor may wait for a producer that is not mapped."""
-        if self.producer_map_index is not None:
-            return self.producer_map_index
-        producer = self.dag.get_task(self.producer_task_id)
-        is_mapped = producer.is_mapped or producer.get_closest_mapped_task_group() is not None
-        if is_mapped and own < 0:
-            raise AirflowFailException(
-                f"{self.producer_task_id} is mapped and this task is not: name the instance to "
-                "wait for with producer_map_index, or map this task too"
-            )
-        return own if is_mapped else -1
-
-    @property
-    def _runs_nodes(self) -> bool:
-        return self.run_again or self.fallback is not None
 
     def _conclude(self, decision: Decision, waiting: Waiting, context: Any) -> bool:
         match decision.action:
@@ -258,38 +248,18 @@ class DbtNodeSensor(BaseSensorOperator):
                 raise AirflowSkipException(decision.reason)
             case "fail":
                 self.log.error("%s", decision.reason)
-                raise DbtNodeFailedError(decision.reason)
+                name, node = self.unique_ids[0], decision.node
+                context["dbt_record"] = for_templates(name, decision.reason, node)
+                raise DbtNodeFailedError(decision.reason, node)
             case "run":
                 self.log.info("%s", decision.reason)
                 return self._conclude(self._run_nodes(waiting, context), waiting, context)
 
     def _run_nodes(self, waiting: Waiting, context: Any) -> Decision:
-        call = self._call(context)
+        call = call_for_nodes(self, context)
         self.log.info("Running it here: %s", shlex.join(call.words))
         self._renewal = Renewal(waiting, env=call.env, cwd=call.cwd, log=self.log)
         return self._renewal.run(call.words, needs_records=self.fallback is None)
-
-    def _call(self, context: Any) -> Call:
-        """The call that runs the nodes."""
-        if self.fallback is not None:
-            env = environment_of(context, self.fallback_env)
-            return Call(["bash", "-c", self.fallback], env, self.fallback_cwd)
-        producer = self.dag.get_task(self.producer_task_id)
-        if not isinstance(producer, DbtRelayOperator):
-            raise AirflowFailException(
-                f"run_again needs a DbtRelayOperator, and {self.producer_task_id} is none, or is "
-                "mapped: give this sensor a command as fallback"
-            )
-        return producer.call_for(self.node_name, context)
-
-
-def _is_cleared(own: Any, retries: int | None) -> bool:
-    """Whether somebody has cleared the task instance: Airflow then grants it new retries."""
-    return own.max_tries > (retries or 0)
-
-
-def _first(unique_id: str | Sequence[str]) -> str:
-    return unique_id if isinstance(unique_id, str) else unique_id[0]
 
 
 def _check(option: str, value: str, known: tuple[str, ...]) -> None:

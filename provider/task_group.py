@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from airflow.providers.common.compat.sdk import TaskGroup
 from airflow.providers.standard.operators.bash import BashOperator
 
+from ..consumer.graph.ids import GroupBy
 from ..consumer.graph.manifest import IndirectSelection, Manifest
-from ..consumer.graph.plan import LONGEST_ID, NodeTask, Tests, plan
+from ..consumer.graph.plan import LONGEST_ID, Tests, plan
 from .done import DbtDone, GroupPlace
+from .links import link_to_nodes
+from .node_options import NodeOptions
+from .node_tasks import NodeTasks, compiled_folder
 from .operator import DbtRelayOperator
-from .sensor import DbtNodeSensor
+from .run_form import TEMPLATES, add_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,9 +24,12 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
     from ..consumer.graph.node import Node
+    from .node_options import Customize, DisplayName, Outlets
+    from .sensor import DbtNodeSensor
 
 _PRODUCER: Final = "run_dbt"
 _DONE: Final = "done"
+_OF_GROUP: Final = frozenset({"select", "exclude", "indirect_selection"})
 
 
 def dbt_task_group(
@@ -37,7 +44,13 @@ def dbt_task_group(
     group_id: str = "dbt",
     tests: Tests = "task",
     indirect_selection: IndirectSelection | None = None,
-    outlets: Callable[[Node], Iterable[Any]] | None = None,
+    group_by: GroupBy | None = None,
+    task_id: Callable[[Node], str] | None = None,
+    display_name: DisplayName | None = None,
+    outlets: Outlets | None = None,
+    assets: bool = False,
+    customize: Customize | None = None,
+    params: bool = False,
     deferrable: bool = True,
     **sensor: Any,
 ) -> TaskGroup:
@@ -57,113 +70,91 @@ def dbt_task_group(
     :param producer_options: more for the DbtRelayOperator: `env`, `vars`, `pool`, …
     :param select: nodes in dbt's selection syntax (`tag:daily`, `path:models/marts`, `+orders`)
     :param exclude: nodes to leave out, in the same syntax
-    :param tests: `task`: a node's tests have a task `….test`; `node`: they are in its task; `none`
+    :param tests: `task`: a node's tests have a task `….test`; `group`: a node and its tests have a
+        group with the tasks `….run` and `….test`; `node`: the tests are in the node's task; `none`
     :param indirect_selection: which tests dbt runs with the selected nodes: `eager`, `cautious`,
         `buildable` or `empty`. By default the flag of the project's `dbt_project.yml`, else `eager`
+    :param group_by: `folder`: a group for each folder of models, seeds and snapshots
+    :param task_id: a function from a node to the name of its task, without its groups
+    :param display_name: a function from a node to the name that Airflow shows for its task
     :param outlets: a function from a node to the assets that its task updates
+    :param assets: each relation that dbt builds is an asset. Its event says that the node and its
+        tests succeeded; `extra` has rows, seconds, tests and the invocation_id
+    :param customize: a function from a node to more keywords for its sensors, which win over the
+        options in dbt's `meta.airflow`
+    :param params: give the DAG a form for a manual run: `select`, `exclude`, `full_refresh` and
+        `vars`. A node that such a run does not select is skipped
     :param deferrable: wait in the triggerer, which occupies no slot of a worker
     :param sensor: more for each DbtNodeSensor: `fallback`, `on_missing`, …. `retries` and
         `retry_delay` are the producer's by default
     :raises ManifestError: if there is no manifest of dbt 1.7 or later
     :raises SelectionError: for a selection that dbt refuses
+    :raises OptionError: for an option in `meta.airflow` that no task can have
+    :raises TaskIdError: for a task_id that Airflow refuses or that two nodes have
     """
-    _check(indirect_selection)
+    _check("indirect_selection", indirect_selection, IndirectSelection)
+    _check("group_by", group_by, GroupBy)
+    _check("tests", tests, Tests)
+    chosen = {"select": select, "exclude": exclude, "indirect_selection": indirect_selection}
     own = {"cwd": cwd, **(producer_options or {})}
-    _check_producer(command, producer, own)
+    read = Manifest.read(manifest)
     with TaskGroup(group_id) as group:
-        runs_dbt = (
-            _added(group, producer)
-            if producer is not None
-            else DbtRelayOperator(
-                task_id=_PRODUCER,
-                command=command or (),
-                select=select,
-                exclude=exclude,
-                indirect_selection=indirect_selection,
-                **own,
-            )
-        )
+        if params:
+            add_form(group.dag, select, exclude, own)
+            own |= TEMPLATES
+            sensor = {"on_missing": "skip", **sensor}
+        runs_dbt = _producer(group, producer, command, {**chosen, **own})
+        link_to_nodes(runs_dbt)
         planned = plan(
-            Manifest.read(manifest),
-            select,
-            exclude,
+            read,
+            **chosen,
             tests=tests,
             taken={runs_dbt.task_id.rpartition(".")[2], _DONE},
-            indirect_selection=indirect_selection,
             longest_id=LONGEST_ID - len(group.child_id("")),
+            group_by=group_by,
+            task_id=task_id,
         )
-        options = {"deferrable": deferrable, "start_from_trigger": deferrable, **sensor}
-        sensors = _sensors(planned, runs_dbt, outlets, options)
-        done = _done(str(group.group_id), runs_dbt.task_id, options)
-        done.set_upstream([runs_dbt, *(s for s in sensors if not s.downstream_task_ids)])
+        common = {"deferrable": deferrable, "start_from_trigger": deferrable, **sensor}
+        options = NodeOptions(outlets, display_name, customize)
+        folder = compiled_folder(manifest)
+        tasks = NodeTasks(group, runs_dbt, common, options, read.nodes, folder, assets)
+        _add_done(group, runs_dbt, tasks.make(planned), common)
     return group
 
 
-def _check(indirect_selection: str | None) -> None:
-    known = (None, *get_args(IndirectSelection))
-    if indirect_selection not in known:
-        raise ValueError(f"indirect_selection is {indirect_selection!r}: it must be one of {known}")
+def _check(option: str, value: str | None, known: Any) -> None:
+    if value is not None and value not in get_args(known):
+        raise ValueError(f"{option} is {value!r}: it must be one of {', '.join(get_args(known))}")
 
 
-def _check_producer(command: Any, producer: Any, own: dict[str, Any]) -> None:
+def _producer(
+    group: TaskGroup,
+    producer: BaseOperator | str | None,
+    command: str | Sequence[str] | None,
+    own: dict[str, Any],
+) -> Any:
+    """The task that runs dbt, in the group. `own` are the options of an operator of `command`."""
     if (command is None) == (producer is None):
         raise ValueError("dbt_task_group needs either command or producer")
-    given = ", ".join(name for name, value in own.items() if value is not None)
-    if producer is not None and given:
-        raise ValueError(f"{given} belongs to command: give it to the producer itself")
-
-
-def _added(group: TaskGroup, producer: BaseOperator | str) -> Any:
-    """The given task that runs dbt, in the group."""
+    if producer is None:
+        return DbtRelayOperator(task_id=_PRODUCER, command=command or (), **own)
+    if given := sorted(name for name in own.keys() - _OF_GROUP if own[name] is not None):
+        raise ValueError(f"{', '.join(given)}: give that to the producer itself")
     if isinstance(producer, str):
         return BashOperator(task_id=_PRODUCER, bash_command=producer)
     return group.add(producer)
 
 
-def _done(group_id: str, producer_task_id: str, options: dict[str, Any]) -> DbtDone:
-    """The last task. `options` are those of the sensors."""
+def _add_done(
+    group: TaskGroup, producer: Any, sensors: Iterable[DbtNodeSensor], options: Mapping[str, Any]
+) -> None:
+    """Add the last task. `options` are those of all sensors."""
     place = GroupPlace(
-        group_id, producer_task_id, options.get("producer_map_index"), options.get("key_prefix", "")
+        str(group.group_id),
+        producer.task_id,
+        options.get("producer_map_index"),
+        options.get("key_prefix", ""),
     )
-    return DbtDone(task_id=_DONE, place=place, start_from_trigger=options["start_from_trigger"])
-
-
-def _sensors(
-    planned: Iterable[NodeTask],
-    producer: Any,
-    outlets: Callable[[Node], Iterable[Any]] | None,
-    options: dict[str, Any],
-) -> list[DbtNodeSensor]:
-    """A sensor for each planned task, in the order of dbt's edges."""
-    common: dict[str, Any] = {
-        "trigger_rule": _trigger_rule(options),
-        "run_again": isinstance(producer, DbtRelayOperator) and producer.can_select,
-        **_retries(producer),
-        **options,
-    }
-    first: dict[str, Any] = {**common, "trigger_rule": "always"}
-    sensors: dict[str, DbtNodeSensor] = {}
-    for task in planned:
-        sensor = DbtNodeSensor(
-            task_id=task.task_id,
-            unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
-            node_name=task.selector,
-            producer_task_id=producer.task_id,
-            outlets=list(outlets(task.node)) if outlets and not task.is_test else None,
-            **(common if task.upstream else first),
-        )
-        sensor.set_upstream([sensors[task_id] for task_id in task.upstream] or producer)
-        sensors[task.task_id] = sensor
-    return [*sensors.values()]
-
-
-def _retries(producer: Any) -> dict[str, Any]:
-    """The producer's retries, for each sensor too: a retry of dbt may mend the node."""
-    names = ("retries", "retry_delay") if getattr(producer, "retries", None) else ()
-    return {name: getattr(producer, name) for name in names}
-
-
-def _trigger_rule(sensor: dict[str, Any]) -> str:
-    """Airflow itself marks the tasks downstream of a failed node, which costs no look. With
-    `on_upstream_failed="skip"` each task must look at its own record."""
-    return "all_done" if sensor.get("on_upstream_failed") == "skip" else "none_failed"
+    starts = options["start_from_trigger"]
+    done = DbtDone(task_id=_DONE, task_group=group, place=place, start_from_trigger=starts)
+    done.set_upstream([producer, *(s for s in sensors if not s.downstream_task_ids)])

@@ -45,7 +45,7 @@ _LOOKS_PER_SECOND: Final = 40
 
 
 class DbtNodeTrigger(BaseTrigger):
-    """Fires once, with the decision on the nodes: `{"action": …, "reason": …, "ended_first": …}`.
+    """Fires once, with the decision on the nodes: a `Decision.to_json`, and `ended_first`.
 
     A restart of the triggerer loses no state. `waiting` is a `Waiting.to_json`, `poll_interval` is
     in seconds. With `ends_task` the trigger ends a task that succeeds or is skipped: that task does
@@ -111,13 +111,7 @@ class DbtNodeTrigger(BaseTrigger):
             return
         if self.from_worker:
             await asyncio.sleep(max(0.0, began_at + SETTLED - time.monotonic()))
-        yield TriggerEvent(
-            {
-                "action": decision.action,
-                "reason": decision.reason,
-                "ended_first": ended_first,
-            }
-        )
+        yield TriggerEvent({**decision.to_json(), "ended_first": ended_first})
 
     async def _decision(self) -> tuple[Decision, bool]:
         """The decision, and whether the producer had ended before the first look."""

@@ -7,6 +7,7 @@ side sends lines of JSON. The relay asks one thing at a time:
     {"push": {"key": …, "value": …}}   answered by {"verdict": "delivered"}, or by "retry", "hold"
                                        or "rejected" with a "reason"
     {"ask": "task"}                    answered by {"state": …, "try_number": …}
+    {"ask": "earlier"}                 answered by {"records": […]}, of the newest earlier attempt
 
 and it tells, without an answer:
 
@@ -23,8 +24,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from ..records.schema import RunRecord
-from ..records.values import encode, is_object, number, text
+from ..records.schema import RunRecord, read_record
+from ..records.values import encode, is_array, is_object, number, text
 from .airflow.payload import key_of, xcom_value
 from .sink import Delivered, Hold, Rejected, Retry
 
@@ -83,6 +84,13 @@ class Channel:
         """State and try of the task that holds the XComs; None if the operator is gone."""
         told = self.ask({"ask": "task"})
         return None if told is None else (text(told.get("state")), number(told.get("try_number")))
+
+    def earlier(self) -> list[Record]:
+        """The records of the newest earlier attempt of this task, the newest of each key."""
+        told = self.ask({"ask": "earlier"}) or {}
+        values = told.get("records")
+        records = [read_record(value) for value in values] if is_array(values) else []
+        return [*{record.key: record for record in records if record is not None}.values()]
 
 
 class OperatorSink:

@@ -16,12 +16,13 @@ from .remaining import CannotResumeError
 from .resumption import PreviousAttempt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ...records import Record
     from ...sinks import Journal, RunInfo
     from ...sinks.airflow import AirflowSettings
     from ...sinks.airflow.attempts import Attempt
+    from ...sinks.channel import Channel
 
 
 def previous_attempt(
@@ -29,12 +30,14 @@ def previous_attempt(
     info: RunInfo,
     lasting_airflow: AirflowSettings | None,
     known_airflow: AirflowSettings | None = None,
+    channel: Channel | None = None,
 ) -> PreviousAttempt | None:
     """The attempt before the run of `info`, of the same task instance; None if none is known.
 
     A new pod has no journal of it. There the records may be XComs of another task than the one
     that Airflow has just cleared: `lasting_airflow` says where, if there is such a task.
-    `known_airflow` knows the task's attempts. Raises CannotResumeError where anything about the
+    `known_airflow` knows the task's attempts. `channel` leads to an operator that may have kept the
+    records in Airflow's state store. Raises CannotResumeError where anything about the
     attempt is in doubt.
     """
     runs = history.attempts(journal, info)
@@ -47,7 +50,11 @@ def previous_attempt(
                 return _from_journal(journal, *before)
         except ElsewhereError as error:
             doubt = error
-    found = None if lasting_airflow is None else _from_xcom(info, lasting_airflow, in_airflow)
+    found = None
+    if channel is not None and (kept := channel.earlier()):
+        found = _from_records(info, kept, None)
+    elif lasting_airflow is not None:
+        found = _from_xcom(info, lasting_airflow, in_airflow)
     if found is None and doubt is not None:
         raise doubt
     return found
@@ -95,8 +102,18 @@ def _from_xcom(
     if not isinstance(found, dict):
         notice(f"the records of an earlier attempt cannot be read: {found.reason}")
         return None
+    return _from_records(info, found.values(), in_airflow)
+
+
+def _from_records(
+    info: RunInfo, found: Collection[Record], in_airflow: _AirflowsAttempts | None
+) -> PreviousAttempt | None:
+    """The attempt before this one, of which Airflow still has these records.
+
+    `in_airflow` is None for records that Airflow itself keeps with the task instance.
+    """
     attempt = (info.attempt or 0) - 1
-    older = [r for r in found.values() if (number(r.attempt) or attempt + 1) <= attempt]
+    older = [r for r in found if (number(r.attempt) or attempt + 1) <= attempt]
     if not older:
         return None
     own = [r for r in older if r.attempt == attempt]
@@ -104,11 +121,10 @@ def _from_xcom(
     if run is None:
         newest = max(r.attempt or 0 for r in older)
         raise CannotResumeError(
-            f"XCom has no record of the run of attempt {attempt}: what it has is of attempt "
+            f"Airflow has no record of the run of attempt {attempt}: its records are of attempt "
             f"{newest}, or of nodes that were run again"
         )
-    known = in_airflow.read()
-    if known is not None:
+    if in_airflow is not None and (known := in_airflow.read()) is not None:
         check_try(attempt, text(run.started_at) or "", known)
     if differs := environment_differs(info.environment, run.environment):
         raise CannotResumeError(f"attempt {attempt} cannot be continued: {differs}")

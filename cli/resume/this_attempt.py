@@ -17,6 +17,7 @@ from .resumption import Resumption, resume
 if TYPE_CHECKING:
     from ...sinks import Journal, RunInfo
     from ...sinks.airflow import AirflowSettings
+    from ...sinks.channel import Channel
     from ..process.signals import Signals
 
 
@@ -27,11 +28,13 @@ def resumption_of(
     *,
     lasting_airflow: AirflowSettings | None,
     known_airflow: AirflowSettings | None = None,
+    channel: Channel | None = None,
     signals: Signals,
 ) -> Resumption:
     """The resumption of this attempt; `info` is its run, not yet in the journal.
 
     `lasting_airflow` has the records where the journal has none, `known_airflow` knows the tries.
+    `channel` leads to the operator that started this process.
     Raises StoppedError if the relay is told to stop meanwhile. No other trouble keeps dbt from
     running: then everything runs.
     """
@@ -41,7 +44,7 @@ def resumption_of(
     if info.attempt == 1:
         return Resumption(command, (), None)
     try:
-        previous = previous_attempt(journal, info, lasting_airflow, known_airflow)
+        previous = previous_attempt(journal, info, lasting_airflow, known_airflow, channel)
         if previous is not None and previous.command == info.command:
             # Records and journal have the command with its secrets masked.
             previous = replace(previous, command=command)

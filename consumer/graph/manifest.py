@@ -6,14 +6,14 @@ import gc
 import json
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import orjson
 
 from ...records.values import is_array, is_object, text
-from .node import Node, read_node
+from .node import Node, owner_name, read_node
 from .project import read_flag
 
 if TYPE_CHECKING:
@@ -44,13 +44,16 @@ class Manifest:
 
     `dbt_version` has only the numbers; a manifest without a version counts as the newest.
     `indirect_selection` is the project's flag. No manifest has it (dbt 1.7 to 2.0), so `read` takes
-    it from a project file near the manifest.
+    it from a project file near the manifest. `selectors` has the definitions of `selectors.yml` by
+    name, `default_selector` the name of the one with `default: true`.
     """
 
     nodes: Mapping[str, Node]
     project_name: str | None = None
     dbt_version: tuple[int, ...] = _NEWEST
     indirect_selection: IndirectSelection = "eager"
+    selectors: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    default_selector: str | None = None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Manifest:
@@ -96,7 +99,16 @@ class Manifest:
             )
         numbers = _NUMBERS.findall(text(metadata.get("dbt_version")) or "")
         version = tuple(map(int, numbers[:3])) or _NEWEST
-        return cls(nodes, text(metadata.get("project_name")), version)
+        selectors: dict[str, JsonObject] = document.get("selectors") or {}
+        return cls(
+            nodes,
+            text(metadata.get("project_name")),
+            version,
+            selectors={name: found.get("definition") for name, found in selectors.items()},
+            default_selector=next(
+                (n for n, s in selectors.items() if s.get("default") is True), None
+            ),
+        )
 
     def nearest_ancestors(self, within: Collection[str]) -> dict[str, tuple[str, ...]]:
         """The nearest ancestors of each of these nodes among these nodes.
@@ -118,10 +130,6 @@ class Manifest:
                         )
                     nearest[unique_id] = tuple(found)
         return {u: ancestors for u, ancestors in nearest.items() if u in chosen}
-
-    def tests_of(self, unique_id: str) -> tuple[str, ...]:
-        """The tests and unit tests that depend on this node."""
-        return tuple(u for u in self.nodes[unique_id].children if self.nodes[u].is_test)
 
     def owner(self, test: str, within: Collection[str] | None = None) -> str | None:
         """The node that a test counts with, among these nodes or all nodes; None if it has none.
@@ -215,14 +223,24 @@ def _nodes(document: JsonObject) -> tuple[dict[str, Node], list[str]]:
     for unique_id, of_node in parents.items():
         for parent in of_node:
             children[parent].append(unique_id)
+    group_owners = _group_owners(document)
     place = {u: number for number, u in enumerate(_in_order(parents, children))}
     nodes = {
         u: read_node(
-            u, raw[u], tuple(sorted(parents[u], key=place.__getitem__)), tuple(children[u])
+            u,
+            raw[u],
+            tuple(sorted(parents[u], key=place.__getitem__)),
+            tuple(children[u]),
+            group_owners,
         )
         for u in place
     }
     return nodes, [u for u in raw if u not in place]
+
+
+def _group_owners(document: JsonObject) -> dict[str, str | None]:
+    groups: dict[str, JsonObject] = document.get("groups") or {}
+    return {group["name"]: owner_name(group.get("owner")) for group in groups.values()}
 
 
 def _is_enabled(node: JsonObject) -> bool:

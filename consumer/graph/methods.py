@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .manifest import Manifest, Node
 
-    Method = Callable[["Search", Sequence[str], str], Iterable[str]]
+    Method = Callable[["Search", Sequence[str], Any], Iterable[str]]
 
 
 class SelectionError(ValueError):
@@ -47,7 +47,7 @@ class Search:
         self.nodes = tuple(manifest.nodes.values())
         self._indexes: dict[str, dict[str, list[str]]] = {}
 
-    def find(self, method: str, arguments: Sequence[str], value: str) -> set[str]:
+    def find(self, method: str, arguments: Sequence[str], value: str | float) -> set[str]:
         """The unique_ids of the nodes that match. Raises SelectionError for a value that the method
         does not have."""
         return set(METHODS[method](self, arguments, value))
@@ -118,9 +118,9 @@ def _by_access(search: Search, _: Sequence[str], value: str) -> Iterable[str]:
     return [n.unique_id for n in models if n.access == value]
 
 
-def _by_config(search: Search, arguments: Sequence[str], value: str) -> Iterator[str]:
+def _by_config(search: Search, arguments: Sequence[str], value: str | float) -> Iterator[str]:
     is_severity = tuple(arguments) == ("severity",)
-    wanted = value.upper() if is_severity else value
+    wanted = str(value).upper() if is_severity else value
     for node in search.nodes:
         if node.resource_type in _OUTSIDE and node.resource_type != "source":
             continue
@@ -133,9 +133,9 @@ def _by_config(search: Search, arguments: Sequence[str], value: str) -> Iterator
             yield node.unique_id
 
 
-def _has(found: Any, value: str) -> bool:
+def _has(found: Any, value: str | float) -> bool:
     """Whether a config is this value or a list with it. `true` and `false` match booleans too."""
-    boolean = {"TRUE": True, "FALSE": False}.get(value.upper())
+    boolean = {"TRUE": True, "FALSE": False}.get(str(value).upper())
     if isinstance(found, list):
         return value in found or (boolean is not None and boolean in found)
     return found == value or (boolean is not None and found is boolean)

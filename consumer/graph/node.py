@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from ...records.values import is_object, text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...records.values import JsonObject
 
 TESTS: Final = frozenset({"test", "unit_test"})
+_YAML: Final = (".yml", ".yaml")
 RUNNABLE: Final = frozenset({"model", "seed", "snapshot", "function"})
 
 
@@ -21,7 +24,8 @@ class Node:
     `path` is relative to the package's root. `patch_path` is the YAML file that describes the node,
     relative to the root of that file's package. `test_name` names the generic test (`not_null`),
     `source_name` the source that a table belongs to. `parents` and `children` are unique_ids;
-    ancestors come first among the parents.
+    ancestors come first among the parents. `owner` is `meta.owner`, else the owner of the node's
+    group in dbt. `compiled_path` is relative to dbt's folder `target/compiled`.
     """
 
     unique_id: str
@@ -40,10 +44,19 @@ class Node:
     attached_node: str | None = None
     test_name: str | None = None
     source_name: str | None = None
+    description: str | None = None
+    owner: str | None = None
+    compiled_path: str | None = None
     is_empty: bool = False
     parents: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    meta: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+    @property
+    def described_in(self) -> str:
+        """The file for a person who wants to change the node's settings."""
+        return self.patch_path or self.path
 
     @property
     def test_type(self) -> str | None:
@@ -85,7 +98,11 @@ class Node:
 
 
 def read_node(
-    unique_id: str, raw: JsonObject, parents: tuple[str, ...], children: tuple[str, ...]
+    unique_id: str,
+    raw: JsonObject,
+    parents: tuple[str, ...],
+    children: tuple[str, ...],
+    group_owners: Mapping[str, str | None],
 ) -> Node:
     """The node in a manifest. Raises KeyError, TypeError or AttributeError for other JSON."""
     kind = raw["resource_type"]
@@ -94,6 +111,9 @@ def read_node(
     patch_path = raw.get("patch_path")
     metadata = raw.get("test_metadata")
     raw_code = raw.get("raw_code")
+    # Up to dbt 1.9 the meta of a source is not in its config.
+    meta: Any = config.get("meta") or raw.get("meta")
+    meta = meta if is_object(meta) else {}
     return Node(
         unique_id=unique_id,
         resource_type=kind,
@@ -111,8 +131,27 @@ def read_node(
         attached_node=raw.get("attached_node"),
         test_name=metadata["name"] if metadata else None,
         source_name=raw.get("source_name"),
+        description=text(raw.get("description")),
+        owner=owner_name(meta.get("owner")) or group_owners.get(config.get("group") or ""),
+        compiled_path=_compiled_path(raw),
         is_empty=kind != "seed" and raw_code is not None and not raw_code.strip(),
         parents=parents,
         children=children,
         config=config,
+        meta=meta,
     )
+
+
+def owner_name(owner: Any) -> str | None:
+    """The name in dbt's `owner`, which is a text or has `name` and `email`; else its e-mail."""
+    if is_object(owner):
+        return text(owner.get("name")) or text(owner.get("email"))
+    return text(owner)
+
+
+def _compiled_path(raw: JsonObject) -> str | None:
+    """The file into which dbt compiles a node. One YAML file describes several tests."""
+    if raw["resource_type"] not in ("model", "test"):
+        return None
+    path = f"{raw['package_name']}/{raw['original_file_path']}"
+    return f"{path}/{raw['path']}" if path.endswith(_YAML) and raw.get("path") else path

@@ -7,71 +7,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .indirect import combined, walk, with_tests
-from .methods import METHODS, Search, SelectionError
+from .criterion import SELECTOR, Criterion, Relatives
+from .indirect import Found, combined, walk, with_tests
+from .methods import Search
+from .selectors import Selectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Set
 
-    from .indirect import Found
     from .manifest import IndirectSelection, Manifest
 
-_CRITERION: Final = re.compile(
-    r"(?P<at>@)?(?:(?P<up>\d*)\+)?(?:(?P<method>[\w.]+):)?(?P<value>.*?)(?:\+(?P<down>\d*))?"
-)
-_FILES: Final = (".sql", ".py", ".csv")
-_ARTIFACTS: Final = "needs the artifacts of earlier runs"
-_ELSEWHERE: Final = {
-    "state": _ARTIFACTS,
-    "result": _ARTIFACTS,
-    "source_status": _ARTIFACTS,
-    "selector": "needs the project's selectors.yml",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Relatives:
-    """The relatives that a criterion adds: generations up (`2+a`) and down (`a+2`), or with `@` all
-    children and all parents of these."""
-
-    up: float = 0
-    down: float = 0
-    with_parents_of_children: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One criterion of a term, `2+method.argument:value+3`."""
-
-    method: str
-    arguments: tuple[str, ...]
-    value: str
-    relatives: Relatives
-
-    @classmethod
-    def parse(cls, text: str) -> Criterion:
-        """The criterion in a text. Raises SelectionError."""
-        found = _CRITERION.fullmatch(text)
-        if found is None:
-            raise SelectionError(f"{text!r} is not a selection that dbt knows")
-        if found["at"] and found["down"] is not None:
-            raise SelectionError(f"{text!r} has both @ and +: @ selects all children already")
-        up, down = (_generations(text, found[way]) for way in ("up", "down"))
-        relatives = Relatives(up, down, with_parents_of_children=bool(found["at"]))
-        value = found["value"]
-        if found["method"] is None:
-            return cls(_default_method(value), (), value, relatives)
-        method, *arguments = found["method"].split(".")
-        if method in _ELSEWHERE:
-            raise SelectionError(
-                f"{text!r}: the method {method!r} {_ELSEWHERE[method]}, which a manifest does not "
-                f"have. Use other methods, or the names that `dbt ls --select {text}` prints"
-            )
-        if method not in METHODS:
-            raise SelectionError(
-                f"{text!r}: there is no method {method!r}, only {', '.join(METHODS)}"
-            )
-        return cls(method, tuple(arguments), value, relatives)
+_ONE_SELECTOR: Final = re.compile(rf"{SELECTOR}:[^,]*[^,+]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +40,19 @@ def select(
     A space between terms (or another item of the list) means a union, a comma an intersection.
     Without `select` all nodes are selected. Without `indirect_selection` a test is selected only if
     a term names it, or as a child in `a+`. Hooks are never selected. Raises SelectionError.
+
+    `selector:name` is a selector of `selectors.yml`. It must be alone, like dbt's `--selector`,
+    except in dbt 1.12. Without both options the selector with `default: true` selects.
     """
     evaluator = _Evaluator(manifest, Search(manifest), indirect_selection)
+    wanted, unwanted = _terms(select), _terms(exclude)
     chosen: Set[str] = manifest.nodes.keys()
-    if select is not None and (terms := _terms(select)):
-        chosen = evaluator.union(terms).direct
-    if exclude is not None:
-        chosen = chosen - evaluator.union(_terms(exclude)).direct
+    if not unwanted and (selector := _only_selector(manifest, wanted)) is not None:
+        chosen = evaluator.selectors.nodes(selector)
+    elif wanted:
+        chosen = evaluator.union(wanted).direct
+    if unwanted:
+        chosen = chosen - evaluator.union(unwanted).direct
     nodes = manifest.nodes.items()
     return Selection(
         tuple(u for u, node in nodes if u in chosen and node.resource_type != "operation"),
@@ -108,10 +60,21 @@ def select(
     )
 
 
-def _terms(given: str | Sequence[str]) -> list[str]:
+def _terms(given: str | Sequence[str] | None) -> list[str]:
     """The terms of a selection. Only blanks are one term that matches nothing, as in dbt."""
-    texts = [given] if isinstance(given, str) else given
+    texts = [given] if isinstance(given, str) else given or ()
     return [term for text in texts for term in text.split() or [""]]
+
+
+def _only_selector(manifest: Manifest, wanted: list[str]) -> str | None:
+    """The selector that dbt takes with `--selector`, or takes without any option."""
+    match wanted:
+        case []:
+            return manifest.default_selector
+        case [term] if _ONE_SELECTOR.fullmatch(term):
+            return term.partition(":")[2]
+        case _:
+            return None
 
 
 class _Evaluator:
@@ -121,11 +84,10 @@ class _Evaluator:
         self, manifest: Manifest, search: Search, indirect_selection: IndirectSelection | None
     ) -> None:
         self.unmatched: list[str] = []
+        self.selectors = Selectors(manifest, self._with_tests)
         self._manifest = manifest
         self._search = search
         self._mode: IndirectSelection | None = indirect_selection
-        # Up to dbt 1.8 `empty` forgets the relatives of `+a`.
-        self._forgets_relatives = indirect_selection == "empty" and manifest.dbt_version < (1, 9)
 
     def union(self, terms: Iterable[str]) -> Found:
         """The union of terms. Terms of one criterion search for their relatives together, so a list
@@ -134,9 +96,9 @@ class _Evaluator:
         together: dict[Relatives, set[str]] = {}
         parsed = [(term, [Criterion.parse(part) for part in term.split(",")]) for term in terms]
         for term, criteria in parsed:
-            matches = [self._search.find(c.method, c.arguments, c.value) for c in criteria]
-            is_alone = len(criteria) == 1 and self._mode != "buildable"
-            if is_alone:
+            matches = [self._matches(criterion) for criterion in criteria]
+            is_plain = self._mode != "buildable" and criteria[0].method != SELECTOR
+            if len(criteria) == 1 and is_plain:
                 matched = matches[0]
                 together.setdefault(criteria[0].relatives, set()).update(matched)
             else:
@@ -145,19 +107,39 @@ class _Evaluator:
                 found.append(both)
             if not matched:
                 self.unmatched.append(term)
-        found += [self._reached(nodes, relatives) for relatives, nodes in together.items()]
+        found += [
+            self._reached(nodes, relatives, self._mode) for relatives, nodes in together.items()
+        ]
         return combined(self._manifest, found, set[str].union, self._mode)
 
     def _intersection(self, criteria: Sequence[Criterion], matches: Sequence[set[str]]) -> Found:
         found = [
-            self._reached(nodes, c.relatives) for nodes, c in zip(matches, criteria, strict=True)
+            self._reached(nodes, c.relatives, self._mode_of(c))
+            for nodes, c in zip(matches, criteria, strict=True)
         ]
         return combined(self._manifest, found, set[str].intersection, self._mode)
 
-    def _reached(self, nodes: set[str], relatives: Relatives) -> Found:
-        if not self._forgets_relatives:
+    def _with_tests(self, criterion: Criterion) -> set[str]:
+        nodes = self._matches(criterion)
+        return self._reached(nodes, criterion.relatives, self._mode_of(criterion)).direct
+
+    def _matches(self, criterion: Criterion) -> set[str]:
+        if criterion.method == SELECTOR:
+            self.selectors.check_method()
+            return self.selectors.nodes(str(criterion.value))
+        return self._search.find(criterion.method, criterion.arguments, criterion.value)
+
+    def _mode_of(self, criterion: Criterion) -> IndirectSelection | None:
+        """A selector has its tests already."""
+        return None if criterion.method == SELECTOR else criterion.indirect_selection or self._mode
+
+    def _reached(
+        self, nodes: set[str], relatives: Relatives, mode: IndirectSelection | None
+    ) -> Found:
+        # Up to dbt 1.8 `empty` forgets the relatives of `+a`.
+        if mode != "empty" or self._manifest.dbt_version >= (1, 9):
             nodes = _with_relatives(self._manifest, nodes, relatives)
-        return with_tests(self._manifest, nodes, self._mode)
+        return with_tests(self._manifest, nodes, mode)
 
 
 def _with_relatives(manifest: Manifest, nodes: set[str], wanted: Relatives) -> set[str]:
@@ -168,19 +150,3 @@ def _with_relatives(manifest: Manifest, nodes: set[str], wanted: Relatives) -> s
     found |= walk(manifest, nodes, "parents", wanted.up)
     found |= walk(manifest, nodes, "children", wanted.down)
     return found
-
-
-def _default_method(value: str) -> str:
-    if "/" in value:
-        return "path"
-    return "file" if value.lower().endswith(_FILES) else "fqn"
-
-
-def _generations(text: str, digits: str | None) -> float:
-    """The number of generations: none for None, all without digits."""
-    if digits is None:
-        return 0
-    try:
-        return int(digits) if digits else math.inf
-    except ValueError:
-        raise SelectionError(f"{text[:40]!r}… has too many generations") from None

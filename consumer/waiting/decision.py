@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ...records.plural import counted
+from ...records.schema import NodeRecord, read_record
 from ...records.values import number
 from .reasons import doubt_reason, gap_reason, no_record_reason
 from .wording import result_text
@@ -14,7 +15,7 @@ from .wording import result_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...records.schema import NodeRecord, RunRecord
+    from ...records.schema import RunRecord
 
 Action = Literal["wait", "success", "skip", "fail", "run"]
 """`run` means that the waiting task runs the node itself."""
@@ -69,6 +70,17 @@ class Decision:
     action: Action
     reason: str
     node: NodeRecord | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values. Only a failure needs the record."""
+        node = self.node if self.action == "fail" else None
+        return {"action": self.action, "reason": self.reason, "node": node and node.to_json()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Decision:
+        """The decision of a `to_json`. Other keys are ignored."""
+        node = read_record(value.get("node"))
+        return cls(value["action"], value["reason"], node if isinstance(node, NodeRecord) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +167,13 @@ def combine(decisions: Sequence[Decision]) -> Decision:
     """The decision of a task that waits for several nodes, from the decisions on each.
 
     The task fails if a node failed, runs them if one must run, and is skipped if none succeeded.
-    The reason has the reason of each.
+    The reason has the reason of each, and `node` is the first record that decided.
     """
     if len(decisions) == 1:
         return decisions[0]
     ranked: tuple[Action, ...] = ("wait", "fail", "run", "success", "skip")
     first = min(decisions, key=lambda decision: ranked.index(decision.action))
-    return Decision(first.action, "\n".join(decision.reason for decision in decisions))
+    return Decision(first.action, "\n".join(d.reason for d in decisions), first.node)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ...records.plural import counted
-from .decision import Decision
+from .decision import FINAL_STATES, Decision
 from .reasons import no_record_reason
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ def judge(
     has succeeded since is no failure. Whatever else failed in the run, such as a hook, is one.
     """
     bad = [task_id for task_id in group.nodes if states.get(task_id) not in _GOOD]
+    # Airflow marks a task `upstream_failed` before all tasks upstream of it have ended.
+    ended = [task_id for task_id in bad if states.get(task_id) in FINAL_STATES]
     if bad:
-        return Decision("fail", "\n".join(_failures(group, bad, states)))
+        return Decision("fail", "\n".join(_failures(group, ended or bad, states)))
     if producer in _GOOD:
         return Decision("success", f"{counted(len(group.nodes), 'task')} succeeded")
     if run is None:

@@ -130,6 +130,15 @@ class TestAirflow:
             assert server.tasks == {"dbt": {-1: {}}, "results": {-1: {}}}
             assert not server.commits()
 
+    def test_airflow_alone(self) -> None:
+        with FakeAirflow() as server:
+            said = ask(server.url, "--airflow-only")
+            assert said.code == 0
+            assert said.text.startswith("ok    Airflow: everything is set")
+            assert "XComs of DAG 'shop' may be read" in said.text
+            assert "dbt 1.11" not in said.text
+            assert "can be written to" not in said.text
+
     def test_nothing_is_configured(self) -> None:
         said = doctor()
         assert said.code == 0

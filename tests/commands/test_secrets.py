@@ -199,6 +199,31 @@ def test_dbt_is_not_given_the_way_into_airflow(shell: Shop, name: str) -> None:
     assert environ["SAY"] == "nothing"
 
 
+CONNECTION = "dbt-relay://op:op%2Fpassword@127.0.0.1:9"
+
+
+def test_dbt_is_not_given_a_connection_of_airflow_and_nothing_shows_it(shell: Shell) -> None:
+    env = {"DBT_RELAY_AIRFLOW_CONN_ID": "shop", "AIRFLOW_CONN_SHOP": CONNECTION}
+    said = {"SAY": "the op/password", **TASK, **env}
+    done = shell("run", "--flush-timeout", "0.2", "--", "./dbt", "run", **said)
+    assert done.returncode == 1
+    assert '"waiting":2' in shell.said
+    environ = json.loads((shell.folder / "environ.json").read_text())
+    assert not env.keys() & environ.keys()
+    assert not OWN.keys() & environ.keys()
+    assert not [text for text in ("op/password", CONNECTION) if text in shell.everything()]
+
+
+def test_a_connection_that_lacks_something_ends_what_speaks_to_airflow(shell: Shell) -> None:
+    env = {"DBT_RELAY_AIRFLOW_CONN_ID": "shop", "AIRFLOW_CONN_SHOP": "dbt-relay://op@airflow"}
+    done = shell("run", "--", "./dbt", "run", **env)
+    assert done.returncode == 78
+    assert b"the Airflow connection 'shop' lacks a login with a password" in done.stderr
+    assert not (shell.folder / "environ.json").exists()
+    assert shell("doctor", **env).returncode == 78
+    assert shell("runs", **env).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

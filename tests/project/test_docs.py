@@ -13,6 +13,7 @@ import pytest
 
 from dbt_relay.cli import exit_codes
 from dbt_relay.cli.main import cli
+from dbt_relay.consumer.graph.options import OPTIONS
 from dbt_relay.records.schema import DbtTestRecord, RunRecord
 
 ROOT = Path(__file__).parents[2]
@@ -115,6 +116,11 @@ def test_the_parameters_of_an_operator_are_those_of_the_reference(
     names += [arguments.kwarg.arg] if arguments.kwarg else []
     written = [quoted(row[0]) for row in rows(section("operators.md", heading))[2:]]
     assert written == [(name,) for name in names]
+
+
+def test_the_options_of_a_node_are_those_of_the_reference() -> None:
+    written = [quoted(row[0]) for row in rows(section("operators.md", "Options of one node"))[2:]]
+    assert {name for names in written for name in names} == OPTIONS.keys()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

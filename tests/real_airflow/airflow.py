@@ -115,6 +115,11 @@ class Airflow:
         assert answer.status == 200, answer
         return answer.body
 
+    def dag_run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        answer = self.api.call("GET", path_of("dags", dag_id, "dagRuns", run_id))
+        assert answer.status == 200, answer
+        return answer.body
+
     def tis(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Every task instance of a DAG run."""
         path = path_of("dags", dag_id, "dagRuns", run_id, "taskInstances") + "?limit=100"
@@ -169,9 +174,17 @@ class Airflow:
     def xcoms(
         self, dag_id: str, run_id: str, task_id: str, map_index: int = -1
     ) -> dict[str, dict[str, Any]]:
-        """Every XCom of one task instance but `return_value`."""
+        """Every XCom of one task instance but `return_value` and links."""
         keys = self.xcom_keys(dag_id, run_id, task_id, map_index) - {"return_value"}
+        keys = {key for key in keys if not key.startswith("_link_")}
         return {key: self.xcom(dag_id, run_id, task_id, key, map_index) for key in keys}
+
+    def links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str | None]:
+        """The buttons that lead from a task instance elsewhere, by name."""
+        parts = ("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "links")
+        answer = self.api.call("GET", path_of(*parts))
+        assert answer.status == 200, answer
+        return answer.body["extra_links"]
 
     @staticmethod
     def _xcoms(dag_id: str, run_id: str, task_id: str, *key: str) -> str:

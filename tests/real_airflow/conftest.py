@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-EXAMPLES = ("dbt_build", "dbt_nodes", "kubernetes_pod")
+EXAMPLES = ("dbt_alerts", "dbt_build", "dbt_nodes", "kubernetes_pod")
 DAGS = (
     *EXAMPLES,
     *("command", "command_twice", "command_timeout", "command_mapped"),
-    *("operator", "operator_timeout", "operator_mapped", "operator_flaky"),
-    *("group", "group_flaky", "group_retries"),
+    "connection",
+    *("operator", "operator_timeout", "operator_mapped", "operator_flaky", "operator_pods"),
+    *("group", "group_folders", "group_flaky", "group_retries"),
     *("nodes_modes", "nodes_mapped", "nodes_flaky", "nodes_waits"),
 )
 FLAKY = """
@@ -57,9 +58,9 @@ def _flaky_project(folder: Path) -> Path:
     return project
 
 
-def _deploy(project: Path, path: str) -> None:
+def deploy(project: Path, path: str) -> None:
     """Leave the manifest, as the example says."""
-    environ = {**_inherited(), "PATH": path, "DBT_PROJECT_DIR": str(project)}
+    environ = {**inherited(), "PATH": path, "DBT_PROJECT_DIR": str(project)}
     command = "dbt --quiet parse && cp target/manifest.json ."
     subprocess.run(["bash", "-c", command], cwd=project, env=environ, check=True, timeout=120)
 
@@ -91,12 +92,13 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
     home = tmp_path_factory.mktemp("airflow")
     project, flaky = _project(home), _flaky_project(home)
     for deployed in (project, flaky):
-        _deploy(deployed, programs)
-    server = Server(executable, home, _inherited())
+        deploy(deployed, programs)
+    server = Server(executable, home, inherited())
     server.environ |= {
         "PATH": programs,
         "KUBECONFIG": str(kubernetes.config),
         "DBT_PROJECT_DIR": str(project),
+        "DBT_ALERTS_FILE": str(home / "alerts.txt"),
         "DBT_RELAY_AIRFLOW_URL": server.url,
         "DBT_RELAY_AIRFLOW_USERNAME": "user",
         "DBT_RELAY_AIRFLOW_PASSWORD": server.passwords["user"],
@@ -124,7 +126,7 @@ def marker() -> Iterator[str]:
     kill(processes_with(marker))
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """This process's environment without what would configure Airflow, dbt or the relay."""
     return {
         name: value

@@ -42,11 +42,31 @@ def test_each_task_ends_as_its_node_with_no_setting(airflow: Airflow) -> None:
     assert "dbt.broken_on_purpose held back 1 task: dbt.skipped_on_purpose" in said
 
 
+def test_a_failed_task_shows_the_sql_that_dbt_compiled(airflow: Airflow) -> None:
+    run_id, _ = airflow.run("group")
+    model, test = (
+        airflow.ti("group", run_id, f"dbt.{name}") for name in ("broken_on_purpose", "orders.test")
+    )
+    assert (model["operator"], test["operator"]) == ("DbtModelSensor", "DbtTestSensor")
+    compiled = airflow.project / "target/compiled/jaffle/models/marts/broken_on_purpose.sql"
+    assert model["rendered_fields"]["compiled_sql"] == compiled.read_text().strip()
+
+
 def test_a_task_that_succeeds_needs_no_worker(airflow: Airflow) -> None:
     run_id, _ = airflow.run("group")
     assert airflow.ti("group", run_id, "dbt.orders")["state"] == "success"
     assert airflow.ti("group", run_id, "dbt.orders")["hostname"] == ""
     assert "created sql table model main.orders" in airflow.whole_log("group", run_id, "dbt.orders")
+
+
+def test_groups_in_the_group_end_as_their_nodes(airflow: Airflow) -> None:
+    run_id, state = airflow.run("group_folders")
+    found = states(airflow, "group_folders", run_id)
+    assert state == "success"
+    assert set(found.values()) == {"success"}
+    assert {"dbt.marts.orders.run", "dbt.marts.orders.test", "dbt.raw_orders"} <= found.keys()
+    said = airflow.whole_log("group_folders", run_id, DONE)
+    assert f"{len(found) - 2} tasks succeeded" in said
 
 
 def test_a_mended_node_makes_the_run_green(airflow: Airflow) -> None:

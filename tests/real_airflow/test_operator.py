@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from .test_delivery import RUN, TASK, run_results
 
 if TYPE_CHECKING:
@@ -59,11 +61,12 @@ def test_a_timeout_leaves_the_records_of_interrupted_nodes(airflow: Airflow) -> 
     assert xcoms[RUN]["state"] in ("finished", "died")
 
 
-def test_a_later_try_runs_only_what_had_not_succeeded(airflow: Airflow) -> None:
-    run_id, state = airflow.run("operator_flaky")
-    log = airflow.whole_log("operator_flaky", run_id, TASK)
+@pytest.mark.parametrize("dag_id", ["operator_flaky", "operator_pods"])
+def test_a_later_try_runs_only_what_had_not_succeeded(airflow: Airflow, dag_id: str) -> None:
+    run_id, state = airflow.run(dag_id)
+    log = airflow.whole_log(dag_id, run_id, TASK)
     assert state == "success", log
-    xcoms = airflow.xcoms("operator_flaky", run_id, TASK)
+    xcoms = airflow.xcoms(dag_id, run_id, TASK)
     assert xcoms["model.jaffle.flaky"]["attempt"] == 2
     assert "resumed_from" not in xcoms["model.jaffle.flaky"]
     assert xcoms["model.jaffle.orders"]["resumed_from"] == 1

@@ -37,7 +37,8 @@ CALLS = {
     "no such method": "dbt_task_group(manifest=MANIFEST, producer='x', select='state:new')",
     "no instance": (
         "(BashOperator.partial(task_id='mapped').expand(bash_command=['a', 'b']),"
-        " DbtNodeSensor(task_id='a', unique_id='a.b.c', producer_task_id='mapped')._map_index(-1))"
+        " producer_index("
+        "DbtNodeSensor(task_id='a', unique_id='a.b.c', producer_task_id='mapped'), -1))"
     ),
     "no such option": (
         "DbtNodeSensor(task_id='a', unique_id='a.b.c', producer_task_id='d', on_missing='x')"
@@ -49,6 +50,7 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Asset
 from airflow.sdk.exceptions import AirflowFailException
 from dbt_relay.provider import DbtNodeSensor, dbt_task_group
+from dbt_relay.provider.producer import producer_index
 
 MANIFEST = os.environ["DBT_PROJECT_DIR"] + "/manifest.json"
 
@@ -70,7 +72,7 @@ def of_long_names():
 def shown(task):
     sensor = isinstance(task, DbtNodeSensor)
     return {
-        "waits for": task._map_index(own=1) if sensor else None,
+        "waits for": producer_index(task, 1) if sensor else None,
         "upstream": sorted(task.upstream_task_ids),
         "group": task.task_group.group_id,
         "rule": task.trigger_rule.value,

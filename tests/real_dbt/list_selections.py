@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 
 from dbt.cli.main import dbtRunner
@@ -34,7 +35,10 @@ def listed(questions: list[tuple[str | None, ...]]) -> list[list[str] | None]:
     found: list[list[str] | None] = []
     for select, exclude, mode in questions:
         given = ["--indirect-selection", mode or otherwise]
-        given += [] if select is None else ["--select", select]
+        # Only dbt 1.12 and later have the method `selector`.
+        is_selector = select is not None and re.fullmatch(r"selector:\w+", select) and not exclude
+        option = ["--selector", select[9:]] if is_selector else ["--select", select]
+        given += [] if select is None else option
         given += [] if exclude is None else ["--exclude", exclude]
         done = runner.invoke(["--quiet", "ls", *options, *given])
         ids = [json.loads(line)["unique_id"] for line in done.result or ()]

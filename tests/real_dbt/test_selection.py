@@ -22,7 +22,11 @@ from dbt_relay.consumer.graph.selection import select
 from real_dbt.project import EXAMPLE
 
 if TYPE_CHECKING:
+    import pytest
+
     from dbt_relay.consumer.graph.manifest import IndirectSelection
+
+    Question = tuple[str | None, str | None, IndirectSelection | None]
 
 OTHER = os.environ.get("DBT_RELAY_TEST_DBT_PYTHON")
 TIMEOUT_S = 300
@@ -89,6 +93,19 @@ PAIRS = [
 ]
 
 
+SELECTORS = [
+    "text", "one_text", "key", "union", "intersection", "nothing_included", "relatives", "excludes",
+    "excludes_a_selector", "inherits", "inherits_all", "inherits_a_union", "an_exclude_in_a_union",
+    "cautious", "buildable", "empty", "eager", "modes", "levels", "kinds", "flags", "severity",
+]  # fmt: skip
+WITH_SELECTORS = [
+    ("selector:key ledger+", None), ("selector:excludes+", None), ("selector:no", None),
+    ("1+selector:cautious", "finance"), ("selector:union,resource_type:model", None),
+    ("selector:[ek]*", None), ("*", "selector:text"), (None, "selector:key"), (None, "ledger"),
+    ("selector:inherits,tag:nightly top", "selector:eager selector:empty"), ("selector:key", "top"),
+]  # fmt: skip
+"""Only dbt 1.12 and later combine selectors with other terms."""
+
 MODES: tuple[IndirectSelection, ...] = ("eager", "cautious", "buildable", "empty")
 TERMS = [
     "ledger", "+ledger", "ledger+", "1+top", "stg_clicks", "stg_clicks+", "@stg_visits", "web",
@@ -111,16 +128,39 @@ def mixed(number: int) -> list[tuple[str | None, str | None, IndirectSelection]]
 
 
 def test_it_selects_what_dbt_lists(tmp_path: Path) -> None:
-    shutil.copytree(BAZAAR, tmp_path, dirs_exist_ok=True)
-    ignored = shutil.ignore_patterns("target", "logs")
-    shutil.copytree(EXAMPLE, tmp_path / "dbt_packages" / "jaffle", ignore=ignored)
-    shutil.copy(EXAMPLE / "profiles.yml", tmp_path)
+    make_bazaar(tmp_path)
     pairs = [*((term, None) for term in SELECTED), *PAIRS]
     if OTHER:
         pairs += [(term, None) for term in MORE]
     questions = [*((*pair, None) for pair in pairs), *mixed(1500 if OTHER else 150)]
-    version, lists = ask_dbt(tmp_path, questions)
-    manifest = Manifest.read(tmp_path / "target" / "manifest.json")
+    questions += [(f"selector:{name}", None, mode) for name in SELECTORS for mode in (None, *MODES)]
+    questions += [(*pair, mode) for pair in WITH_SELECTORS for mode in (None, *MODES)]
+    manifest = compared(tmp_path, questions)
+    if manifest.dbt_version == Manifest.read(FIXTURE).dbt_version:
+        fresh = (tmp_path / "target" / "manifest.json").read_bytes()
+        assert reduced(json.loads(fresh)) == json.loads(FIXTURE.read_bytes())
+
+
+def test_it_selects_what_dbt_lists_with_a_default_selector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_bazaar(tmp_path)
+    monkeypatch.setenv("BAZAAR_DEFAULT", "union")
+    manifest = compared(tmp_path, [(None, None, "eager"), (None, "top", None), ("top", None, None)])
+    assert manifest.default_selector == "union"
+
+
+def make_bazaar(folder: Path) -> None:
+    shutil.copytree(BAZAAR, folder, dirs_exist_ok=True)
+    ignored = shutil.ignore_patterns("target", "logs")
+    shutil.copytree(EXAMPLE, folder / "dbt_packages" / "jaffle", ignore=ignored)
+    shutil.copy(EXAMPLE / "profiles.yml", folder)
+
+
+def compared(project: Path, questions: list[Question]) -> Manifest:
+    """The manifest that dbt writes, in which every question has dbt's answer."""
+    version, lists = ask_dbt(project, questions)
+    manifest = Manifest.read(project / "target" / "manifest.json")
     wrong: list[str] = []
     for (wanted, excluded, mode), expected in zip(questions, lists, strict=True):
         if version < (1, 8) and "unit" in f"{wanted} {excluded}":
@@ -139,13 +179,11 @@ def test_it_selects_what_dbt_lists(tmp_path: Path) -> None:
                 f"only ours {sorted(ours - dbts)}, only dbt's {sorted(dbts - ours)}"
             )
     assert not wrong, "\n".join([f"dbt {version}:", *wrong])
-    if manifest.dbt_version == Manifest.read(FIXTURE).dbt_version:
-        fresh = (tmp_path / "target" / "manifest.json").read_bytes()
-        assert reduced(json.loads(fresh)) == json.loads(FIXTURE.read_bytes())
+    return manifest
 
 
 def ask_dbt(
-    project: Path, questions: list[tuple[str | None, str | None, IndirectSelection | None]]
+    project: Path, questions: list[Question]
 ) -> tuple[tuple[int, ...], list[list[str] | None]]:
     """Its version, and what it lists for each question; None where it refuses."""
     done = subprocess.run(

@@ -1,10 +1,10 @@
-"""Makes tests/consumer/manifest.json: what the consumer reads of a manifest, and nothing else.
+"""Makes tests/consumer/graph/manifest.json: the parts of a manifest that the consumer reads.
 
-    python tests/manifests.py target/manifest.json > tests/consumer/manifest.json
+    python tests/support/manifests.py target/manifest.json > tests/consumer/graph/manifest.json
 
-The manifest is that of tests/consumer/bazaar, with examples/jaffle in its dbt_packages/ and the
-profile of that, parsed by dbt 1.11.16 on DuckDB. tests/real_dbt/test_selection.py makes it anew and
-compares the two.
+The project is tests/consumer/graph/bazaar, with examples/jaffle in its dbt_packages/ and jaffle's
+profile, parsed by dbt 1.11.16 on DuckDB. tests/real_dbt/test_selection.py makes the manifest anew
+and compares the two.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ CONFIG = (
 def reduced(manifest: dict[str, Any]) -> dict[str, Any]:
     metadata = ("dbt_schema_version", "dbt_version", "project_name")
     sections = {s: {u: _node(n) for u, n in sorted(manifest[s].items())} for s in SECTIONS}
-    return {"metadata": {key: manifest["metadata"][key] for key in metadata}, **sections}
+    groups = {u: {key: g[key] for key in ("name", "owner")} for u, g in manifest["groups"].items()}
+    return {
+        "metadata": {key: manifest["metadata"][key] for key in metadata},
+        **sections,
+        "groups": dict(sorted(groups.items())),
+        "selectors": manifest["selectors"],
+    }
 
 
 def _node(node: dict[str, Any]) -> dict[str, Any]:

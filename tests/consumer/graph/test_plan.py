@@ -6,36 +6,19 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.nodes import document, node
 
 from dbt_relay.consumer.graph.manifest import Manifest
+from dbt_relay.consumer.graph.methods import SelectionError
 from dbt_relay.consumer.graph.plan import NodeTask, plan
-from dbt_relay.consumer.graph.selection import SelectionError, select
+from dbt_relay.consumer.graph.selection import select
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEMA = "https://schemas.getdbt.com/dbt/manifest/v12.json"
-METADATA = {"dbt_schema_version": SCHEMA, "project_name": "p", "dbt_version": "1.11.0"}
-
-
-def node(unique_id: str, *parents: str, **fields: Any) -> dict[str, Any]:
-    kind, package, name = unique_id.split(".")[:3]
-    return {
-        "unique_id": unique_id,
-        "resource_type": kind,
-        "name": name,
-        "package_name": package,
-        "original_file_path": f"{kind}s/{name}.sql",
-        "fqn": [package, name],
-        "raw_code": "select 1",
-        "config": {"materialized": "table" if kind == "model" else kind},
-        "depends_on": {"nodes": list(parents)},
-        **fields,
-    }
-
 
 def manifest(*nodes: dict[str, Any]) -> Manifest:
-    return Manifest.from_json({"metadata": METADATA, "nodes": {n["unique_id"]: n for n in nodes}})
+    return Manifest.from_json(document(*nodes))
 
 
 def edges(tasks: list[NodeTask]) -> dict[str, set[str]]:
@@ -246,7 +229,7 @@ def test_the_tests_equal_the_tests_that_dbt_runs(
 )
 def test_the_flag_of_the_project_is_read_from_its_file(tmp_path: Path, flags: str) -> None:
     """No manifest has the flag."""
-    whole = {"metadata": METADATA, "nodes": {n["unique_id"]: n for n in TESTED}}
+    whole = document(*TESTED)
     (tmp_path / "target").mkdir()
     project = tmp_path / "dbt_project.yml"
     for place in (tmp_path, tmp_path / "target"):

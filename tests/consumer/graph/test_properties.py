@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -32,6 +33,39 @@ texts = st.lists(pieces, max_size=8).map("".join)
 def test_any_text_selects_or_is_refused(wanted: str, exclude: str | None) -> None:
     with contextlib.suppress(SelectionError):
         assert BAZAAR.nodes.keys() >= set(select(BAZAAR, wanted, exclude).unique_ids)
+
+
+keys = st.sampled_from(
+    ["union", "intersection", "exclude", "method", "value", "parents", "children", "parents_depth",
+     "childrens_parents", "indirect_selection", "tag", "selector", "fqn"]
+)  # fmt: skip
+values = st.sampled_from(
+    [
+        *METHODS,
+        "selector",
+        "config.meta.level",
+        "a",
+        "b",
+        "ledger",
+        "eager",
+        "x",
+        "2",
+        None,
+        True,
+        3,
+    ]
+)
+definitions = st.recursive(
+    values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4)
+)
+
+
+@QUICK
+@given(st.fixed_dictionaries({"a": definitions, "b": definitions}), st.sampled_from([11, 12]))
+def test_any_selector_selects_or_is_refused(selectors: dict[str, Any], minor: int) -> None:
+    manifest = replace(BAZAAR, selectors=selectors, dbt_version=(1, minor))
+    with contextlib.suppress(SelectionError):
+        assert BAZAAR.nodes.keys() >= set(select(manifest, "selector:a").unique_ids)
 
 
 @st.composite

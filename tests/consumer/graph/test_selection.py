@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from support.manifests import FIXTURE
 
+from dbt_relay.consumer.graph.criterion import Criterion, Relatives
 from dbt_relay.consumer.graph.manifest import Manifest
 from dbt_relay.consumer.graph.methods import METHODS, SelectionError
-from dbt_relay.consumer.graph.selection import Criterion, Relatives, select
+from dbt_relay.consumer.graph.selection import select
 
 BAZAAR = Manifest.read(FIXTURE)
 PURCHASES = {"purchases.v1", "purchases.v2", "purchases.v3"}
@@ -148,7 +150,7 @@ def test_a_criterion(text: str, expected: Criterion) -> None:
         ("state:modified+", ["earlier runs", "`dbt ls --select state:modified+`"]),
         ("result:error", ["'result'", "dbt ls"]),
         ("1+source_status:fresher+", ["'source_status'"]),
-        ("selector:nightly", ["'selector'", "selectors.yml"]),
+        ("selector:nightly", ["selector", "selectors.yml"]),
         ("a,tags:b", ["'tags'", *METHODS]),
         ("@a+", ["@", "+"]),
         ("version:newest", ["version:newest", "latest"]),
@@ -195,3 +197,80 @@ def test_selection_follows_the_version_of_dbt(
 ) -> None:
     """The dbt that wrote the manifest will run the selection."""
     assert bool(select(replace(BAZAAR, dbt_version=version), wanted).unique_ids) == matches
+
+
+def test_a_selector_is_a_selection_of_its_own() -> None:
+    """tests/real_dbt/test_selection.py compares all of them with dbt."""
+    assert names("selector:key") == names("tag:nightly")
+    assert names("selector:text") == names("2+tag:nightly+1")
+    assert names(["selector:excludes"]) == names("2+ledger", "stg_clicks")
+
+
+def of(selectors: dict[str, Any], version: tuple[int, ...] = (1, 11), **more: Any) -> Manifest:
+    return replace(BAZAAR, selectors=selectors, dbt_version=version, **more)
+
+
+@pytest.mark.parametrize("nothing", [None, [], ()])
+def test_without_options_the_default_selector_selects(nothing: Any) -> None:
+    every = of({"a": "ledger"}, default_selector="a")
+    ledger = select(every, "ledger").unique_ids
+    assert select(every, nothing, nothing).unique_ids == ledger
+    assert select(every, "").unique_ids == ()
+    assert set(select(every, nothing, "ledger").unique_ids) == (
+        set(select(BAZAAR).unique_ids) - set(ledger)
+    )
+
+
+def test_a_selector_s_own_mode_decides_about_its_tests() -> None:
+    clicks = {"method": "fqn", "value": "stg_clicks"}
+    modes = ("eager", "cautious", "buildable", "empty")
+    every = of({mode: {**clicks, "indirect_selection": mode} for mode in modes} | {"none": clicks})
+    for own in modes:
+        expected = select(every, "stg_clicks", indirect_selection=own).unique_ids
+        for flag in modes:
+            assert select(every, f"selector:{own}", indirect_selection=flag).unique_ids == expected
+        assert select(every, "selector:none", indirect_selection=own).unique_ids == expected
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["selector:a ledger", "+selector:a", "selector:a+", "selector:a,ledger", "@selector:a"],
+)
+def test_only_dbt_1_12_combines_selectors(wanted: str) -> None:
+    assert (
+        "model.bazaar.finance" in select(of({"a": "finance+"}, (1, 12)), "1+selector:a").unique_ids
+    )
+    for version in ((1, 11, 16), (2, 0, 0)):
+        for given in ({"select": wanted}, {"exclude": "selector:a"}):
+            with pytest.raises(SelectionError, match="alone"):
+                select(of({"a": "finance"}, version), **given)
+
+
+@pytest.mark.parametrize(
+    ("definition", "words"),
+    [
+        ({"method": "state", "value": "new"}, ["'state'", "earlier runs"]),
+        ({"method": "tags", "value": "x"}, ["no method 'tags'"]),
+        ({"method": "config", "value": "view"}, ["which config"]),
+        ({"method": "tag", "value": None}, ["no value"]),
+        ({"method": "tag", "value": ["a"]}, ["no value"]),
+        ({"method": "tag", "value": "a", "indirect_selection": "lazy"}, ["indirect_selection"]),
+        ({"method": "tag", "value": "a", "parents": True, "parents_depth": "x"}, ["generations"]),
+        ({"method": "tag", "value": "a", "children": 1, "childrens_parents": 1}, ["both"]),
+        ({"exclude": ["a"], "method": "tag"}, ["not a selection"]),
+        ({"union": "a"}, ["no method 'union'"]),
+        ({"method": "selector", "value": "b"}, ["no selector 'b'", "only a"]),
+        ({"union": [{"method": "selector", "value": "a"}]}, ["'a' refers to itself"]),
+        (7, ["not a selection"]),
+        (None, ["not a selection"]),
+        ("@a+", ["@"]),
+    ],
+)
+@pytest.mark.parametrize("version", [(1, 11), (1, 12)])
+def test_a_refused_selector_says_why(
+    definition: Any, words: list[str], version: tuple[int, ...]
+) -> None:
+    with pytest.raises(SelectionError) as raised:
+        select(of({"a": definition}, version), "selector:a")
+    for word in words:
+        assert word in str(raised.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cache
 from itertools import product
@@ -16,6 +17,7 @@ from dbt_relay.consumer.waiting.decision import (
     Policy,
     Producer,
     Unreadable,
+    combine,
     decide,
     decide_run,
 )
@@ -300,3 +302,13 @@ def test_records_that_are_gone_are_counted(found: int, words: str) -> None:
     doubt = decide_run(run("finished", 0, nodes={"success": 2}), Producer("success", TRY), found)
     assert doubt is not None
     assert words in doubt.reason
+
+
+def test_a_failure_keeps_its_record_on_the_way_through_json() -> None:
+    """A trigger hands its decision to the worker as JSON."""
+    bad, good = node("error", message="no column x"), node("success")
+    first = Decision("fail", "it failed", bad)
+    both = combine([Decision("success", "ok", good), first, Decision("fail", "so did this", good)])
+    assert both.node == bad
+    assert Decision.from_json(json.loads(json.dumps(both.to_json()))) == both
+    assert Decision.from_json(Decision("success", "ok", good).to_json()).node is None

@@ -40,6 +40,13 @@ def test_a_failure_names_the_tasks_that_it_held_back() -> None:
     ]
 
 
+def test_a_task_that_has_not_ended_yet_is_no_failure_beside_others() -> None:
+    states = {"a": "failed", "b": "upstream_failed", "c": "upstream_failed", "d": "deferred"}
+    reason = judge(GROUP, states, "failed", run(failed=["model.p.a"])).reason
+    assert "d" not in reason.split()
+    assert "3 of 4 tasks" in reason
+
+
 def test_a_task_without_a_state_did_not_succeed() -> None:
     states = {"a": "success", "b": "success", "c": "success"}
     assert "d: not started" in judge(GROUP, states, "success", None).reason

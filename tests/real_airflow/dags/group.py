@@ -23,6 +23,17 @@ with DAG("group", schedule=None):
         producer_options={"env": {**CLEAN, "JAFFLE_DUCKDB": "target/group.duckdb"}},
     )
 
+with DAG("group_folders", schedule=None):
+    dbt_task_group(
+        manifest=f"{PROJECT}/manifest.json",
+        command="dbt build",
+        cwd=PROJECT,
+        select="+orders",
+        group_by="folder",
+        tests="group",
+        producer_options={"env": {**CLEAN, "JAFFLE_DUCKDB": "target/group_folders.duckdb"}},
+    )
+
 with DAG("group_flaky", schedule=None):
     dbt_task_group(
         manifest=f"{FLAKY}/manifest.json",

@@ -45,6 +45,23 @@ with DAG("operator_flaky", schedule=None):
         retry_delay=timedelta(seconds=0),
     )
 
+with DAG("operator_pods", schedule=None):
+    # Each try has a journal of its own, as in a new pod.
+    DbtRelayOperator(
+        task_id="dbt",
+        command="dbt build",
+        exclude=["tag:on_purpose"],
+        cwd=str(Path(PROJECT).with_name("flaky")),
+        env={
+            **CLEAN,
+            "DBT_PROJECT_DIR": ".",
+            "JAFFLE_DUCKDB": "target/pods.duckdb",
+            "DBT_RELAY_STATE_DIR": "target/state-{{ run_id }}-{{ ti.try_number }}",
+        },
+        retries=1,
+        retry_delay=timedelta(seconds=0),
+    )
+
 with DAG("operator_mapped", schedule=None):
     DbtRelayOperator.partial(
         task_id="dbt",

@@ -1,0 +1,53 @@
+"""A text about a task's nodes, for a person who reads Airflow's pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .node import Node
+    from .plan import NodeTask
+
+_LONGEST: Final = 500
+"""Characters of dbt's description. Every page of the DAG loads the texts of all its tasks."""
+_MOST_TESTS: Final = 20
+
+
+def describe(task: NodeTask) -> str:
+    """Markdown on the node of a task, with the tests that the task waits for."""
+    tests = [_name(unique_id) for unique_id in task.unique_ids if unique_id != task.node.unique_id]
+    parts = [f"Tests of {_facts(task.node)}"] if task.is_test else [_facts(task.node)]
+    if task.node.description and not task.is_test:
+        parts.append(_shortened(task.node.description.strip()))
+    if tests:
+        lines = [f"- `{name}`" for name in tests[:_MOST_TESTS]]
+        if len(tests) > _MOST_TESTS:
+            lines.append(f"- and {len(tests) - _MOST_TESTS} more")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _facts(node: Node) -> str:
+    return ", ".join(_each_fact(node))
+
+
+def _each_fact(node: Node) -> Iterator[str]:
+    yield f"{node.resource_type} `{node.unique_id.split('.', 1)[1]}`"
+    if node.materialized not in (None, node.resource_type):
+        yield f"{node.materialized}"
+    if node.relation_name:
+        yield f"`{node.relation_name}`"
+    yield f"in `{node.path}`"
+    if node.owner:
+        yield f"owner {node.owner}"
+
+
+def _name(unique_id: str) -> str:
+    """The name in the unique_id of a test, without the digest of a generic test."""
+    return unique_id.split(".", 2)[2].split(".")[0 if unique_id.startswith("test.") else -1]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"

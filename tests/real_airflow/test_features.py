@@ -1,0 +1,65 @@
+"""Asset events and the form of a manual run, in a real Airflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .api import path_of
+
+if TYPE_CHECKING:
+    from .airflow import Airflow
+
+
+def events(airflow: Airflow, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
+    """The `extra` of the asset events of a DAG run, by the name of the asset."""
+    query = f"?source_dag_id={dag_id}&source_run_id={run_id}&limit=100"
+    answer = airflow.api.call("GET", path_of("assets", "events") + query)
+    assert answer.status == 200, answer
+    return {event["name"]: event["extra"] for event in answer.body["asset_events"]}
+
+
+def test_an_event_certifies_each_relation_of_a_group(airflow: Airflow) -> None:
+    run_id, state = airflow.run("assets")
+    assert state == "success", airflow.report()
+    found = events(airflow, "assets", run_id)
+    nodes = airflow.xcoms("assets", run_id, "dbt.run_dbt")
+    built = {
+        record["unique_id"]: record
+        for record in nodes.values()
+        if record.get("resource_type") in ("model", "seed", "snapshot")
+    }
+    assert {extra["unique_id"] for extra in found.values()} == built.keys()
+    (orders,) = (e for e in found.values() if e["unique_id"] == "model.jaffle.orders")
+    assert orders["seconds"] == built["model.jaffle.orders"]["execution_time"]
+    assert orders["invocation_id"] == built["model.jaffle.orders"]["invocation_id"]
+    assert orders["tests"] > 0
+    assert any(name.endswith("main.orders") for name in found)
+
+
+def test_an_operator_alone_emits_the_same_events(airflow: Airflow) -> None:
+    run_id, state = airflow.run("assets_operator")
+    assert state == "success", airflow.whole_log("assets_operator", run_id, "dbt")
+    found = events(airflow, "assets_operator", run_id)
+    assert {name.rpartition(".")[2] for name in found} == {"raw_orders", "stg_orders"}
+    assert {extra["unique_id"] for extra in found.values()} == {
+        "seed.jaffle.raw_orders",
+        "model.jaffle.stg_orders",
+    }
+
+
+def test_a_manual_run_skips_the_nodes_that_it_does_not_select(airflow: Airflow) -> None:
+    conf = {"select": "raw_orders", "full_refresh": True, "vars": {"slow": False}}
+    run_id, state = airflow.run("form", conf)
+    assert state == "success", airflow.report()
+    states = {ti["task_id"]: ti["state"] for ti in airflow.tis("form", run_id)}
+    assert states.pop("dbt.run_dbt") == states.pop("dbt.done") == "success"
+    assert states.pop("dbt.raw_orders") == "success"
+    assert set(states.values()) == {"skipped"}
+    command = airflow.xcom("form", run_id, "dbt.run_dbt", "dbt_relay_run")["command"]
+    assert "--select raw_orders --full-refresh --vars" in command
+
+
+def test_a_run_without_a_choice_builds_the_whole_group(airflow: Airflow) -> None:
+    run_id, state = airflow.run("form")
+    assert state == "success", airflow.report()
+    assert {ti["state"] for ti in airflow.tis("form", run_id)} == {"success"}
