@@ -204,7 +204,7 @@ CONNECTION = "dbt-relay://op:op%2Fpassword@127.0.0.1:9"
 
 def test_dbt_is_not_given_a_connection_of_airflow_and_nothing_shows_it(shell: Shell) -> None:
     env = {"DBT_RELAY_AIRFLOW_CONN_ID": "shop", "AIRFLOW_CONN_SHOP": CONNECTION}
-    said = {"SAY": "the op/password", **TASK, **env}
+    said = {"SAY": "the op/password", **NAMED_TASK, **env}
     done = shell("run", "--flush-timeout", "0.2", "--", "./dbt", "run", **said)
     assert done.returncode == 1
     assert '"waiting":2' in shell.said

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Delivery, Journal, JournalRun, RunInfo, Sink
 from support import records
+from support.settings import IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 OPEN: list[Journal] = []
 """The journals that `begin` opened. They are closed at the end of the test."""
 
-IDS = ("dag_id", "run_id", "task_id", "map_index")
 STARTED = "2026-01-02T03:04:05.000006Z"
 
 

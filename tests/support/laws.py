@@ -1,25 +1,15 @@
-"""How many random examples a law is tried with: all of them, or a fifth in `make unit`.
-
-No law depends on how fast the machine is, and what Hypothesis finds is not kept between runs.
-"""
+"""How many random examples a law is tried with."""
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from typing import Final
 
-FULL, QUICK = 100, 20
+from hypothesis import settings
 
-settings.register_profile(
-    "full",
-    max_examples=FULL,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    database=None,
-)
-settings.register_profile("quick", settings.get_profile("full"), max_examples=QUICK)
-settings.load_profile("full")
+USUAL: Final = 100
+"""The examples of a law that names no number, between the two profiles of tests/conftest.py."""
 
 
 def examples(number: int) -> settings:
-    """So many examples, and a fifth of them under the profile `quick`."""
-    return settings(max_examples=max(1, number * settings().max_examples // FULL))
+    """As many examples as the profile makes of `number`, where it makes its own of USUAL."""
+    return settings(max_examples=max(1, number * settings().max_examples // USUAL))

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.laws import examples
 from support.manifests import FIXTURE
+from support.nodes import METADATA
 
 from dbt_relay.consumer.graph.manifest import Manifest
 from dbt_relay.consumer.graph.methods import METHODS, SelectionError
 from dbt_relay.consumer.graph.selection import select
 
 BAZAAR = Manifest.read(FIXTURE)
-METADATA = {"dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json"}
 
 pieces = st.sampled_from(
     [
@@ -60,7 +60,7 @@ definitions = st.recursive(
 )
 
 
-@QUICK
+@examples(30)
 @given(st.fixed_dictionaries({"a": definitions, "b": definitions}), st.sampled_from([11, 12]))
 def test_any_selector_selects_or_is_refused(selectors: dict[str, Any], minor: int) -> None:
     manifest = replace(BAZAAR, selectors=selectors, dbt_version=(1, minor))
