@@ -202,7 +202,7 @@ def test_dbt_is_not_given_the_way_into_airflow(shell: Shop, name: str) -> None:
 CONNECTION = "dbt-relay://op:op%2Fpassword@127.0.0.1:9"
 
 
-def test_dbt_is_not_given_a_connection_of_airflow_and_nothing_shows_it(shell: Shell) -> None:
+def test_dbt_is_not_given_a_connection_of_airflow_and_nothing_shows_it(shell: Shop) -> None:
     env = {"DBT_RELAY_AIRFLOW_CONN_ID": "shop", "AIRFLOW_CONN_SHOP": CONNECTION}
     said = {"SAY": "the op/password", **NAMED_TASK, **env}
     done = shell("run", "--flush-timeout", "0.2", "--", "./dbt", "run", **said)
@@ -214,11 +214,11 @@ def test_dbt_is_not_given_a_connection_of_airflow_and_nothing_shows_it(shell: Sh
     assert not [text for text in ("op/password", CONNECTION) if text in shell.everything()]
 
 
-def test_a_connection_that_lacks_something_ends_what_speaks_to_airflow(shell: Shell) -> None:
+def test_a_connection_that_lacks_something_ends_what_speaks_to_airflow(shell: Shop) -> None:
     env = {"DBT_RELAY_AIRFLOW_CONN_ID": "shop", "AIRFLOW_CONN_SHOP": "dbt-relay://op@airflow"}
     done = shell("run", "--", "./dbt", "run", **env)
     assert done.returncode == 78
-    assert b"the Airflow connection 'shop' lacks a login with a password" in done.stderr
+    assert "the Airflow connection 'shop' lacks a login with a password" in done.stderr
     assert not (shell.folder / "environ.json").exists()
     assert shell("doctor", **env).returncode == 78
     assert shell("runs", **env).returncode == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from fuzz.case import check_types
@@ -12,9 +12,6 @@ from support.logs import BEGIN, Folded, fold, line
 from dbt_relay.parser import RecordCallback, Secrets, read_lineage, read_run_results
 from dbt_relay.records import NodeRecord, RunRecord, read_record
 from dbt_relay.records.values import encode
-
-if TYPE_CHECKING:
-    pass
 
 NODE = {"unique_id": "model.a.b", "node_name": "b", "resource_type": "model"}
 RESULT = {"status": "error", "message": "boom", "execution_time": 0.5, "adapter_response": {"a": 1}}
