@@ -172,7 +172,7 @@ def _chosen(manifest: Manifest, selected: Selection, asked: str) -> list[Node]:
     if not any(_is_built(node) for node in nodes):
         terms = ", ".join(map(repr, selected.unmatched))
         raise SelectionError(
-            f"no model, seed or snapshot is left by {asked}"
+            f"{asked} selects no model, seed or snapshot"
             + (f": nothing matches {terms}" if terms else "")
         )
     return [node for node in nodes if node.resource_type in _TESTED]

@@ -11,12 +11,12 @@ from support.command import Typed
 from support.environment import AIRFLOW_TASK
 from support.logs import CORPUS, folded_log, log
 
+from dbt_relay.cli.commands import OUTLINES, load
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "help"
 
 
-@pytest.mark.parametrize(
-    "command", ["", "run", "replay", "runs", "show", "deliver", "doctor", "wait"]
-)
+@pytest.mark.parametrize("command", ["", *OUTLINES])
 def test_help(typed: Typed, command: str) -> None:
     """To renew: dbt-relay COMMAND --help, with COLUMNS=100, into tests/golden/help."""
     done = typed(*([command] if command else []), "--help")
@@ -29,8 +29,6 @@ WAITED_FOR = {"--task-id", "--map-index"}
 
 
 def test_every_option_has_its_variable_and_its_help() -> None:
-    from dbt_relay.cli.commands import OUTLINES, load
-
     for name in OUTLINES:
         for parameter in load(name).params:
             if parameter.param_type_name != "option":

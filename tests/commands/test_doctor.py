@@ -117,7 +117,7 @@ class TestAirflow:
             assert said.text.splitlines() == [
                 f"ok    dbt 1.11.16 at {tmp_path}/bin/dbt: its JSON log can be read",
                 f"ok    dbt-relay {__version__} is on the PATH: {tmp_path}/bin/dbt-relay",
-                "ok    Airflow: everything is set that delivery needs",
+                "ok    Airflow: all settings that delivery needs are set",
                 f"ok    Airflow 3.3.2 at {server.url} answers",
                 "ok    the clock agrees with Airflow's",
                 "ok    the credentials are accepted",
@@ -134,7 +134,7 @@ class TestAirflow:
         with FakeAirflow() as server:
             said = ask(server.url, "--airflow-only")
             assert said.code == 0
-            assert said.text.startswith("ok    Airflow: everything is set")
+            assert said.text.startswith("ok    Airflow: all settings that delivery needs are set")
             assert "XComs of DAG 'shop' may be read" in said.text
             assert "dbt 1.11" not in said.text
             assert "can be written to" not in said.text
@@ -162,7 +162,7 @@ class TestAirflow:
         with FakeAirflow() as server:
             said = doctor("--airflow-url", server.url)
             assert said.code == 0
-            assert "warn  Airflow: a task needs more than is set here" in said.text
+            assert "warn  Airflow: a task needs more settings than this machine has" in said.text
             assert f"ok    Airflow 3.3.2 at {server.url} answers" in said.text
             assert "credentials" not in said.text
 
@@ -174,7 +174,7 @@ class TestAirflow:
             assert (
                 "ok    XComs may be read, created and edited (tried with DAG 'shop')" in said.text
             )
-            assert "warn  no DAG and no run and no task is named, so that was not" in said.text
+            assert "warn  DAG and run and task: not set, so not checked" in said.text
             assert server.tasks == {"dbt": {-1: {}}, "results": {-1: {}}}
             assert not server.commits()
 
@@ -200,16 +200,16 @@ class TestAirflow:
     @pytest.mark.parametrize(
         ("given", "missing"),
         [
-            (["--dag-id", "shop"], "no run and no task is named"),
-            (["--dag-id", "shop", "--run-id", "run+1"], "no task is named"),
-            (["--task-id", "dbt"], "no DAG and no run is named"),
+            (["--dag-id", "shop"], "run and task"),
+            (["--dag-id", "shop", "--run-id", "run+1"], "task"),
+            (["--task-id", "dbt"], "DAG and run"),
         ],
     )
     def test_some_of_the_ids(self, given: list[str], missing: str) -> None:
         with FakeAirflow() as server:
             said = doctor("--airflow-url", server.url, *given, DBT_RELAY_AIRFLOW_TOKEN="op-0")
         assert said.code == 0, said.text
-        assert f"warn  {missing}, so that was not looked at" in said.text
+        assert f"warn  {missing}: not set, so not checked" in said.text
         assert "XComs" in said.text
 
     def test_an_unknown_dag_is_a_failure_at_the_dag(self) -> None:
@@ -276,7 +276,7 @@ class TestAirflow:
             ("3.0.6", 0, "warn  Airflow 3.0.6 at"),
             ("3.1.8", 0, "as JSON text"),
             ("3.10.0", 0, "ok    Airflow 3.10.0 at"),
-            ("nginx", 78, "is no Airflow"),
+            ("nginx", 78, "is not Airflow"),
         ],
     )
     def test_versions(self, version: str, code: int, words: str) -> None:
@@ -318,10 +318,10 @@ class TestAirflow:
             said = ask(server.url)
             assert said.code == 0
             assert "ok    the credentials are accepted" in said.text
-            assert "warn  whether there is a run 'run+1' of DAG 'shop' was not told" in said.text
+            assert "warn  could not check run 'run+1' of DAG 'shop'" in said.text
             server.read_faults.extend([None, None, fake.FORBIDDEN])
             said = ask(server.url)
-            assert "warn  whether there is a task 'dbt' in that run was not told" in said.text
+            assert "warn  could not check task 'dbt' in that run" in said.text
 
     @pytest.mark.parametrize("fault", [NOT_FOUND, fake.answering(404, fake.PAGE)])
     def test_a_proxy_that_lets_no_writes_through(self, fault: fake.Fault) -> None:
@@ -368,9 +368,9 @@ class TestClock:
     @pytest.mark.parametrize(
         ("left", "line"),
         [
-            (86_000, ("ok", "the credentials are accepted; the token is good for 23 h")),
-            (90 * 86_400, ("ok", "the credentials are accepted; the token is good for 90 days")),
-            (1800, ("warn", "the credentials are accepted; the token is good for 30 min")),
+            (86_000, ("ok", "the credentials are accepted; the token is valid for 23 h")),
+            (90 * 86_400, ("ok", "the credentials are accepted; the token is valid for 90 days")),
+            (1800, ("warn", "the credentials are accepted; the token is valid for 30 min")),
         ],
     )
     def test_the_life_of_a_token(self, left: int, line: tuple[str, str]) -> None:
@@ -398,8 +398,8 @@ class TestDbt:
             ("printf 'Core:\\n  - installed: 1.9.1\\n'", 78, "no event of its JSON log"),
             ("echo installed version: 0.21.1; echo '  installed: 0.21.1'", 78, "older than 1.7"),
             ("[ $1 = --version ] && echo dbt-fusion 2.0.0-beta.9", 0, "log can be read"),
-            (f"echo {SECRET} >&2; echo {SECRET}; exit 3", 78, "did not tell its version"),
-            (": nothing", 78, "did not tell its version"),
+            (f"echo {SECRET} >&2; echo {SECRET}; exit 3", 78, "did not report its version"),
+            (": nothing", 78, "did not report its version"),
         ],
         ids=["1.6", "1.13", "silent 1.9", "0.21", "fusion", "failing", "nothing"],
     )
@@ -424,7 +424,7 @@ class TestDbt:
         dbt("echo must not be started >&2; exit 1")
         said = doctor("--", "sh", "nightly.sh")
         assert said.code == 0
-        assert "warn  sh is there; which dbt it starts was not looked at" in said.text
+        assert "warn  sh is found, but not checked" in said.text
 
     def test_one_that_hangs(
         self, dbt: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
@@ -451,10 +451,10 @@ class TestOnThePath:
         other = dbt("").with_name("dbt-relay")
         other.write_text("#!/bin/sh\necho dbt-relay 0.0.9\n")
         said = doctor()
-        assert f"warn  the dbt-relay on the PATH, {other}, is another one" in said.text
+        assert f"warn  the dbt-relay on the PATH, {other}, is a different one" in said.text
         assert "(dbt-relay 0.0.9)" in said.text
         other.write_text("#!/no/such/python\n")
-        assert "(no version told)" in doctor().text
+        assert "(version unknown)" in doctor().text
 
     def test_none(self, dbt: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
         dbt("").with_name("dbt-relay").unlink()
@@ -508,7 +508,7 @@ class TestStateFolder:
         before = journal.read_bytes()
         said = doctor()
         assert said.code == 78
-        assert "a newer dbt-relay wrote version 9 of it" in said.failures[0]
+        assert "a newer dbt-relay wrote it in version 9" in said.failures[0]
         assert "upgrade dbt-relay" in said.text
         assert journal.read_bytes() == before
 
@@ -517,7 +517,7 @@ class TestStateFolder:
         said = doctor()
         assert said.code == 0
         assert said.states[-1] == "warn"
-        assert "make room" in said.text
+        assert "free some space" in said.text
 
     @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder root cannot fill")
     def test_that_is_there_and_takes_no_file(self) -> None:

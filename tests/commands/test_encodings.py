@@ -85,4 +85,4 @@ def test_who_waits_ends_as_the_node_did(place: str) -> None:
             assert b"Traceback" not in done.stderr
         undecodable = relay(place, "wait", *at, os.fsdecode(b"orders.\xe9"), **server.env)
         assert undecodable.returncode == 64
-        assert b"is no unique_id" in undecodable.stderr
+        assert b"is not a unique_id" in undecodable.stderr

@@ -205,7 +205,7 @@ class TestWhichAddress:
             done = relay("deliver", "1", **env)
             assert (done.returncode, done.stdout) == (78, "")
             assert all(url in done.stderr for url in (meant.url, other.url))
-            assert f"{variable} says" in done.stderr
+            assert f"but {variable} is " in done.stderr
             assert "--airflow-url" in done.stderr
             assert (meant.requests, other.requests) == ([], []), "the token went nowhere"
             done = relay("deliver", "1", "--airflow-url", meant.url, "--flush-timeout", "9", **env)
@@ -324,7 +324,7 @@ class TestMistakes:
         for arguments in ((), ("1", "--all")):
             done = relay("deliver", *arguments)
             assert done.returncode == 64
-            assert "name a RUN, as `dbt-relay runs` lists them, or say --all" in done.stderr
+            assert "give the number of a RUN (`dbt-relay runs` lists them), or --all" in done.stderr
 
     def test_nothing_yet(self, relay: Newcomer) -> None:
         assert relay("runs").stdout == f"no runs in {relay.state}\n"
@@ -369,7 +369,7 @@ class TestMistakes:
             assert done.stdout == ""
             said.append(done.stderr)
         for line in said:
-            assert "a newer dbt-relay wrote version 3 of it, and this one reads up to 2" in line
+            assert "a newer dbt-relay wrote it in version 3; this dbt-relay reads up to 2" in line
             assert "Upgrade dbt-relay, or set --state-dir" in line
         assert (state / "journal.db").read_bytes() == before
         assert {path.name for path in state.glob("journal*")} == {"journal.db"}
@@ -439,7 +439,7 @@ class TestKilled:
         assert "died: " in relay("show").stdout
         done = relay("deliver", "--all")
         assert done.returncode == 0
-        assert done.stdout == "relay: run 1 has died, and has no sink that is to be told\n"
+        assert done.stdout == "relay: run 1 was killed. It has no sink, so nothing is sent\n"
         assert relay("deliver", "--all").stdout == "relay: nothing is waiting\n"
 
     def test_its_standard_output_is_gone(self, relay: Newcomer, killed: Callable[..., int]) -> None:

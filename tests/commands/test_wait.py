@@ -109,7 +109,7 @@ def test_a_selection_by_its_former_name_says_the_new_one(wait: Typed, airflow: F
     for words in (("--select", ORDERS), (f"--select={ORDERS}",)):
         done = wait(*words)
         assert done.returncode == 0
-        assert "--select is called --prefix now" in done.stderr
+        assert "--select was renamed --prefix" in done.stderr
     both = wait("--select", ORDERS, "--prefix", BROKEN, "--or-run", "--", "x", "--select")
     assert both.returncode == 1
 
@@ -162,7 +162,7 @@ def test_an_airflow_that_is_away_for_a_while_is_waited_for(
     ("arguments", "code", "words"),
     [
         ([], 64, "name the nodes to wait for"),
-        (["orders"], 64, "is no unique_id, such as model.jaffle.orders"),
+        (["orders"], 64, "is not a unique_id. A unique_id looks like model.jaffle.orders"),
         ([ORDERS, "--or-run"], 64, "--or-run goes with a command"),
         ([ORDERS, "--", "dbt", "run"], 64, "--or-run goes with a command"),
         ([ORDERS, "--dag-id", "nowhere"], 78, "has no DAG 'nowhere': see --dag-id"),

@@ -58,7 +58,7 @@ class TestWhatIsThere:
         verdict = sink().send(FIRST)
         assert isinstance(verdict, Rejected)
         assert verdict.reason == (
-            "a newer record of this node is there: attempt 2, error, 2026-01-02T03:04:05Z; "
+            "Airflow has a newer record of this node: attempt 2, error, 2026-01-02T03:04:05Z; "
             "`dbt-relay deliver --force` replaces it"
         )
         assert server.xcoms[-1] == {KEY: there}
@@ -70,7 +70,7 @@ class TestWhatIsThere:
         server.xcoms[-1][mine.key] = theirs
         verdict = sink().send(mine)
         assert isinstance(verdict, Rejected)
-        assert "of this run is there: running, 2026-01-01T00:00:00.5Z" in verdict.reason
+        assert "of this run: running, 2026-01-01T00:00:00.5Z" in verdict.reason
         assert server.xcoms[-1] == {mine.key: theirs}
 
     def test_an_older_attempts_record_is_replaced(self, server: FakeAirflow, sink: Any) -> None:
@@ -178,7 +178,7 @@ class TestWhichTryItIs:
         assert isinstance(verdict, Rejected)
         assert verdict.reason == (
             "attempt 1 is over: Airflow is at try 2 of task 'dbt'; "
-            "`dbt-relay deliver --force` writes it all the same"
+            "`dbt-relay deliver --force` still writes it"
         )
         assert isinstance(made.send(replace(FIRST, sequence=2)), Rejected)
         assert server.xcoms == {-1: {}}
@@ -222,7 +222,7 @@ class TestWhichTryItIs:
         assert sink().send(replace(FIRST, attempt=None)) == Delivered()
         assert reads(server) == []
 
-    def test_one_write_a_record_and_one_question_every_two_seconds(
+    def test_one_write_a_record_and_fewer_questions_than_records(
         self, server: FakeAirflow, relay: MakeRelay
     ) -> None:
         made = relay(server.url)

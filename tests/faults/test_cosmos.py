@@ -94,7 +94,7 @@ class TestOneNode:
         there = dict(server.xcoms[-1])
         verdict = sink().send(replace(MODEL, status="error", outcome="failure"))
         assert isinstance(verdict, Rejected)
-        assert "a newer record of this node is there: attempt 2, success" in verdict.reason
+        assert "Airflow has a newer record of this node: attempt 2, success" in verdict.reason
         assert server.xcoms[-1] == there
 
     def test_a_try_that_is_over_writes_nothing(self, server: FakeAirflow, sink: MakeSink) -> None:
@@ -113,7 +113,7 @@ class TestOneNode:
         for of in (made, sink()):
             verdict = of.send(second)
             assert isinstance(verdict, Rejected)
-            assert verdict.reason.startswith("model.shop.o__v2 and model.shop.o.v2 have the same")
+            assert verdict.reason.startswith("model.shop.o__v2 and model.shop.o.v2 share the")
         assert server.xcoms[-1] == there
         assert made.send(MODEL) == Delivered()
 
@@ -125,14 +125,14 @@ class TestOneNode:
         assert sink().send(a_test("t", "pass", 1)) == Delivered()
         verdict = sink().send(namesake)
         assert isinstance(verdict, Rejected)
-        assert verdict.reason.startswith("model.shop.a_tests and model.shop.a have the same key")
+        assert verdict.reason.startswith("model.shop.a_tests and model.shop.a share the Cosmos key")
         assert server.xcoms[-1][TESTS] == "pass"
 
         server.xcoms[-1].clear()
         assert sink().send(namesake) == Delivered()
         verdict = sink().send(a_test("t", "pass", 1))
         assert isinstance(verdict, Rejected)
-        assert verdict.reason.startswith("model.shop.a and model.shop.a_tests have the same key")
+        assert verdict.reason.startswith("model.shop.a and model.shop.a_tests share the Cosmos key")
         assert server.xcoms[-1][TESTS]["status"] == "success"
 
 
@@ -168,7 +168,7 @@ class TestSeveralRecords:
         older.use_journal(lambda: [RUN])
         verdict = older.send(a_test("t", "fail", 1))
         assert isinstance(verdict, Rejected)
-        assert "a newer record of this run is there" in verdict.reason
+        assert "Airflow has a newer record of this run" in verdict.reason
         assert server.xcoms[-1][TESTS] == "pass"
 
     def test_those_of_a_newer_run_replace_an_olders(

@@ -152,20 +152,20 @@ class TestXcom:
         in_xcom(server, replace(RUN, invocation_id=known), model("a"), again)
         assert [*resumed(server).records] == ["model.shop.a"]
         in_xcom(server, replace(again, unique_id="model.shop.a"))
-        assert "nothing had run" in refusal(server)
+        assert "no node ran" in refusal(server)
 
     def test_nor_are_those_of_another_call_of_dbt(self, server: FakeAirflow) -> None:
         in_xcom(server, RUN, model("a"), model("b", invocation_id="another"))
         assert [*resumed(server).records] == ["model.shop.a"]
         in_xcom(server, replace(RUN, invocation_id=None))
-        assert "nothing had run" in refusal(server)
+        assert "no node ran" in refusal(server)
 
     def test_another_environment(self, server: FakeAirflow) -> None:
         in_xcom(server, RUN, model("a"))
         other = {**SURROUNDINGS, "variables": "5"}
-        assert "a variable of the environment" in refusal(server, environment=other)
+        assert "an environment variable" in refusal(server, environment=other)
         in_xcom(server, replace(RUN, environment=None))
-        assert "is not known" in refusal(server)
+        assert "is unknown" in refusal(server)
 
     def test_another_dag_run(self, server: FakeAirflow) -> None:
         in_xcom(server, replace(RUN, started_at="2025-01-02T03:15:02Z"), model("a"))
@@ -221,7 +221,7 @@ class TestJournal:
             found = previous_attempt(journal, info(server, 3), settings(server), settings(server))
             assert found is not None
             assert [*found.records] == ["model.shop.a"]
-            with pytest.raises(CannotResumeError, match="may have run elsewhere"):
+            with pytest.raises(CannotResumeError, match="may have run on a different machine"):
                 previous_attempt(journal, info(server, 3), None, settings(server))
 
     def test_an_airflow_that_does_not_answer_leaves_a_doubt(

@@ -35,7 +35,7 @@ def test_is_made_of_the_note_that_is_there(relay: MakeRelay) -> None:
         assert write(made, " again") == "written"
         assert server.notes == {-1: "ours again"}
         server.notes[-1] = "full"
-        assert "leaves no room" in write(made)
+        assert "leaves no space" in write(made)
         assert server.notes == {-1: "full"}
 
 

@@ -148,9 +148,9 @@ def test_no_function_is_too_long_to_read_at_a_glance() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_wings_of_the_consumer_do_not_lean_on_each_other() -> None:
-    for wing, other in (("waiting", "graph"), ("graph", "waiting")):
-        for path in (ROOT / "consumer" / wing).glob("*.py"):
+def test_the_packages_of_the_consumer_do_not_import_each_other() -> None:
+    for package, other in (("waiting", "graph"), ("graph", "waiting")):
+        for path in (ROOT / "consumer" / package).glob("*.py"):
             used = {file.parent.name for file in files_imported_by(path)}
             assert other not in used, f"{path} imports consumer/{other}"
 

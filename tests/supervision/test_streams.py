@@ -174,7 +174,7 @@ def test_json_lines_to_an_output_that_is_closed(running: Running) -> None:
     command = [*RUN, "--sink", "jsonl:-", "--", *running.echo()]
     code, _, err = end_of(running.start(["sh", "-c", 'exec "$@" >&-', "sh", *command]))
     assert code == 78
-    assert err == "relay: cannot write jsonl:- as the standard output is closed\n"
+    assert err == "relay: cannot write jsonl:-, because the standard output is closed\n"
     assert running.heard() == [], "dbt was not started"
 
 

@@ -165,5 +165,5 @@ def relay(folder: Path, fill: Callable[[Journal], object] = lambda _: None) -> t
         assert len(sink.got) == RECORDS
         assert (journal.trouble is None) == (warnings == []) == (journal.file is not None)
         assert len(warnings) < 2, "the same trouble was told twice"
-        assert all("those that still wait at the end are lost" in text for text in warnings)
+        assert all("records that still wait at the end are lost" in text for text in warnings)
         return journal.only_in_memory, "".join(warnings)

@@ -94,7 +94,7 @@ class TestRetry:
             ("ended with 2", {"exit_code": 2}, STATUSES),
             ("is gone", {}, None),
             ("is gone", {"invocation_ids": ("i-0",)}, STATUSES),
-            ("just once", {"invocation_ids": ("i-0", "i-1")}, STATUSES),
+            ("exactly once", {"invocation_ids": ("i-0", "i-1")}, STATUSES),
             # --fail-fast: dbt's file calls skipped what its log shows succeeding.
             ("do not agree on model.shop.a", {}, {**STATUSES, "model.shop.a": "skipped"}),
             # Ctrl-C: what was cancelled is not in the file.
@@ -139,7 +139,7 @@ class TestSelection:
         assert ls.calls == [f"dbt ls {AS_JSON}"]
         assert found.remark == (
             "resuming attempt 1: 3 nodes had succeeded, and the other 4 are selected by name, "
-            "because dbt was killed and left no whole run_results.json"
+            "because dbt was killed and left no complete run_results.json"
         )
         assert len(found.carried) == 3
 
@@ -233,15 +233,15 @@ class TestEverythingAgain:
     @pytest.mark.parametrize(
         ("why", "known", "ls", "command"),
         [
-            ("nothing is known", None, None, "dbt build"),
-            ("was another (dbt run)", previous("dbt run"), None, "dbt build"),
+            ("no earlier attempt is known", None, None, "dbt build"),
+            ("ran a different command (dbt run)", previous("dbt run"), None, "dbt build"),
             ("nothing had succeeded", previous(records={}), None, "dbt build"),
             ("a script", previous("./x.sh"), None, "./x.sh"),
             ("dbt compile", previous("dbt compile"), None, "dbt compile"),
             ("dbt docs generate", previous("dbt docs generate"), None, "dbt docs generate"),
             ("boom", previous(exit_code=None), Ls(error="boom"), "dbt build"),
             (
-                "every node had succeeded: what failed",
+                "every node had succeeded: the failure",
                 previous(exit_code=None, records={"model.shop.a": MODELS["model.shop.a"]}),
                 Ls("model.shop.a"),
                 "dbt build",
@@ -253,7 +253,7 @@ class TestEverythingAgain:
                 "dbt build",
             ),
             (
-                "over a hook",
+                "for example in a hook",
                 previous(records={"model.shop.a": MODELS["model.shop.a"]}),
                 None,
                 "dbt build",
@@ -318,7 +318,7 @@ class TestBeforeDbtStarts:
 
     def test_nothing_known(self) -> None:
         with Journal(None) as journal:
-            assert "nothing is known" in str(self.found(2, journal).remark)
+            assert "no earlier attempt is known" in str(self.found(2, journal).remark)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ NODES: dict[str, list[NodeRecord | Unreadable | None]] = {
     "warning": [node("warn")],
     "skipped": [node("skipped", skip_cause="fail_fast"), node("skipped")],
     "skipped after a failure": [node("skipped", skip_cause="upstream_failed")],
-    "skipped and mended": [node("skipped", skip_cause="upstream_failed")],
+    "skipped and recovered": [node("skipped", skip_cause="upstream_failed")],
     "failure": [node("error"), node("fail"), node("partial success"), node("error", None)],
     "interrupted": [
         node("interrupted"),
@@ -149,7 +149,7 @@ def test_every_combination_has_the_decision_of_the_table(state: str) -> None:
                 its_run,
                 producer,
                 attempt=TRIES[attempt],
-                is_mended=of_node == "skipped and mended",
+                is_recovered=of_node == "skipped and recovered",
                 policy=policy(options),
             )
             assert decided.action == row.action, (words, options, row, decided)

@@ -121,7 +121,7 @@ def test_an_unreadable_value_does_not_count_as_an_absent_record() -> None:
             assert "this dbt-relay cannot read the XCom under the key" in decided.reason
 
 
-def test_a_node_runs_once_the_cause_of_its_skip_is_mended() -> None:
+def test_a_node_runs_once_the_cause_of_its_skip_has_recovered() -> None:
     fields = {"outcome": "skipped", "skip_cause": "upstream_failed", "caused_by": PAYMENTS}
     xcoms = {ORDERS: node(ORDERS, "skipped", **fields), PAYMENTS: node(PAYMENTS, "error")}
     waiting = replace(WAITING, policy=Policy(can_run=True))
@@ -131,7 +131,7 @@ def test_a_node_runs_once_the_cause_of_its_skip_is_mended() -> None:
     assert look(WAITING, Airflow("failed", xcoms), {}).action == "fail"
 
 
-def test_nodes_by_prefix_run_too_once_the_cause_of_their_skip_is_mended() -> None:
+def test_nodes_by_prefix_run_too_once_the_cause_of_their_skip_has_recovered() -> None:
     fields = {"outcome": "skipped", "skip_cause": "upstream_failed", "caused_by": PAYMENTS}
     waiting = replace(WAITING, unique_ids=(), policy=Policy(can_run=True))
 
