@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.census import kill, processes_with
 
 from .airflow import Airflow
 from .kubernetes import Kubernetes
@@ -114,6 +116,14 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
     finally:
         server.stop()
     assert not server.processes_left(within=5.0)
+
+
+@pytest.fixture
+def marker() -> Iterator[str]:
+    """A text that finds a command's processes; whatever a failed test left of them is killed."""
+    marker = uuid.uuid4().hex
+    yield marker
+    kill(processes_with(marker))
 
 
 def inherited() -> dict[str, str]:
