@@ -27,9 +27,19 @@ DAGS = (
     *("command", "command_twice", "command_timeout", "command_mapped"),
     "connection",
     *("operator", "operator_timeout", "operator_mapped", "operator_flaky", "operator_pods"),
-    *("group", "group_folders", "group_flaky", "group_retries"),
+    *("group", "group_folders", "group_flaky", "group_retries", "group_assets", "group_form"),
+    "operator_assets",
     *("nodes_modes", "nodes_mapped", "nodes_flaky", "nodes_waits"),
 )
+COPIES = (
+    "group",
+    "group_folders",
+    "group_retries",
+    "group_assets",
+    "group_form",
+    "operator_assets",
+)
+"""DAGs with a copy of the project of their own."""
 FLAKY = """
 select {{ 'no_such_column' if env_var('AIRFLOW_CTX_TRY_NUMBER', '1') == '1' else '1' }} as id
 from {{ ref('orders') }}
@@ -93,6 +103,9 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
     project, flaky = _project(home), _flaky_project(home)
     for deployed in (project, flaky):
         deploy(deployed, programs)
+    shutil.copytree(flaky, home / "group_flaky")
+    for dag_id in COPIES:
+        shutil.copytree(project, home / dag_id)
     server = Server(executable, home, inherited())
     server.environ |= {
         "PATH": programs,
