@@ -127,11 +127,11 @@ class Airflow:
         assert answer.status == 200, answer
         return answer.body["task_instances"]
 
-    def clear(self, dag_id: str, run_id: str, task_id: str, *, downstream: bool) -> set[str]:
+    def clear(self, dag_id: str, run_id: str, *task_ids: str, downstream: bool) -> set[str]:
         """As the button in the UI; the task ids that this clears."""
         body = {
             "dag_run_id": run_id,
-            "task_ids": [task_id],
+            "task_ids": [*task_ids],
             "include_downstream": downstream,
             "only_failed": False,
             "dry_run": False,

@@ -95,3 +95,18 @@ def test_a_node_with_a_retry_runs_twice(airflow: Airflow) -> None:
     assert "Running it here" not in airflow.whole_log(
         "group_retries", run_id, "dbt.broken_on_purpose"
     )
+
+
+def test_nodes_that_are_cleared_together_share_one_dbt(airflow: Airflow) -> None:
+    run_id, _ = airflow.run("group")
+    tasks = ("dbt.broken_on_purpose", "dbt.customers.test")
+    airflow.clear("group", run_id, *tasks, downstream=True)
+    assert airflow.wait("group", run_id) == "failed"
+    logs = [airflow.whole_log("group", run_id, task) for task in tasks]
+    assert sorted("Running it here" in log for log in logs) == [False, True], logs
+    assert "amount_in_euros" in logs[0]
+    assert "fails_on_purpose" in logs[1]
+    records = airflow.xcoms("group", run_id, RUN_DBT)
+    renewed = [record for record in records.values() if record.get("renewed")]
+    assert {record["resource_type"] for record in renewed} == {"model", "test"}
+    assert len({record["invocation_id"] for record in renewed}) == 1
