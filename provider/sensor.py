@@ -65,7 +65,7 @@ class DbtNodeSensor(BaseSensorOperator):
     :param poke_interval: seconds between two looks, at least 10 in the mode `reschedule`: Airflow
         may fail a task that returns to a worker sooner
     :param start_from_trigger: begin in the triggerer. A task that succeeds or is skipped then needs
-        no worker (Airflow 3.3 or newer, with `deferrable`; the task must not be mapped)
+        no worker (Airflow 3.3 or newer, with `deferrable`; the sensor itself must not be mapped)
     """
 
     template_fields: Collection[str] = (
