@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _PRODUCER: Final = "run_dbt"
 _DONE: Final = "done"
+_MOST_IN_TRIGGERER: Final = 200
+"""Tasks of a group that begins in the triggerer. Airflow 3.3 sends the whole serialized DAG, which
+has about 1.5 KB for each task, with each task that begins there."""
 _OF_GROUP: Final = frozenset({"select", "exclude", "indirect_selection"})
 
 
@@ -114,7 +117,8 @@ def dbt_task_group(
             group_by=group_by,
             task_id=task_id,
         )
-        common = {"deferrable": deferrable, "start_from_trigger": deferrable, **sensor}
+        starts = deferrable and len(planned) <= _MOST_IN_TRIGGERER
+        common = {"deferrable": deferrable, "start_from_trigger": starts, **sensor}
         options = NodeOptions(outlets, display_name, customize)
         folder = compiled_folder(manifest)
         tasks = NodeTasks(group, runs_dbt, common, options, read.nodes, folder, assets)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import email.utils
 import json
-import os
 import shutil
 import socket
 import sqlite3
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -20,13 +18,13 @@ import pytest
 from click.testing import CliRunner
 from support import airflow_faults as fake
 from support.airflow_faults import Answer
+from support.environment import forget_settings
 from support.fake_airflow import PASSWORDS, FakeAirflow
+from support.timing import within
 
 from dbt_relay import __version__
 from dbt_relay.cli import doctor as doctor_module
 from dbt_relay.cli.main import cli
-from dbt_relay.cli.relay.state_folder import state_dir
-from dbt_relay.cli.settings import Keeping
 from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Journal
 from dbt_relay.sinks.airflow import AirflowSettings, Login
@@ -35,7 +33,6 @@ from dbt_relay.sinks.airflow.checks import Check, check_airflow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "help" / "doctor.txt"
 PLACE = ["--dag-id", "shop", "--run-id", "run+1", "--task-id", "dbt"]
 STARTED = {"name": "MainReportVersion", "invocation_id": "i", "ts": "2026-01-01T00:00:00Z"}
 NOT_FOUND = fake.answering(404, {"detail": "Not Found"})
@@ -57,9 +54,7 @@ class Said(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in os.environ:
-        if name.startswith(("DBT_", "AIRFLOW")) or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
@@ -110,14 +105,6 @@ def ask(server_url: str, *arguments: str, **env: str) -> Said:
 def jwt(**claims: Any) -> str:
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"e30.{body}.{SECRET}"
-
-
-def test_help() -> None:
-    """To renew: dbt-relay doctor --help, with COLUMNS=100, into tests/golden/help."""
-    command = [sys.executable, "-m", "dbt_relay", "doctor", "--help"]
-    env = {**os.environ, "COLUMNS": "100"}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
-    assert done.stdout == GOLDEN.read_text()
 
 
 @pytest.mark.usefixtures("dbt")
@@ -444,9 +431,8 @@ class TestDbt:
     ) -> None:
         monkeypatch.setattr(doctor_module, "DBT_TIMEOUT", 0.3)
         dbt("sleep 30; :")
-        started = time.monotonic()
-        assert doctor().code == 78
-        assert time.monotonic() - started < 3
+        with within(20):
+            assert doctor().code == 78
 
     def test_it_leaves_no_log_in_the_project(
         self, dbt: Callable[[str], Path], tmp_path: Path
@@ -548,9 +534,3 @@ class TestStateFolder:
         said = doctor()
         assert said.code == 78
         assert "set DBT_RELAY_STATE_DIR" in said.text
-
-    def test_that_is_given(self, tmp_path: Path) -> None:
-        assert state_dir(Keeping(Path("/x")), {}) == Path("/x")
-        assert state_dir(Keeping(), {"XDG_STATE_HOME": "/y"}) == Path("/y/dbt-relay")
-        kept_at_home = Path.home() / ".local/state/dbt-relay"
-        assert state_dir(Keeping(), {"XDG_STATE_HOME": "not/absolute"}) == kept_at_home

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import FakeAirflow
-from support.settings import changed
+from support.records import node
+from support.settings import settings
 
-from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import NodeRecord, Record, RunRecord
+from dbt_relay.records.schema import Record, RunRecord
 from dbt_relay.sinks import Delivered, Hold, Rejected, Retry
-from dbt_relay.sinks.airflow import AirflowSettings, Login
+from dbt_relay.sinks.airflow import Login
 from dbt_relay.sinks.airflow.api.current_attempt import BELIEVED_FOR, CurrentAttempt
 from dbt_relay.sinks.airflow.api.session import Session
 from dbt_relay.sinks.airflow.reading import read_records
@@ -29,24 +29,8 @@ if TYPE_CHECKING:
 
 KEY = "model.shop.a"
 TRY = "/api/v2/dags/shop/dagRuns/run%2B1/taskInstances/dbt"
-FIRST = NodeRecord(
-    unique_id=KEY, status="success", outcome="success", attempt=1, message="select 1"
-)
+FIRST = node(KEY, attempt=1, message="select 1")
 SECOND = replace(FIRST, attempt=2)
-
-
-def settings(server: FakeAirflow, **more: Any) -> AirflowSettings:
-    to = AirflowSettings(
-        url=server.url, task=TaskInstance("shop", "run+1", "dbt"), login=Login(token="op-0"),
-        connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
-    )  # fmt: skip
-    return changed(to, **more)
-
-
-@pytest.fixture
-def server() -> Iterator[FakeAirflow]:
-    with FakeAirflow() as running:
-        yield running
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import FakeAirflow
 from support.journals import info
+from support.records import node
+from support.settings import settings
 
 from dbt_relay.cli.relay.reopening import reopen
 from dbt_relay.cli.settings import Connection
-from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import DbtTestRecord, NodeRecord, Record, RunRecord
+from dbt_relay.records.schema import DbtTestRecord, Record, RunRecord
 from dbt_relay.sinks import Delivered, Delivery, Journal, Rejected, Retry
-from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.cosmos import CosmosSink
 from dbt_relay.sinks.airflow.sink import AirflowSink
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 EVENT, STATUS, TESTS = (
     f"model__shop__a_{word}" for word in ("dbt_event", "status", "tests_status")
 )
-MODEL = NodeRecord(unique_id="model.shop.a", status="success", outcome="success", attempt=1)
+MODEL = node("model.shop.a", attempt=1)
 RUN = RunRecord(state="running", started_at="2026-01-02T03:04:05Z", attempt=1)
 
 
@@ -44,25 +44,12 @@ def a_test(name: str, status: str, count: int = 2) -> DbtTestRecord:
     )
 
 
-def settings(server: FakeAirflow) -> AirflowSettings:
-    return AirflowSettings(
-        url=server.url, task=TaskInstance("shop", "run+1", "dbt"), login=Login(token="op-0"),
-        connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def server() -> Iterator[FakeAirflow]:
-    with FakeAirflow() as running:
-        yield running
-
-
 @pytest.fixture
 def sink(server: FakeAirflow) -> Iterator[MakeSink]:
     sinks: list[CosmosSink] = []
 
     def make(**more: Any) -> CosmosSink:
-        sinks.append(CosmosSink(replace(settings(server), **more), lambda _: None))
+        sinks.append(CosmosSink(settings(server, **more), lambda _: None))
         return sinks[-1]
 
     yield make

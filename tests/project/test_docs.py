@@ -183,3 +183,13 @@ def test_every_package_is_in_the_architecture() -> None:
     packages = [p.parent for layer in layers for p in (ROOT / layer).rglob("__init__.py")]
     for package in packages:
         assert f"`{package.relative_to(ROOT).as_posix()}/`" in text, package
+
+
+def test_every_folder_of_the_tests_is_described() -> None:
+    described = {
+        name.rstrip("/")
+        for row in rows((ROOT / "tests" / "README.md").read_text())
+        for name in quoted(row[0])
+    }
+    folders = (path for path in (ROOT / "tests").iterdir() if path.is_dir())
+    assert described == {path.name for path in folders if not path.name.startswith(("_", "."))}

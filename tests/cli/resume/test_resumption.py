@@ -19,12 +19,12 @@ from support.resuming import (
     resumed,
     write_results,
 )
+from support.settings import TASK
 
 from dbt_relay.cli.process.signals import Signals
 from dbt_relay.cli.resume.listing import LsOutput
 from dbt_relay.cli.resume.resumption import PreviousAttempt, Resumption, resume
 from dbt_relay.cli.resume.this_attempt import resumption_of
-from dbt_relay.records import TaskInstance
 from dbt_relay.records.outcomes import outcome_of
 from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks import Journal, RunInfo
@@ -292,9 +292,6 @@ class TestEverythingAgain:
     def test_but_not_where_more_is_listed_than_was_announced(self) -> None:
         found = resumed(previous(exit_code=None, records=announced(2)), Ls(*MODELS, "model.shop.c"))
         assert "fqn:shop.[c]" in found.command
-
-
-TASK = TaskInstance("shop", "run+1", "dbt")
 
 
 class TestBeforeDbtStarts:

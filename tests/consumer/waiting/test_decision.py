@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support import records
 
 from dbt_relay.consumer.waiting.decision import (
     Decision,
@@ -20,7 +21,6 @@ from dbt_relay.consumer.waiting.decision import (
     decide,
     decide_run,
 )
-from dbt_relay.records.outcomes import outcome_of
 from dbt_relay.records.schema import NodeRecord, RunRecord
 
 DOC = Path(__file__).parents[3] / "docs/reference/decisions.md"
@@ -29,8 +29,7 @@ TRY = 3
 
 
 def node(status: str, attempt: int | None = TRY, **fields: object) -> NodeRecord:
-    facts = {"outcome": outcome_of(status), **fields}
-    return NodeRecord(unique_id=UID, status=status, attempt=attempt, **facts)  # type: ignore[arg-type]
+    return records.node(UID, status, attempt=attempt, **fields)
 
 
 def stranger(status: str) -> NodeRecord:

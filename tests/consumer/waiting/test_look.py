@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support import records
 
 from dbt_relay.consumer.waiting.decision import Decision, Policy
 from dbt_relay.consumer.waiting.look import Waiting, look, look_at_prefixes
 from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import NodeRecord, RunRecord, read_record
+from dbt_relay.records.schema import RunRecord, read_record
 
 ORDERS, PAYMENTS = "model.jaffle.orders", "model.jaffle.payments"
 WAITING = Waiting((ORDERS,), TaskInstance("jaffle", "run 1", "dbt"))
@@ -19,9 +20,7 @@ RUN = RunRecord.key
 
 
 def node(unique_id: str, status: str = "success", **fields: Any) -> dict[str, Any]:
-    outcome = "success" if status == "success" else "failure"
-    facts = {"attempt": 1, "outcome": outcome, **fields}
-    return NodeRecord(unique_id=unique_id, status=status, **facts).to_json()
+    return records.node(unique_id, status, **{"attempt": 1, **fields}).to_json()
 
 
 def run(state: str = "running", **fields: Any) -> dict[str, Any]:

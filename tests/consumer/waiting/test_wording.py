@@ -6,8 +6,10 @@ import gzip
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.records import node
 
 from dbt_relay.consumer.waiting.wording import result_text
 from dbt_relay.parser.events import Event
@@ -70,10 +72,7 @@ def test_only_a_failure_has_its_full_text_below_the_line() -> None:
         ({"status": "a word of a later dbt"}, "A WORD OF A LATER DBT model a"),
     ],
 )
-def test_results_that_no_example_log_has(fields: dict[str, object], line: str) -> None:
-    from dbt_relay.records.outcomes import outcome_of
-
-    facts = {"outcome": outcome_of(str(fields["status"])), **fields}
-    record = NodeRecord(unique_id="model.p.a", name="a", resource_type="model", **facts)  # type: ignore[arg-type]
+def test_results_that_no_example_log_has(fields: dict[str, Any], line: str) -> None:
+    record = node("model.p.a", **{"name": "a", "resource_type": "model", **fields})
     assert result_text(record).startswith(line)
     json.dumps(result_text(record))

@@ -6,17 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.records import node
 
-from dbt_relay.records.outcomes import Outcome, outcome_of
+from dbt_relay.records.outcomes import Outcome
 from dbt_relay.records.schema import DbtTestRecord, NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Rejected
 from dbt_relay.sinks.airflow.cosmos_run import CosmosRun, Entry
 
 RUN = RunRecord(state="running", started_at="2026-01-02T03:04:05Z", attempt=1)
-
-
-def node(unique_id: str, status: str = "success", **fields: Any) -> NodeRecord:
-    return NodeRecord(unique_id=unique_id, status=status, outcome=outcome_of(status), **fields)
 
 
 def a_test(name: str, status: str = "pass", **of: int) -> NodeRecord:

@@ -8,8 +8,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from support.journal_disk import drain, outputs, start
+from support.journal_disk import drain
 from support.journals import info, node
+from support.scripts import outputs, start
 
 from dbt_relay.records.schema import RunRecord
 from dbt_relay.sinks import Journal
