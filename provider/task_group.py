@@ -120,8 +120,8 @@ def dbt_task_group(
         starts = deferrable and len(planned) <= _MOST_IN_TRIGGERER
         common = {"deferrable": deferrable, "start_from_trigger": starts, **sensor}
         options = NodeOptions(outlets, display_name, customize)
-        folder = compiled_folder(manifest)
-        tasks = NodeTasks(group, runs_dbt, common, options, read.nodes, folder, assets)
+        compiled = compiled_folder(manifest)
+        tasks = NodeTasks(group, runs_dbt, common, options, read.nodes, compiled, assets)
         _add_done(group, runs_dbt, tasks.make(planned), common)
     return group
 
