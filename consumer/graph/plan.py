@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from .criterion import Criterion
+from .freshness import Freshness
 from .ids import TEST, Place, places
 from .methods import Search, SelectionError
 from .names import terms_of
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from .ids import GroupBy
     from .manifest import IndirectSelection, Manifest
     from .node import Node
-    from .selection import Selection
 
 Tests = Literal["task", "group", "node", "none"]
 """Where a node's tests are: in a task of their own, in a task of their own that shares a group with
@@ -31,7 +31,8 @@ LONGEST_ID: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class NodeTask:
-    """A task that waits for the nodes `unique_ids`. `node` is the node that they build or test.
+    """A task that waits for the nodes `unique_ids`. `node` is the node that they build or test, or
+    the source that is checked.
 
     `task_id` begins with the names of `groups`, the outer first, with dots between them. `upstream`
     has the ids of the tasks directly upstream. `selector` selects only the nodes
@@ -53,6 +54,11 @@ class NodeTask:
     @property
     def is_test(self) -> bool:
         return self.node.unique_id not in self.unique_ids
+
+    @property
+    def is_check(self) -> bool:
+        """Whether the task stands for the freshness of a source."""
+        return self.node.resource_type == "source" and not self.is_test
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ def plan(
     longest_id: int = LONGEST_ID,
     group_by: GroupBy | None = None,
     task_id: Callable[[Node], str] | None = None,
+    source_freshness: bool = False,
 ) -> list[NodeTask]:
     """A task for each selected node that dbt builds, along dbt's edges, parents first.
 
@@ -92,23 +99,25 @@ def plan(
     dbt does not run. Of these models and of sources only the tests have a task. A unit test is in
     the task of its model, because dbt runs it before the model. `taken` has task_ids not to use,
     `longest_id` is the limit for a task_id. Without `indirect_selection` the project's flag decides
-    about tests. `group_by` and `task_id` are those of `places`. Raises SelectionError, also if
-    nothing is selected, and TaskIdError.
+    about tests. `group_by` and `task_id` are those of `places`. With `source_freshness` the first
+    tasks are those of the sources that dbt checks, upstream of what reads them. Raises
+    SelectionError, also if nothing is selected, and TaskIdError.
     """
     mode = indirect_selection or manifest.indirect_selection
-    selected = selection_of(manifest, select, exclude, indirect_selection=mode)
-    chosen = _chosen(manifest, selected, f"select={select!r} and exclude={exclude!r}")
+    run, chosen = _chosen(manifest, select, exclude, mode)
     room = longest_id - len(TEST)
+    built = {node.unique_id: node for node in chosen if _is_built(node)}
+    fresh = Freshness.of(manifest, built, exclude) if source_freshness else Freshness()
+    sources = [manifest.nodes[unique_id] for unique_id in fresh.sources]
+    named = [*chosen, *(source for source in sources if source not in chosen)]
     project = manifest.project_name
-    where = places(chosen, project, set(taken), room, group_by=group_by, task_id=task_id)
-    built = [node for node in chosen if _is_built(node)]
-    before = manifest.nearest_ancestors([node.unique_id for node in built])
-    run = frozenset(selected.unique_ids)
-    tested = {} if tests == "none" else _tests(manifest, where.keys(), run)
+    where = places(named, project, set(taken), room, group_by=group_by, task_id=task_id)
+    before = fresh.with_sources(manifest.nearest_ancestors(built))
+    tested = {} if tests == "none" else _tests(manifest, [n.unique_id for n in chosen], run)
     selectors = _Selectors(manifest)
-    tasks: list[NodeTask] = []
-    gates: dict[str, str] = {}
-    for node in built:
+    tasks = [_task(where[s.unique_id], s, (s.unique_id,), (), selectors) for s in sources]
+    gates = {task.node.unique_id: task.task_id for task in tasks}
+    for node in built.values():
         of_node = tested.get(node.unique_id, _TestsOfNode())
         with_it, after_it = of_node.split(tests)
         place, place_of_tests = where[node.unique_id].divided(
@@ -119,7 +128,8 @@ def plan(
         tasks.append(_task(place, node, waits_for, upstream, selectors))
         gates[node.unique_id] = place.task_id
         if after_it:
-            tasks.append(_task(place_of_tests, node, after_it, (place.task_id,), selectors))
+            upstream = (place.task_id, *(gates[s] for s in fresh.new(after_it, [node.unique_id])))
+            tasks.append(_task(place_of_tests, node, after_it, upstream, selectors))
             # dbt builds the nodes downstream once the tests that read only this node have passed.
             # A test that reads another node too holds back only the nodes downstream of both.
             if not of_node.shared:
@@ -127,7 +137,8 @@ def plan(
     for node in chosen:
         if not _is_built(node) and (only_tests := tested.get(node.unique_id)) is not None:
             _, place = where[node.unique_id].divided()
-            tasks.append(_task(place, node, only_tests.all, (), selectors))
+            upstream = tuple(gates[s] for s in fresh.new(only_tests.all))
+            tasks.append(_task(place, node, only_tests.all, upstream, selectors))
     return tasks
 
 
@@ -167,15 +178,23 @@ class _Selectors:
         )
 
 
-def _chosen(manifest: Manifest, selected: Selection, asked: str) -> list[Node]:
+def _chosen(
+    manifest: Manifest,
+    select: str | Sequence[str] | None,
+    exclude: str | Sequence[str] | None,
+    mode: IndirectSelection,
+) -> tuple[Set[str], list[Node]]:
+    """The unique_ids that dbt selects, and the nodes among them that may have a task."""
+    selected = selection_of(manifest, select, exclude, indirect_selection=mode)
     nodes = [manifest.nodes[unique_id] for unique_id in selected.unique_ids]
     if not any(_is_built(node) for node in nodes):
         terms = ", ".join(map(repr, selected.unmatched))
         raise SelectionError(
-            f"no model, seed or snapshot is left by {asked}"
+            f"no model, seed or snapshot is left by select={select!r} and exclude={exclude!r}"
             + (f": nothing matches {terms}" if terms else "")
         )
-    return [node for node in nodes if node.resource_type in _TESTED]
+    chosen = [node for node in nodes if node.resource_type in _TESTED]
+    return frozenset(selected.unique_ids), chosen
 
 
 def _tests(manifest: Manifest, chosen: Iterable[str], run: Set[str]) -> dict[str, _TestsOfNode]:
