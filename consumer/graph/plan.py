@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from .criterion import Criterion
@@ -128,8 +128,7 @@ def plan(
         tasks.append(_task(place, node, waits_for, upstream, selectors))
         gates[node.unique_id] = place.task_id
         if after_it:
-            upstream = (place.task_id, *(gates[s] for s in fresh.new(after_it, [node.unique_id])))
-            tasks.append(_task(place_of_tests, node, after_it, upstream, selectors))
+            tasks.append(_task(place_of_tests, node, after_it, (place.task_id,), selectors))
             # dbt builds the nodes downstream once the tests that read only this node have passed.
             # A test that reads another node too holds back only the nodes downstream of both.
             if not of_node.shared:
@@ -137,9 +136,28 @@ def plan(
     for node in chosen:
         if not _is_built(node) and (only_tests := tested.get(node.unique_id)) is not None:
             _, place = where[node.unique_id].divided()
-            upstream = tuple(gates[s] for s in fresh.new(only_tests.all))
-            tasks.append(_task(place, node, only_tests.all, upstream, selectors))
-    return tasks
+            tasks.append(_task(place, node, only_tests.all, (), selectors))
+    return _holding_back_tests(manifest, fresh, tasks) if fresh.sources else tasks
+
+
+def _holding_back_tests(
+    manifest: Manifest, fresh: Freshness, tasks: Sequence[NodeTask]
+) -> list[NodeTask]:
+    """The tasks, in which a task of tests also waits for the nodes that the tests read and that
+    another source may hold back than those of the tested node."""
+    own = {task.node.unique_id: task.task_id for task in tasks if not task.is_test}
+    tests = [unique_id for task in tasks if task.is_test for unique_id in task.unique_ids]
+    before = fresh.with_sources(manifest.nearest_ancestors([*own, *tests]))
+
+    def waiting(task: NodeTask) -> NodeTask:
+        known = [task.node.unique_id] if task.upstream else []
+        read = dict.fromkeys(u for test in task.unique_ids for u in before[test])
+        others = (own[u] for u in read if fresh.new([u], known))
+        return replace(task, upstream=(*task.upstream, *others))
+
+    found = [waiting(task) if task.is_test else task for task in tasks]
+    # No task is downstream of a test that reads several nodes.
+    return sorted(found, key=lambda task: task.is_test and len(task.upstream) > 1)
 
 
 def _task(
