@@ -185,3 +185,25 @@ def test_a_selection_replaces_the_one_of_the_command(command: str, narrowed: str
     parts = DbtArguments.of(shlex.split(command))
     assert parts is not None
     assert shlex.join(parts.selecting(["orders", "stg"])) == shlex.join(shlex.split(narrowed))
+
+
+@pytest.mark.parametrize(
+    ("command", "terms", "check"),
+    [
+        (
+            "uv run dbt --warn-error build -f -s a b --exclude c --vars '{a: 1}' -t prod",
+            ["source:p.raw.a", "source:p.raw.b"],
+            "uv run dbt --warn-error source freshness --vars '{a: 1}' -t prod --select"
+            + " source:p.raw.a source:p.raw.b",
+        ),
+        (
+            "dbt run --profiles-dir=x --threads 4 --state old --defer --empty --no-use-colors",
+            [],
+            "dbt source freshness --profiles-dir=x --threads 4 --no-use-colors",
+        ),
+    ],
+)
+def test_a_check_of_sources_is_in_the_same_place(
+    command: str, terms: list[str], check: str
+) -> None:
+    assert [*parts(command).checking_sources(terms)] == shlex.split(check)

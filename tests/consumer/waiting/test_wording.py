@@ -14,6 +14,7 @@ from dbt_relay.parser.events import Event
 from dbt_relay.parser.reader import EventReader
 from dbt_relay.parser.run import Run
 from dbt_relay.parser.secrets import Secrets
+from dbt_relay.records.outcomes import outcome_of
 from dbt_relay.records.schema import NodeRecord
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "console"
@@ -71,9 +72,25 @@ def test_only_a_failure_has_its_full_text_below_the_line() -> None:
     ],
 )
 def test_results_that_no_example_log_has(fields: dict[str, object], line: str) -> None:
-    from dbt_relay.records.outcomes import outcome_of
-
     facts = {"outcome": outcome_of(str(fields["status"])), **fields}
     record = NodeRecord(unique_id="model.p.a", name="a", resource_type="model", **facts)  # type: ignore[arg-type]
     assert result_text(record).startswith(line)
     json.dumps(result_text(record))
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ("pass", "4 of 4 PASS freshness of raw.stale [PASS in 0.03s]"),
+        ("warn", "4 of 4 WARN freshness of raw.stale [WARN in 0.03s]"),
+        ("error", "4 of 4 ERROR STALE freshness of raw.stale [ERROR STALE in 0.03s]"),
+        ("runtime error", "4 of 4 ERROR freshness of raw.stale [ERROR in 0.03s]"),
+    ],
+)
+def test_the_freshness_of_a_source_has_dbts_words(status: str, line: str) -> None:
+    """The lines are those of dbt 1.11."""
+    record = NodeRecord(
+        unique_id="source.shop.raw.stale", name="stale", resource_type="source", status=status,
+        outcome=outcome_of(status), index=4, total=4, execution_time=0.0282,
+    )  # fmt: skip
+    assert result_text(record) == line
