@@ -191,9 +191,9 @@ def test_a_selection_replaces_the_one_of_the_command(command: str, narrowed: str
     ("command", "terms", "check"),
     [
         (
-            "uv run dbt --warn-error build -f -s a b --exclude c --vars '{a: 1}' -t p",
+            "uv run dbt --warn-error build -f -s a b --exclude c --vars {} -t p",
             ["source:r.a", "tag:b"],
-            "uv run dbt --warn-error source freshness --vars '{a: 1}' -t p --select source:r.a tag:b",
+            "uv run dbt --warn-error source freshness --vars {} -t p --select source:r.a tag:b",
         ),
         (
             "dbt run --profiles-dir=x --threads 4 --state old --defer --empty --no-use-colors",

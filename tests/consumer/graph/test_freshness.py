@@ -73,7 +73,8 @@ def test_every_node_that_dbt_leaves_out_has_a_task_that_is_held_back(
         if not u.startswith(("source.", "model.p.hidden"))
     }
     if f"raw_{source}" not in tasks:
-        return  # dbt never leaves out what reads a source that is not checked
+        assert not [u for u in left_out if u.startswith("model.")], "no node reads it"
+        return
     held = held_back(tasks, f"raw_{source}")
     assert left_out <= held
     beside = {"test.p.not_null_of_a.1"}  # shares its task with a test that dbt leaves out
