@@ -73,7 +73,7 @@ def test_a_check_runs_before_dbt_and_each_source_before_its_readers(found: dict[
     source = found["group"]["dbt.raw_stale"]
     assert source["producer_task_id"] == "dbt.source_freshness"
     assert (source["unique_id"], source["task_type"]) == ("source.p.raw.stale", "DbtSourceSensor")
-    assert (source["on_missing"], source["outlets"]) == ("fail", [])
+    assert (source["on_missing"], source["outlets"], source["retries"]) == ("fail", [], 2)
 
 
 def test_the_check_has_the_options_that_concern_it(found: dict[str, Any]) -> None:
