@@ -11,7 +11,7 @@ AIRFLOW := .venv-airflow/bin/airflow
 DBT_V2 := .venv-v2/with-duckdb/dbt
 UV := $(BIN)/uv
 PINS := --constraint tests/constraints/dev.txt
-UNIT := tests/records tests/parser tests/consumer tests/cli tests/project tests/sinks
+UNIT := tests/records tests/parser tests/fuzz tests/consumer tests/cli tests/project tests/sinks
 
 # uv trusts what the system trusts, as pip does: a company's proxy, say.
 export UV_SYSTEM_CERTS ?= true
@@ -21,6 +21,8 @@ export UV_SYSTEM_CERTS ?= true
 demo: .venv/demo
 	$(PYTHON) examples/demo.py
 
+# More random examples than in `unit`, and the same each time: see tests/conftest.py.
+test: export HYPOTHESIS_PROFILE := ci
 test: .venv/dev $(AIRFLOW) $(DBT_V2)
 	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 

@@ -32,7 +32,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "dbt-relay",
         "name": _NAME,
-        "description": "Runs dbt once; every node's result is in Airflow the moment it is known.",
+        "description": "Runs dbt once; every node's result is in Airflow within seconds.",
         "versions": [__version__],
         "integrations": [{"integration-name": _NAME, "external-doc-url": _DOCS}],
         "operators": _modules("operator", "freshness"),

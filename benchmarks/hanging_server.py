@@ -38,7 +38,12 @@ def seconds_of_dbt(project: Path, *sink: str, **env: str) -> float:
     with subprocess.Popen(
         [*command, "--exclude", "tag:on_purpose"],
         cwd=project,
-        env={**clean, "PATH": f"{BIN}{os.pathsep}{clean['PATH']}", **env},
+        env={
+            **clean,
+            "PATH": f"{BIN}{os.pathsep}{clean['PATH']}",
+            "DBT_RELAY_STATE_DIR": str(project.parent / "state"),
+            **env,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

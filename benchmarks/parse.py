@@ -66,7 +66,8 @@ def peak_memory(log: Path) -> float:
     """MB of a whole `dbt-relay replay` of the log, without a sink."""
     command = [sys.executable, "-m", "dbt_relay", "replay", str(log)]
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "DBT_RELAY"))}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=log.parent, env=clean)
+    env = {**clean, "DBT_RELAY_STATE_DIR": str(log.parent / "state")}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=log.parent, env=env)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 _COMMANDS: Final = {
-    "deliver": (".deliver", "Send what is waiting."),
+    "deliver": (".deliver", "Send the records that wait."),
     "doctor": (".doctor", "Check that this machine can deliver."),
     "replay": (".replay", "Relay the results in a saved log."),
     "run": (".run", "Run dbt and relay its results."),

@@ -31,19 +31,18 @@ if TYPE_CHECKING:
 HELP: Final = """Send the records that wait in the journal: those of RUN, or all with --all.
 
 Safe at any time, twice, and beside a running relay, which delivers its own records. A run whose
-relay was killed is published as died. What belongs to an attempt that is over in Airflow, or is
-older than what is there, is refused.
+relay was killed is published as died. A record is refused if its attempt is over, or if Airflow has
+a newer record.
 
-Records go to the address that the run was started with, which the journal keeps, and with them the
-credentials that are set today. Where DBT_RELAY_AIRFLOW_URL or AIRFLOW__API__BASE_URL names another
-address, the run is not delivered, and the exit code is 78. An --airflow-url that is typed is where
-everything goes.
+The journal keeps the address that the run was started with. Records go there, with the credentials
+that are set today. If DBT_RELAY_AIRFLOW_URL or AIRFLOW__API__BASE_URL has a different address, the
+run is not delivered, and the exit code is 78. With --airflow-url, all records go to that address.
 
 \b
 Examples:
   dbt-relay deliver 17
   dbt-relay deliver --all
-  dbt-relay deliver 17 --force         also what was rejected, and over newer records
+  dbt-relay deliver 17 --force         also rejected records, and over newer records
   dbt-relay deliver 17 --airflow-url https://airflow.example.com
 """
 
@@ -53,13 +52,13 @@ Examples:
 @option(
     "--force/--no-force",
     default=False,
-    help="Send again what was rejected, and replace newer records.",
+    help="Send rejected records again, and replace newer records.",
 )
 @connection_options
 @click.argument("run", type=int, required=False)
 def deliver(run: int | None, everything: bool, force: bool, settings: Reaching) -> int:
     if (run is None) != everything:
-        raise click.UsageError("name a RUN, as `dbt-relay runs` lists them, or say --all")
+        raise click.UsageError("give the number of a RUN (`dbt-relay runs` lists them), or --all")
     with journal_to_read(settings.keeping, os.environ) as journal:
         try:
             runs = [history.past_run(journal, run)] if run is not None else history.runs(journal)
@@ -84,10 +83,10 @@ def _deliver(journal: Journal, past: PastRun, settings: Reaching, *, force: bool
         notice(f"{name} cannot be locked, and is not delivered: {error}")
         return exit_codes.UNDELIVERED
     except LookupError:
-        notice(f"{name} is in the journal no more")
+        notice(f"{name} is no longer in the journal")
         return exit_codes.UNDELIVERED
     if run is None:
-        click.echo(f"relay: {name} is in the hands of another process, which delivers it")
+        click.echo(f"relay: {name} is being delivered by another process")
         return 0
     try:
         if run.lost:
@@ -97,7 +96,7 @@ def _deliver(journal: Journal, past: PastRun, settings: Reaching, *, force: bool
         if past.record is None or past.record.state == "running":
             run.put(died(past, now()), time.monotonic())
             if not run.info.sinks:
-                click.echo(f"relay: {name} has died, and has no sink that is to be told")
+                click.echo(f"relay: {name} was killed. It has no sink, so nothing is sent")
         if force:
             run.retry_rejected()
         return _send(run, name, settings, force=force)

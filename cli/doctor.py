@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 HELP: Final = """Check that this machine can deliver: dbt, Airflow, credentials, permission, disk.
 
-Takes what `run` takes, and finds dbt as COMMAND would. Ends with 0, or with 78 if something would
-fail. Writes no XCom. Without the ids of a task all is checked but that task.
+Takes the options of `run` about Airflow, records and the journal. Looks for the dbt that COMMAND
+would start. Ends with 0, or with 78 if something would fail. Writes no XCom. Without --dag-id,
+--run-id and --task-id it does not check the task.
 
 \b
 Examples:
@@ -62,7 +63,7 @@ _SET_STATE: Final = "set DBT_RELAY_STATE_DIR to a folder that can be written to"
 @option(
     "--airflow-only/--no-airflow-only",
     default=False,
-    help="Look at Airflow, the credentials and the permission alone.",
+    help="Check only Airflow, the credentials and the permission.",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def doctor(command: tuple[str, ...], settings: RelaySettings, airflow_only: bool) -> int:
@@ -108,13 +109,13 @@ def _airflow(settings: RelaySettings, environ: Mapping[str, str]) -> Iterator[Ch
     if missing:
         remedy = f"set {' and '.join(missing)}"
         if is_wanted:
-            yield Check("FAIL", "Airflow: not everything is set that delivery needs", remedy)
+            yield Check("FAIL", "Airflow: a setting that delivery needs is missing", remedy)
         elif to is None:
             yield Check("ok", "Airflow: not configured, so results stay on this machine")
         else:
-            yield Check("warn", "Airflow: a task needs more than is set here", remedy)
+            yield Check("warn", "Airflow: a task needs more settings than this machine has", remedy)
     else:
-        yield Check("ok", "Airflow: everything is set that delivery needs")
+        yield Check("ok", "Airflow: all settings that delivery needs are set")
     if to is not None:
         yield from check_airflow(to)
 
@@ -124,8 +125,8 @@ def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Check:
     if at is None:
         if shutil.which(command[0], path=environ.get("PATH")) is None:
             return _not_found(command[0])
-        what = f"{command[0]} is there; which dbt it starts was not looked at"
-        return Check("warn", what, "name that dbt to have it checked: dbt-relay doctor -- dbt")
+        what = f"{command[0]} is found, but not checked: dbt-relay cannot tell which dbt it starts"
+        return Check("warn", what, "to check that dbt, name it: dbt-relay doctor -- dbt")
     words = [*command[: at + 1]]
     found = shutil.which(words[0], path=environ.get("PATH"))
     if found is None:
@@ -163,8 +164,10 @@ def _on_path(environ: Mapping[str, str]) -> Check:
     version = " ".join(told.decode("utf-8", "replace").split()[:2])
     if version == ours:
         return Check("ok", f"{ours} is on the PATH: {found}")
-    what = f"the dbt-relay on the PATH, {found}, is another one ({version or 'no version told'})"
-    return Check("warn", what, f"a task that says `dbt-relay` gets that one; this is {ours}")
+    what = (
+        f"the dbt-relay on the PATH, {found}, is a different one ({version or 'version unknown'})"
+    )
+    return Check("warn", what, f"a task that calls `dbt-relay` starts that one; this one is {ours}")
 
 
 def _not_found(program: str) -> Check:
@@ -175,7 +178,7 @@ def _not_found(program: str) -> Check:
 def _judged(name: str, command: str, version: str | None, is_proven: bool) -> Check:
     number = re.match(r"(\d+)\.(\d+)", version or "")
     if version is None or number is None:
-        what = f"dbt: {name} did not tell its version"
+        what = f"dbt: {name} did not report its version"
         return Check("FAIL", what, f"run `{command} --version` by hand to see why")
     what = f"dbt {version} at {name}"
     release = int(number[1]), int(number[2])
@@ -184,7 +187,7 @@ def _judged(name: str, command: str, version: str | None, is_proven: bool) -> Ch
     if is_proven:
         if release > _NEWEST and release[0] == _NEWEST[0]:
             what += (
-                ": its JSON log can be read, but it is newer than what dbt-relay was tested with"
+                ": its JSON log can be read, but dbt-relay was not tested with this newer version"
             )
             return Check("warn", what, "look for a newer dbt-relay")
         return Check("ok", f"{what}: its JSON log can be read")
@@ -257,5 +260,5 @@ def _state_folder(path: Path) -> Check:
     if shared is not None:
         return Check("warn", what, shared)
     if free < _LITTLE_SPACE:
-        return Check("warn", what, "what waits for delivery is kept there: make room")
+        return Check("warn", what, "waiting records are kept there: free some space")
     return Check("ok", what)

@@ -18,7 +18,7 @@ from .. import __version__
 from .commands import OUTLINES, LazyGroup
 from .output import streams
 
-HELP = """Run dbt once; every node's result is in Airflow the moment it is known.
+HELP = """Run dbt once; every node's result is in Airflow within seconds.
 
 \b
 Examples:
@@ -26,7 +26,7 @@ Examples:
   dbt-relay run --sink jsonl:records.jsonl -- dbt run
   dbt-relay replay --sink jsonl:- logs/dbt.log
   dbt-relay show                       the nodes of the latest run
-  dbt-relay deliver --all              what could not be sent before
+  dbt-relay deliver --all              records that could not be sent before
   dbt-relay wait --task-id dbt model.jaffle.orders
 """
 

@@ -71,7 +71,8 @@ _SENDING: Final = (
         type=click.IntRange(1, 16),
         default=1,
         show_default=True,
-        help="Threads that send to Airflow. More than one takes an Airflow on SQLite down.",
+        help="Threads that send to Airflow. More than one can make an Airflow with a SQLite "
+        "database fail.",
     ),
     option(
         "--flush-timeout",
@@ -79,7 +80,8 @@ _SENDING: Final = (
         default=30.0,
         show_default=True,
         metavar="SECONDS",
-        help="How long to go on delivering after dbt has ended.",
+        help="How long to go on delivering after the end of dbt or of the log; with `deliver`, for "
+        "each sink of a run.",
     ),
 )
 _DAG_RUN: Final = (
@@ -102,28 +104,30 @@ _PLACE: Final = (
         default=-1,
         show_default=True,
         metavar="N",
-        help="Index, if the task is mapped. Airflow does not export it: '{{ ti.map_index }}'.",
+        help="Index, if the task is mapped. Airflow does not set it: pass '{{ ti.map_index }}'.",
     ),
     option(
         "--xcom-task-id",
         metavar="ID",
-        help="Send to this task of the same DAG run instead; its XComs survive a retry of yours.",
+        help="Write the records to this task of the same DAG run. They survive a retry of the "
+        "task that runs dbt.",
     ),
     option(
         "--wire",
         type=click.Choice(("relay", "cosmos")),
         default="relay",
         show_default=True,
-        help="'cosmos' stands for --sink cosmos in place of the sink airflow.",
+        help="Old form: --wire cosmos means --sink cosmos instead of --sink airflow.",
     ),
-    option("--key-prefix", default="", metavar="TEXT", help="Put before each XCom key."),
+    option("--key-prefix", default="", metavar="TEXT", help="Text in front of each XCom key."),
     option(
         "--max-message-bytes",
         type=click.IntRange(min=256),
         default=16_384,
         show_default=True,
         metavar="BYTES",
-        help="Cut longer messages in the middle. Airflow's audit log keeps every value again.",
+        help="Cut longer messages in the middle. Airflow's audit log stores a second copy of every "
+        "value.",
     ),
     option(
         "--strict-delivery/--no-strict-delivery",
@@ -147,7 +151,7 @@ _KEEPING: Final = (
         default=Keeping().runs,
         show_default=True,
         metavar="N",
-        help="How many runs the journal keeps, besides those with records that still wait.",
+        help="How many runs the journal keeps. Runs with waiting records do not count.",
     ),
     option(
         "--keep-days",
@@ -155,7 +159,7 @@ _KEEPING: Final = (
         default=Keeping().days,
         show_default=True,
         metavar="DAYS",
-        help="How long the journal keeps a run, even one with records that still wait.",
+        help="How long the journal keeps a run, even a run with waiting records.",
     ),
 )
 

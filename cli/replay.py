@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 HELP: Final = """Publish the records of a saved JSON log of dbt: LOG, or - for standard input.
 
-LOG may be compressed (gzip, bzip2, xz), of any level, and hold several runs. What a collector of
-logs puts around dbt's lines is taken off: a prefix, or JSON of its own. A node that never ended in
-it is published as interrupted.
+LOG may be compressed (gzip, bzip2, xz), of any level, and hold several runs. The prefix or JSON
+that a log collector adds to dbt's lines is removed. A node that never ended is published as
+interrupted.
 
 \b
 Examples:
@@ -51,7 +51,8 @@ _PATIENCE: Final = 1 << 16
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("target"),
     show_default=True,
-    help="Where run_results.json and manifest.json of the same run may lie; others are ignored.",
+    help="Folder with run_results.json and manifest.json of the same run. Files of another run are "
+    "ignored.",
 )
 @click.argument("log", default="-", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 def replay(log: str, target_path: Path, settings: RelaySettings) -> int:

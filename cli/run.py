@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 HELP: Final = """Run COMMAND, which is dbt or ends in dbt, and publish one record per node.
 
-The output is what dbt itself would print. The exit code is dbt's.
+Prints what dbt itself would print, and ends with dbt's exit code.
 
 \b
 Examples:
@@ -55,8 +55,8 @@ NO_LOG: Final = (
     "set a --log-format or --quiet of its own, or hide dbt's output"
 )
 REMOVED: Final = (
-    "is not passed on to dbt, whose full log is needed; what is printed here follows it all the "
-    "same"
+    "is not passed to dbt, because dbt-relay needs dbt's full log. The output on this screen still "
+    "obeys the option"
 )
 DBT_USAGE: Final = 2
 """dbt's exit code for a command line that it does not understand."""
@@ -87,25 +87,26 @@ def _settings(given: Mapping[str, Any]) -> RunSettings:
         default=10.0,
         show_default=True,
         metavar="SECONDS",
-        help="How long dbt may cancel its queries when the relay is told to stop.",
+        help="How long dbt has to cancel its queries after a stop signal.",
     ),
     option(
         "--resume/--no-resume",
         default=False,
-        help="On a task's second try and later: run what had not succeeded before, and publish the "
-        "rest again.",
+        help="From a task's second try on: run only the nodes that had not succeeded, and publish "
+        "the records of the other nodes again.",
     ),
     option(
         "--note/--no-note",
         default=False,
-        help="Write how the run went as the note of the task, which Airflow's grid shows. A "
-        "person's note stays.",
+        help="Write counts and failures as the note of the task. Airflow's grid shows it. Text "
+        "written by a person is kept.",
     ),
     option(
         "--renew",
         metavar="TASK_ID",
-        help="Run nodes again for this task of the same DAG run, which has ended: their records "
-        "replace those of its newest try, its run record stays. For one node that failed.",
+        help="Run nodes again for this task of the same DAG run, which has ended. Their records "
+        "replace the records of its newest try. The record of the run stays. Use it to rerun one "
+        "failed node.",
     ),
     option(
         "--only",

@@ -24,16 +24,17 @@ if TYPE_CHECKING:
     from ..sinks.journal.history import PastRun
     from .settings import Keeping
 
-_RUNS_HELP: Final = """List the latest runs: when, what, with which result, and what was delivered.
+_RUNS_HELP: Final = """List the latest runs: time, command, result and delivery.
 
 \b
 Examples:
   dbt-relay runs
   dbt-relay runs --json --limit 1
 """
-_SHOW_HELP: Final = """Show the nodes of RUN, its number in `dbt-relay runs`; by default the latest.
+_SHOW_HELP: Final = """Show the nodes of a run. RUN is its number in `dbt-relay runs`.
 
-Failures are followed by their texts. With --json its records, one a line, as a sink gets them.
+Without RUN it shows the latest run. The texts of failures follow. With --json: the records
+as a sink gets them, one a line.
 
 \b
 Examples:
@@ -53,7 +54,7 @@ _as_json = option(
     default=20,
     show_default=True,
     metavar="N",
-    help="How many at most.",
+    help="How many runs to list.",
 )
 @_as_json
 @journal_options

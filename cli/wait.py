@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 HELP: Final = """Wait for dbt nodes that another task builds with `dbt-relay run`; end as they did.
 
-Each one's result is printed once, with the full text of an error.
+Prints the result of each node once, with the full text of an error.
 
 Ends with 0 if they succeeded, 1 if one failed, 99 if they were skipped, 124 after --timeout.
 
 \b
 Examples:
   dbt-relay wait --task-id dbt model.jaffle.orders
-  dbt-relay wait --task-id dbt --prefix model.jaffle.stg_    all that begin so, when dbt has ended
+  dbt-relay wait --task-id dbt --prefix model.jaffle.stg_    every id that starts so
   dbt-relay wait --task-id dbt model.jaffle.orders --or-run -- dbt build --select orders
 """
 _FORMER: Final = re.compile(r"--select(?=$|=)")
@@ -49,7 +49,7 @@ class _WithCommand(click.Command):
         ctx.meta["command"] = tuple(command)
         renamed = [_FORMER.sub("--prefix", word) for word in own]
         if renamed != own:
-            notice("--select is called --prefix now, as it takes no selection of dbt's")
+            notice("--select was renamed --prefix, because it is not dbt's node selection")
         return super().parse_args(ctx, renamed)
 
 
@@ -97,19 +97,21 @@ def _settings(given: Mapping[str, Any]) -> WaitSettings:
         default=-1,
         show_default=True,
         metavar="N",
-        help="Which instance of the task that runs dbt, if it is mapped.",
+        help="Index of the task that runs dbt, if that task is mapped.",
     ),
     option(
-        "--xcom-task-id", metavar="ID", help="The task that holds the records, if it is another."
+        "--xcom-task-id",
+        metavar="ID",
+        help="The task that holds the records, if it is not the task that runs dbt.",
     ),
-    option("--key-prefix", default="", metavar="TEXT", help="What is before each XCom key."),
+    option("--key-prefix", default="", metavar="TEXT", help="Text in front of each XCom key."),
     option(
         "--prefix",
         "prefixes",
         multiple=True,
         metavar="PREFIX",
-        help="Every node of the run whose unique_id begins so. Repeatable. Decided when dbt has "
-        "ended, and green only if the run left nothing out.",
+        help="Every node of the run whose unique_id starts with PREFIX. Repeatable. The result is "
+        "known when dbt has ended. It is a success only if no node is missing.",
     ),
     option(
         "--poll",
@@ -117,7 +119,8 @@ def _settings(given: Mapping[str, Any]) -> WaitSettings:
         default=10.0,
         show_default=True,
         metavar="SECONDS",
-        help="Time between two looks; up to a fifth more or less, so that not all look at once.",
+        help="Time between two checks, up to 20 % more or less, so that tasks do not all "
+        "check at once.",
     ),
     option(
         "--timeout",
@@ -132,20 +135,20 @@ def _settings(given: Mapping[str, Any]) -> WaitSettings:
         type=click.Choice(("fail", "skip", "success")),
         default="fail",
         show_default=True,
-        help="What a node counts as that was not part of the run.",
+        help="Result for a node that was not in the run.",
     ),
     option(
         "--on-upstream-failed",
         type=click.Choice(("fail", "skip")),
         default="fail",
         show_default=True,
-        help="What a node counts as that dbt skipped after a failure.",
+        help="Result for a node that dbt skipped after a failure.",
     ),
     option(
         "--or-run/--no-or-run",
         default=False,
-        help="On a later try of this task, when the other has ended: run the command after `--`, "
-        "which is dbt with this node selected, and renew its record.",
+        help="On a later try of this task, once the task that runs dbt has ended: run the command "
+        "after `--`, such as dbt with this node selected, and renew the node's record.",
     ),
 )
 @click.argument("unique_ids", nargs=-1, metavar="[UNIQUE_ID]...")
@@ -192,8 +195,9 @@ def _check(unique_ids: Sequence[str], settings: WaitSettings, command: Sequence[
     for unique_id in unique_ids:
         if unique_id.count(".") < 2:
             raise click.UsageError(
-                f"{unique_id!r} is no unique_id, such as model.jaffle.orders: `dbt-relay show` "
-                "lists those of a run, `dbt ls --output json --output-keys unique_id` all"
+                f"{unique_id!r} is not a unique_id. A unique_id looks like model.jaffle.orders. "
+                "`dbt-relay show` lists the ids of a run; `dbt ls --output json --output-keys "
+                "unique_id` lists all ids"
             )
     if settings.policy.can_run != bool(command):
         raise click.UsageError(

@@ -118,7 +118,7 @@ def _shortened(message: str) -> str:
 
 def for_templates(
     unique_id: str,
-    reason: str = "dbt has told no result: see the log of the task",
+    reason: str = "dbt reported no result: see the log of the task",
     record: NodeRecord | None = None,
 ) -> dict[str, Any]:
     """The record of a failed node, or of a node without a record, for the template of a notifier.

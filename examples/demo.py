@@ -35,7 +35,7 @@ def main() -> int:
 
     records = [json.loads(line) for line in RECORDS.read_text().splitlines()]
     nodes = [record for record in records if "unique_id" in record]
-    print(f"\nThe records, one per node, as they lie in {RECORDS.relative_to(ROOT)}:\n")
+    print(f"\nThe records, one per node, in {RECORDS.relative_to(ROOT)}:\n")
     for node in nodes:
         text = (node.get("message") or node.get("caused_by") or "").partition("\n")[0]
         print(f"{node['outcome']:<10} {node['status']:<8} {node['unique_id']:<60.60} {text:.60}")

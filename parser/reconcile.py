@@ -81,7 +81,7 @@ def _reconcile_cancelled(
     if node.is_terminal:
         if node.outcome in SUCCESSFUL and not is_successful(status) and not is_fail_fast:
             node.is_cancelled = True
-            node.explain("dbt was stopped: its log calls this node a success, its file does not")
+            node.explain("dbt was stopped. Its log says success, but run_results.json does not")
     elif not node.is_running:
         _describe(node, result)
         if is_fail_fast:

@@ -1,6 +1,6 @@
 """Operators for DAGs: one task runs dbt, and each dbt node has a task that waits for it.
 
-Needs Airflow 3: `pip install 'dbt-relay[airflow]'`. No other package of dbt-relay imports Airflow.
+Needs Airflow 3, which the extra `airflow` installs. No other package of dbt-relay imports Airflow.
 """
 
 from .alerts import tell_owners

@@ -37,15 +37,18 @@ def producer_index(sensor: Any, own: int) -> int:
     return own if is_mapped else -1
 
 
-def call_for_nodes(sensor: Any, context: Any) -> Call:
-    """The call that runs the sensor's nodes, by its fallback or by the producer's own command."""
-    if sensor.fallback is not None:
-        env = environment_of(context, sensor.fallback_env)
-        return Call(["bash", "-c", sensor.fallback], env, sensor.fallback_cwd)
+def fallback_call(sensor: Any, context: Any) -> Call:
+    """The call of the sensor's own command for its nodes."""
+    env = environment_of(context, sensor.fallback_env)
+    return Call(["bash", "-c", sensor.fallback], env, sensor.fallback_cwd)
+
+
+def call_for_nodes(sensor: Any, nodes: str, context: Any) -> Call:
+    """The call of the producer's command for these nodes alone."""
     producer = sensor.dag.get_task(sensor.producer_task_id)
     if not isinstance(producer, DbtRelayOperator):
         raise AirflowFailException(
             f"run_again needs an unmapped DbtRelayOperator. {sensor.producer_task_id} is not one: "
             "give this sensor a command as fallback"
         )
-    return producer.call_for(sensor.node_name, context)
+    return producer.call_for(nodes, context)

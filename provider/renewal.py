@@ -50,7 +50,7 @@ class Renewal:
             return Decision("skip", f"the command ended with {SKIP}")
         if failed:
             return Decision("fail", "\n".join(map(result_text, failed)), failed[0])
-        if code != 0:
+        if code != 0 and not (code == 1 and self._others_failed()):
             return Decision("fail", f"the command {describe_exit(code)}: see its output above")
         if needs_records and len(ran) < len(self._waiting.unique_ids):
             missing = [u for u in self._waiting.unique_ids if u not in records]
@@ -64,6 +64,10 @@ class Renewal:
     def stop(self) -> None:
         """Tell the command to end. A signal handler may call this."""
         self._relay.stop()
+
+    def _others_failed(self) -> bool:
+        """Whether nodes of other tasks, which share the command, explain that dbt failed."""
+        return any(not record.has_succeeded for record in self._relay.records.values())
 
     def _push(self, key: str, value: Any) -> None:
         at = self._waiting

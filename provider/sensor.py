@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
@@ -21,15 +21,18 @@ from ..records.task import TaskInstance
 from .airflow_version import CAN_START_FROM_TRIGGER
 from .errors import DbtNodeFailedError
 from .links import DbtTaskLink
-from .producer import call_for_nodes, check_producer, producer_index
+from .producer import call_for_nodes, check_producer, fallback_call, producer_index
 from .reader import TaskReader, is_cleared
 from .renewal import Renewal
+from .shared_run import SharedRun
 from .trigger import OWN_INDEX, SETTLED, DbtNodeTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from airflow.triggers.base import StartTriggerArgs
+
+    from .dbt_call import Call
 
 
 class DbtNodeSensor(BaseSensorOperator):
@@ -63,7 +66,7 @@ class DbtNodeSensor(BaseSensorOperator):
     :param poke_interval: seconds between two looks, at least 10 in the mode `reschedule`: Airflow
         may fail a task that returns to a worker sooner
     :param start_from_trigger: begin in the triggerer. A task that succeeds or is skipped then needs
-        no worker (Airflow 3.3 or newer, with `deferrable`; the task must not be mapped)
+        no worker (Airflow 3.3 or newer, with `deferrable`; the sensor itself must not be mapped)
     """
 
     template_fields: Collection[str] = (
@@ -263,7 +266,18 @@ class DbtNodeSensor(BaseSensorOperator):
                 return self._conclude(self._run_nodes(waiting, context), waiting, context)
 
     def _run_nodes(self, waiting: Waiting, context: Any) -> Decision:
-        call = call_for_nodes(self, context)
+        """Run the nodes, perhaps in one dbt with the nodes of other tasks."""
+        if self.fallback is not None:
+            return self._run(fallback_call(self, context), waiting)
+        place = (*map(str, astuple(waiting.producer)), waiting.xcom_task_id or "")
+        with SharedRun(place, self.node_name).turn() as nodes:
+            if nodes is not None:
+                return self._run(call_for_nodes(self, nodes, context), waiting)
+        self.log.info("another task has run it, together with its own nodes")
+        policy = replace(waiting.policy, can_run=False, on_missing="fail")
+        return look(replace(waiting, policy=policy), TaskReader(), {})
+
+    def _run(self, call: Call, waiting: Waiting) -> Decision:
         self.log.info("Running it here: %s", shlex.join(call.words))
         self._renewal = Renewal(waiting, env=call.env, cwd=call.cwd, log=self.log)
         return self._renewal.run(call.words, needs_records=self.fallback is None)

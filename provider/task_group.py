@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _PRODUCER: Final = "run_dbt"
 _DONE: Final = "done"
 _WORDS: Final = {"indirect_selection": IndirectSelection, "group_by": GroupBy, "tests": Tests}
+_MOST_IN_TRIGGERER: Final = 200
+"""Tasks of a group that begins in the triggerer. Airflow 3.3 sends the whole serialized DAG, which
+has about 1.5 KB for each task, with each task that begins there."""
 _OF_GROUP: Final = frozenset({"select", "exclude", "indirect_selection"})
 
 
@@ -107,7 +110,6 @@ def dbt_task_group(
             add_form(group.dag, select, exclude, own)
             own, sensor = {**own, **TEMPLATES}, {"on_missing": "skip", **sensor}
         runs_dbt = _producer(group, producer, {**chosen, **own})
-        link_to_nodes(runs_dbt)
         planned = plan(
             read,
             **chosen,
@@ -118,7 +120,8 @@ def dbt_task_group(
             task_id=task_id,
             source_freshness=source_freshness,
         )
-        common = {"deferrable": deferrable, "start_from_trigger": deferrable, **sensor}
+        starts = deferrable and len(planned) <= _MOST_IN_TRIGGERER
+        common = {"deferrable": deferrable, "start_from_trigger": starts, **sensor}
         check = add_check(runs_dbt, planned, own, read.default_selector, common)
         options = NodeOptions(outlets, display_name, customize)
         folder = compiled_folder(manifest)
@@ -143,12 +146,15 @@ def _producer(
     if (own["command"] is None) == (producer is None):
         raise ValueError("dbt_task_group needs either command or producer")
     if producer is None:
-        return DbtRelayOperator(task_id=_PRODUCER, **own)
-    if given := sorted(name for name in own.keys() - _OF_GROUP if own[name] is not None):
+        made: Any = DbtRelayOperator(task_id=_PRODUCER, **own)
+    elif given := sorted(name for name in own.keys() - _OF_GROUP if own[name] is not None):
         raise ValueError(f"{', '.join(given)}: give that to the producer itself")
-    if isinstance(producer, str):
-        return BashOperator(task_id=_PRODUCER, bash_command=producer)
-    return group.add(producer)
+    elif isinstance(producer, str):
+        made = BashOperator(task_id=_PRODUCER, bash_command=producer)
+    else:
+        made = group.add(producer)
+    link_to_nodes(made)
+    return made
 
 
 def _add_done(

@@ -1,16 +1,34 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support import journals
+from support.command import Typed, typed_here
+from support.laws import USUAL
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xdist.remote import Producer
+
+
+# No law depends on how fast the machine is. `ci` tries the same examples each time, so that a
+# change fails for its own sake; `dev` tries others, and Hypothesis keeps those that fail.
+settings.register_profile(
+    "dev",
+    max_examples=USUAL // 2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "ci", settings.get_profile("dev"), max_examples=USUAL * 2, derandomize=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,3 +61,9 @@ def journals_closed() -> Iterator[None]:
     yield
     while journals.OPEN:
         journals.OPEN.pop().close()
+
+
+@pytest.fixture
+def typed(capfd: pytest.CaptureFixture[str]) -> Typed:
+    """Runs `dbt-relay WORDS` in the process of the test; see `support.command.typed_here`."""
+    return typed_here(capfd)

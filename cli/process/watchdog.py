@@ -23,6 +23,10 @@ class Watchdog:
             self._pid = os.fork()
             if self._pid == 0:
                 _watch(read, group)
+        # On both sides of the fork: whoever comes first, a signal to the relay's group from now on
+        # leaves the watchdog alive.
+        with contextlib.suppress(OSError):
+            os.setpgid(self._pid, self._pid)
         os.close(read)
 
     def dismiss(self) -> None:
@@ -41,7 +45,7 @@ def _watch(read: int, group: int) -> None:
     # A forked Python may do little: no imports, no buffers, no return into the relay's code.
     # Signals stay held, so only SIGKILL ends it early.
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         os.dup2(read, 0)
         # The reader of a pipe waits as long as this process holds the pipe open. `closerange` would
         # take minutes where the limit of open files is 2**30, as in some containers.

@@ -183,7 +183,7 @@ class Destination:
 def open_jsonl(target: str, name: str | None = None) -> JsonlSink:
     """The sink of a file, or of stdout for `-`. Raises ConfigurationError where it cannot write."""
     if target == "-" and was_closed(1):
-        raise ConfigurationError("cannot write jsonl:- as the standard output is closed")
+        raise ConfigurationError("cannot write jsonl:-, because the standard output is closed")
     out: Path | BinaryIO = sys.stdout.buffer if target == "-" else Path(target)
     try:
         return JsonlSink(out, name)

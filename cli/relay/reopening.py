@@ -112,8 +112,8 @@ def _url(connection: Connection, kept: str | None, environ: Mapping[str, str]) -
     if not is_same:
         variable = next((v for v in URL_VARIABLES if environ.get(v)), URL_VARIABLES[0])
         raise ConfigurationError(
-            f"the run was for the Airflow at {kept}, and {variable} says {base_url(configured)}, "
-            "so the credentials that are set may be for the latter: type --airflow-url with the "
-            "address that the records are to go to"
+            f"the run was for the Airflow at {kept}, but {variable} is {base_url(configured)}, so "
+            "the credentials may belong to a different Airflow: type --airflow-url with the "
+            "address to send to"
         )
     return kept

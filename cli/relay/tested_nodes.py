@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ...records.schema import NodeRecord
 
 NO_MANIFEST: Final = (
-    "dbt's manifest.json of this run is missing, so the nodes that its tests test are not known: "
-    "sensors of Cosmos that watch tests go by the state of this task"
+    "dbt's manifest.json of this run is missing, so dbt-relay cannot tell which nodes each test "
+    "covers. Cosmos test sensors use the state of this task instead"
 )
 
 

@@ -1,6 +1,6 @@
 """Which run in the journal is the attempt before this one, of the same task instance.
 
-A DAG run that is deleted and made anew has the same ids. So do the instances of a mapped task
+A DAG run that is deleted and created again has the same ids. So do the instances of a mapped task
 without a map index, and the DAGs of two Airflows. Any doubt is an error.
 """
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     NumberedRun = tuple[int, RunInfo]
     """A run's number in the journal, and its description."""
 
-MADE_ANEW: Final = (
-    "its DAG run was made anew, a script runs the same command twice, or the task is mapped and "
-    "has no --map-index '{{ ti.map_index }}'"
+AMBIGUOUS: Final = (
+    "the DAG run was deleted and created again, a script runs the same command twice, or the task "
+    "is mapped and has no --map-index '{{ ti.map_index }}'"
 )
 
 
@@ -52,12 +52,12 @@ def attempt_before(
     before = [run for run in ours if run[1].attempt == attempt - 1]
     if not before:
         raise ElsewhereError(
-            f"nothing is known of attempt {attempt - 1}, which may have run elsewhere"
+            f"attempt {attempt - 1} left nothing here; it may have run on a different machine"
         )
     same = [run for run in before if run[1].command == info.command]
     if not same:
         was = shlex.join(before[-1][1].command)
-        raise CannotResumeError(f"the command of attempt {attempt - 1} was another ({was})")
+        raise CannotResumeError(f"attempt {attempt - 1} ran a different command ({was})")
     found = [run for run in same if not _difference(run[1], info)]
     if not found:
         raise CannotResumeError(
@@ -71,9 +71,9 @@ def attempt_before(
 def environment_differs(mine: Mapping[str, str] | None, theirs: Mapping[str, str] | None) -> str:
     """Which parts of two environments differ, or why nobody can tell; empty if none does."""
     if mine is None:
-        return "what this one runs in cannot be told, as the project has too many files"
+        return "its environment cannot be compared, because the project has too many files"
     if not is_object(theirs):
-        return "what that one ran in is not known"
+        return "its environment is unknown"
     found = differences(mine, theirs)
     return f"{' and '.join(found)} changed since" if found else ""
 
@@ -82,8 +82,8 @@ def check_try(attempt: int, began_at: str, in_airflow: Sequence[Attempt]) -> Non
     """Raise CannotResumeError if a run that began then is not Airflow's try of this number."""
     if not any(known.number == attempt and known.spans(began_at) for known in in_airflow):
         raise CannotResumeError(
-            f"attempt {attempt}, which began at {began_at}, is not Airflow's try {attempt}: that "
-            "DAG run was deleted and made anew, or it was another Airflow's"
+            f"attempt {attempt}, which began at {began_at}, is not Airflow's try {attempt}: the "
+            "DAG run was deleted and created again, or the attempt belongs to another Airflow"
         )
 
 
@@ -92,9 +92,9 @@ def _is_of_another_airflow(run: RunInfo, info: RunInfo) -> bool:
 
 
 def _difference(run: RunInfo, info: RunInfo) -> str:
-    """In which way the place of an earlier run was another; empty if it was the same."""
+    """How the place of an earlier run was different; empty if it was the same."""
     if run.airflow_url != info.airflow_url and run.environment is not None:
-        return "the address of Airflow was another, or none"
+        return "the Airflow address was different or not set"
     if run.project_dir != info.project_dir and run.environment is not None:
         return f"the project's folder was {run.project_dir}"
     return environment_differs(info.environment, run.environment)
@@ -125,8 +125,8 @@ def _check_order(attempt: int, ours: Sequence[NumberedRun]) -> None:
         its_attempt = run.attempt or 0
         if its_attempt < highest or its_attempt > attempt:
             raise CannotResumeError(
-                f"there is an attempt {max(its_attempt, highest)} of it, and an attempt "
-                f"{min(its_attempt, attempt)} that began later: {MADE_ANEW}"
+                f"attempt {min(its_attempt, attempt)} began after attempt "
+                f"{max(its_attempt, highest)}: {AMBIGUOUS}"
             )
         highest = its_attempt
 
@@ -140,5 +140,5 @@ def _check_once_each(attempts: range, info: RunInfo, ours: Sequence[RunInfo]) ->
         )
         if count > (attempt < attempts[-1]):
             raise CannotResumeError(
-                f"attempt {attempt} of it has run this command more than once: {MADE_ANEW}"
+                f"attempt {attempt} ran this command more than once: {AMBIGUOUS}"
             )

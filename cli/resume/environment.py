@@ -22,7 +22,7 @@ PARTS: Final = {
     "dbt": "dbt itself",
     "project": "the project's folder",
     "files": "profiles.yml, dbt_project.yml or the packages",
-    "variables": "a variable of the environment that is dbt's, or that the project names,",
+    "variables": "an environment variable of dbt or of the project",
 }
 """The parts of an environment, with words for a part that differs."""
 

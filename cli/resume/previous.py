@@ -81,7 +81,7 @@ class _AirflowsAttempts:
 
         answer = read_attempts(self._airflow)
         if isinstance(answer, (Retry, Hold)):
-            raise CannotResumeError(f"Airflow does not tell which try this is: {answer.reason}")
+            raise CannotResumeError(f"Airflow did not report which try this is: {answer.reason}")
         self._is_read = True
         self._answer = None if isinstance(answer, Untold) else answer
         return self._answer
@@ -150,7 +150,7 @@ def _attempt(
     nodes = {r.key: r for r in records if isinstance(r, NodeRecord)}
     run = next((r for r in records if isinstance(r, RunRecord)), None)
     if not nodes:
-        raise CannotResumeError(f"nothing had run in attempt {attempt}")
+        raise CannotResumeError(f"no node ran in attempt {attempt}")
     has_finished = run is not None and run.state == "finished"
     return PreviousAttempt(
         attempt=attempt,

@@ -106,7 +106,7 @@ def resume(
     """
     given = tuple(command)
     if previous is None:
-        return Resumption(given, (), "everything runs: nothing is known of an earlier attempt")
+        return Resumption(given, (), "everything runs: no earlier attempt is known")
     done = _done(given, previous)
     try:
         work = _work(_parts(given, previous, done), previous, done, run_ls)
@@ -142,9 +142,9 @@ def _work(
     changed = changed_nodes(nodes, previous.records, _compiled(previous))
     work = _Work(parts, previous, done, nodes, changed, downstream(nodes, changed, done))
     if not work.left:
-        raise CannotResumeError("every node had succeeded: what failed came after them")
+        raise CannotResumeError("every node had succeeded: the failure came later")
     if len(work.left) == len(nodes):
-        raise CannotResumeError("no node that is selected now had succeeded with its code")
+        raise CannotResumeError("no selected node had succeeded with the code that it has now")
     return work
 
 
@@ -166,7 +166,7 @@ def _had(work: _Work) -> str:
     elif not has_checksums(work.previous.records) and any(
         n.checksum for n in work.nodes if n.unique_id in listed
     ):
-        words += " (whether their code has changed since is not known)"
+        words += " (dbt-relay does not know whether their code has changed)"
     return words
 
 
@@ -187,7 +187,7 @@ def _parts(
     """The parts of the command. Raises CannotResumeError if it is not one to go on with."""
     if command != previous.command:
         was = shlex.join(previous.command) or "not known"
-        raise CannotResumeError(f"the command of attempt {previous.attempt} was another ({was})")
+        raise CannotResumeError(f"attempt {previous.attempt} ran a different command ({was})")
     if not done:
         raise CannotResumeError(f"nothing had succeeded in attempt {previous.attempt}")
     parts = DbtArguments.of(command)
@@ -201,7 +201,7 @@ def _parts(
         if previous.exit_code == 0:  # who clears a green task wants it to run
             raise CannotResumeError(f"attempt {previous.attempt} had succeeded")
         if previous.exit_code == 1:  # with no node selected dbt would succeed and run no hook
-            raise CannotResumeError("every node had succeeded, yet dbt failed, as over a hook")
+            raise CannotResumeError("every node succeeded but dbt failed, for example in a hook")
     return parts
 
 
@@ -210,11 +210,11 @@ def _retry(work: _Work, target_dir: Path) -> tuple[str, ...]:
     parts, previous, done = work.parts, work.previous, work.done
     if previous.exit_code not in (0, 1):
         how = "was killed" if previous.exit_code is None else f"ended with {previous.exit_code}"
-        raise CannotResumeError(f"dbt {how} and left no whole run_results.json")
+        raise CannotResumeError(f"dbt {how} and left no complete run_results.json")
     if parts.has(STATE):
-        raise CannotResumeError("dbt retry takes --state for something else")
+        raise CannotResumeError("dbt retry uses --state for a different purpose")
     if len(previous.invocation_ids) != 1:
-        raise CannotResumeError(f"attempt {previous.attempt} did not call dbt just once")
+        raise CannotResumeError(f"attempt {previous.attempt} did not call dbt exactly once")
     folder = previous.target_dir
     results = _results(folder)
     if folder is None or results is None or results.invocation_id != previous.invocation_ids[0]:
@@ -270,4 +270,6 @@ def _check_left(results: RunResults, retryable: Collection[str], work: _Work) ->
     # It runs only the failed batches of a microbatch model.
     partial = {u for u, status in statuses.items() if status == "partial success"}
     if other := sorted(partial & work.changed):
-        raise CannotResumeError(f"dbt retry would run a part of {other[0]}, whose code is another")
+        raise CannotResumeError(
+            f"dbt retry would run only some batches of {other[0]}, but its code has changed"
+        )

@@ -104,7 +104,7 @@ def _method(dotted: str, text: str) -> tuple[str, tuple[str, ...]]:
         )
     if method not in METHODS and method != SELECTOR:
         known = ", ".join((*METHODS, SELECTOR))
-        raise SelectionError(f"{text!r}: there is no method {method!r}, only {known}")
+        raise SelectionError(f"{text!r}: there is no method {method!r}: use one of {known}")
     return method, tuple(arguments)
 
 

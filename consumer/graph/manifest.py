@@ -131,10 +131,6 @@ class Manifest:
                     nearest[unique_id] = tuple(found)
         return {u: ancestors for u, ancestors in nearest.items() if u in chosen}
 
-    def tests_of(self, unique_id: str) -> tuple[str, ...]:
-        """The tests and unit tests that depend on this node."""
-        return tuple(u for u in self.nodes[unique_id].children if self.nodes[u].is_test)
-
     def owner(self, test: str, within: Collection[str] | None = None) -> str | None:
         """The node that a test counts with, among these nodes or all nodes; None if it has none.
 

@@ -45,7 +45,9 @@ def _read(node: Node, place: str, given: Any, *, is_strict: bool) -> Iterator[tu
         option = OPTIONS.get(name)
         if option is None:
             if is_strict:
-                raise _error(node, f"{place}.{name}", f"no option, only {', '.join(OPTIONS)} are")
+                raise _error(
+                    node, f"{place}.{name}", f"not an option: use one of {', '.join(OPTIONS)}"
+                )
         elif value is not None:
             keyword, read, form = option
             if (as_python := read(value)) is None:

@@ -208,7 +208,7 @@ def _chosen(
     if not any(_is_built(node) for node in nodes):
         terms = ", ".join(map(repr, selected.unmatched))
         raise SelectionError(
-            f"no model, seed or snapshot is left by select={select!r} and exclude={exclude!r}"
+            f"select={select!r} and exclude={exclude!r} selects no model, seed or snapshot"
             + (f": nothing matches {terms}" if terms else "")
         )
     chosen = [node for node in nodes if node.resource_type in _TESTED]

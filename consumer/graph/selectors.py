@@ -35,8 +35,8 @@ class Selectors:
         if not names:
             known = ", ".join(self._definitions) or "none"
             raise SelectionError(
-                f"there is no selector {name!r} in the manifest, only {known}: is it in "
-                "selectors.yml, and has dbt written the manifest since?"
+                f"the manifest has no selector {name!r} (it has: {known}): add it to "
+                "selectors.yml, and run `dbt parse`"
             )
         return set[str]().union(*map(self._nodes_of_selector, names))
 

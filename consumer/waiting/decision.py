@@ -96,17 +96,17 @@ def decide(
     *,
     attempt: int = 1,
     was_cleared: bool = False,
-    is_mended: bool = False,
+    is_recovered: bool = False,
     policy: Policy | None = None,
 ) -> Decision:
     """The decision of a task that waits for the node `unique_id`, in its own attempt `attempt`.
 
     Read `node` and `run` after the producer's state: once the producer has ended, an absent record
     then stays absent. `was_cleared` says that a person cleared this task after the producer had
-    ended. `is_mended` says that the node was skipped for a failed node that has succeeded since.
+    ended. `is_recovered` says that the node was skipped for a failed node that has succeeded since.
     The table in docs/reference/decisions.md lists every case.
     """
-    case = _Case(unique_id, run, producer, attempt, was_cleared, is_mended, policy or Policy())
+    case = _Case(unique_id, run, producer, attempt, was_cleared, is_recovered, policy or Policy())
     if not producer.has_begun:
         return Decision(
             "wait", f"the task that runs dbt is {producer.state or 'not scheduled yet'}"
@@ -117,7 +117,9 @@ def decide(
     elif node is not None and case.is_current(node):
         return case.of_record(node)
     if not producer.has_ended:
-        return Decision("wait", f"dbt has not ended this node; its task is {producer.state}")
+        return Decision(
+            "wait", f"dbt has not ended this node; the task that runs dbt is {producer.state}"
+        )
     return case.of_absence(foreign)
 
 
@@ -183,7 +185,7 @@ class _Case:
     producer: Producer
     attempt: int
     was_cleared: bool
-    is_mended: bool
+    is_recovered: bool
     policy: Policy
 
     def is_current(self, record: NodeRecord | RunRecord) -> bool:
@@ -268,7 +270,7 @@ class _Case:
     def not_succeeded(self, reason: str, node: NodeRecord | None = None) -> Decision:
         """Fail, unless another attempt of the producer or a run of this node alone may mend it."""
         if self.producer.has_ended:
-            may_run = self.policy.can_run and (self.is_mended or not self._is_used_up)
+            may_run = self.policy.can_run and (self.is_recovered or not self._is_used_up)
             return Decision("run" if may_run else "fail", reason, node)
         # The first attempt reports a failure at once. A later attempt need not report it again, and
         # would be used up before the producer's own retry can mend the node.

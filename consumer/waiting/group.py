@@ -69,8 +69,8 @@ def judge(
     if others or run.failed_omitted or not run.failed:
         what = _names(others) if others else "something besides the nodes of this group"
         return Decision("fail", f"{what} failed in dbt's run: clear the task that runs dbt")
-    mended = counted(len(run.failed), "node")
-    return Decision("success", f"{mended} failed in dbt's run and succeeded in a later run")
+    recovered = counted(len(run.failed), "node")
+    return Decision("success", f"{recovered} failed in dbt's run and succeeded in a later run")
 
 
 def _failures(

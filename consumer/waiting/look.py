@@ -131,11 +131,11 @@ class _Look:
             producer,
             attempt=self._waiting.attempt,
             was_cleared=self._waiting.was_cleared,
-            is_mended=node is not None and self._is_mended(node),
+            is_recovered=node is not None and self._is_recovered(node),
             policy=self._waiting.policy,
         )
 
-    def _is_mended(self, node: NodeRecord) -> bool:
+    def _is_recovered(self, node: NodeRecord) -> bool:
         """Whether the cause of the node's skip has succeeded since, if that matters."""
         matters = self._producer.has_ended and self._waiting.policy.can_run
         if not matters or node.outcome != "skipped" or node.caused_by is None:
@@ -214,7 +214,7 @@ def look_at_prefixes(
             producer,
             attempt=waiting.attempt,
             was_cleared=waiting.was_cleared,
-            is_mended=_is_mended(name, nodes),
+            is_recovered=_is_recovered(name, nodes),
             policy=waiting.policy,
         )
         for name in names
@@ -222,7 +222,7 @@ def look_at_prefixes(
     return decided if whole is None else {**decided, RunRecord.key: whole}
 
 
-def _is_mended(name: str, nodes: Mapping[str, NodeRecord]) -> bool:
+def _is_recovered(name: str, nodes: Mapping[str, NodeRecord]) -> bool:
     """Whether the node was skipped, and the cause of the skip has succeeded since."""
     node = nodes.get(name)
     if node is None or node.outcome != "skipped" or node.caused_by is None:

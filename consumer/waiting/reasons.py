@@ -19,11 +19,11 @@ def no_record_reason(state: str | None) -> str:
     if state == "failed":
         return (
             "the task that runs dbt failed, and there is no record of its run: see its log. "
-            "`dbt-relay doctor` on its worker says whether it can deliver"
+            "`dbt-relay doctor` on its worker checks whether it can deliver"
         )
     return (
         "the task that runs dbt succeeded, and there is no record of its run: does its command "
-        "start with `dbt-relay run`? `dbt-relay doctor` on its worker says whether it can deliver"
+        "start with `dbt-relay run`? `dbt-relay doctor` on its worker checks whether it can deliver"
     )
 
 
@@ -33,7 +33,7 @@ def gap_reason(run: RunRecord, what: str) -> str | None:
         return (
             f"the relay was killed before dbt had ended {what}, or could not deliver the end of "
             "the run in time; if its journal still exists, `dbt-relay deliver` on that machine "
-            "publishes what it knew"
+            "publishes its records"
         )
     if run.state != "finished" or run.exit_code not in (0, 1):
         ended = f"exit code {run.exit_code}" if run.signal is None else run.signal
@@ -64,7 +64,7 @@ def doubt_reason(node: NodeRecord) -> str:
     if outcome_of(node.status) == "warning" and node.outcome == "warning":
         return (
             f"dbt-relay does not know the status {node.status!r}, so this task cannot tell whether "
-            "the node succeeded: look at dbt's log"
+            "the node succeeded: see dbt's log"
         )
     return (
         f"its record contradicts itself: the status {node.status!r} does not have the outcome "

@@ -1,7 +1,7 @@
 """One task runs dbt; each node has a task of its own that waits for it and ends as it did.
 
-The workers need what dbt_build.py lists. Airflow's own environment needs
-`pip install 'dbt-relay[airflow]'` and a triggerer, in which the tasks wait.
+The workers need what dbt_build.py lists. Airflow's own environment needs `pip install '.[airflow]'`
+in this repository, and a triggerer, in which the tasks wait.
 
 Copy the manifest when you deploy (`dbt parse && cp target/manifest.json .`): every dbt run
 overwrites the one in target/, and Airflow may parse the DAG at that moment.

@@ -60,7 +60,7 @@ def kubernetes_pod() -> None:
         get_logs=False,
         do_xcom_push=False,
         on_finish_action="delete_succeeded_pod",
-        # `--grace` and the last deliveries need less: 10 s, then 3 s.
+        # The relay needs less: 10 s for dbt (`--grace`), then 4 s.
         termination_grace_period=45,
     )
 

@@ -19,6 +19,7 @@ from .api.answers import Answer, Content, Missing, read_answer, read_content
 from .api.session import Session
 from .api.settings import Login
 from .api.token import expires_at
+from .writer import DECODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,13 +87,13 @@ def _version(version: str, to: AirflowSettings) -> Check:
     airflow = f"Airflow {version} at {to.url}"
     number = re.match(r"(\d+)\.(\d+)", version)
     if number is None:
-        return Check("FAIL", f"what answers at {to.url} is no Airflow", "see --airflow-url")
+        return Check("FAIL", f"the server at {to.url} is not Airflow", "see --airflow-url")
     release = int(number[1]), int(number[2])
     if release < (3, 0):
         return Check("FAIL", f"{airflow} cannot take XComs over its API", "use 3.0 or newer")
     if release < (3, 2):
-        what = f"{airflow} answers; it stores what comes over its API as JSON text"
-        return Check("warn", what, "consumers have to json.loads what they pull (fixed in 3.2)")
+        what = f"{airflow} answers; it returns a record that came over its API as JSON text"
+        return Check("warn", what, DECODE)
     return Check("ok", f"{airflow} answers")
 
 
@@ -109,7 +110,7 @@ def _skew(date: str | None, at: float) -> Check:
     return Check(
         "warn",
         f"the clock here is {abs(skew):.0f} s {way} Airflow's",
-        "a token may be taken for expired, or be renewed too late: set both by NTP",
+        "a token may look expired too early, or be renewed too late: set both clocks by NTP",
     )
 
 
@@ -128,9 +129,9 @@ def _credentials(
     if left == float("inf"):
         yield Check("ok", accepted)
         return
-    accepted += f"; the token is good for {_duration(max(0.0, left))}"
+    accepted += f"; the token is valid for {_duration(max(0.0, left))}"
     if left < _SOON and to.login.token:
-        remedy = "nothing renews it: DBT_RELAY_AIRFLOW_TOKEN_COMMAND or a user name would"
+        remedy = "dbt-relay cannot renew it: use DBT_RELAY_AIRFLOW_TOKEN_COMMAND or a user name"
         yield Check("warn", accepted, remedy)
     else:
         yield Check("ok", accepted)
@@ -149,8 +150,8 @@ def _task(session: Session, to: AirflowSettings) -> Iterator[Check]:
     ids = {"DAG": task.dag_id, "run": task.run_id, "task": task.task_id}
     missing = [what for what, given in ids.items() if not given]
     if missing:
-        what = f"no {' and no '.join(missing)} is named, so that was not looked at"
-        remedy = "a task of Airflow names them itself; elsewhere give --dag-id, --run-id, --task-id"
+        what = f"{' and '.join(missing)}: not set, so not checked"
+        remedy = "Airflow sets them in a task; elsewhere give --dag-id, --run-id and --task-id"
         yield Check("warn", what, remedy)
 
 
@@ -188,7 +189,7 @@ def _permission(session: Session, to: AirflowSettings, dag_id: str) -> Check:
         return refusal
     if dag_id:
         return Check("ok", f"XComs of DAG {dag_id!r} may be read, created and edited")
-    tried = f"DAG {stand_in!r}" if stand_in else "a DAG that is not there, as Airflow shows none"
+    tried = f"DAG {stand_in!r}" if stand_in else "a made-up DAG, because this user sees no DAG"
     return Check("ok", f"XComs may be read, created and edited (tried with {tried})")
 
 
@@ -258,8 +259,8 @@ def _get(session: Session, request: Request, absent: str) -> Content | Check:
 
     def understand(answer: Answer, to: AirflowSettings) -> Content | Check:
         if answer.status == 403:
-            what = f"whether there is a {absent.partition(': ')[0]} was not told"
-            remedy = "the user may not read that; records can be written all the same"
+            what = f"could not check {absent.partition(': ')[0]}"
+            remedy = "the user has no permission to read it. Records can still be written"
             return Check("warn", what, remedy)
         if answer.status == 404 and answer.detail and not answer.asks_for_map_index:
             return failed(f"Airflow has no {absent}")

@@ -118,8 +118,8 @@ def sketch(record: NodeRecord) -> NodeRecord:
 def refuse_shared_key(key: str, unique_id: str, owner: str) -> Rejected:
     """Two nodes have one key, and `owner` had it first."""
     return Rejected(
-        f"{unique_id} and {owner} have the same key for Cosmos, {key}, which has the latter's "
-        "result: rename one of them, or use --sink airflow"
+        f"{unique_id} and {owner} share the Cosmos key {key}. The key holds the result of {owner}: "
+        "rename one of them, or use --sink airflow"
     )
 
 

@@ -51,7 +51,7 @@ def find_missing_id(session: Session, to: AirflowSettings) -> Content | Retry | 
         return Hold(f"{where} has task {task.task_id!r} in its DAG, but not in {run}: see --run-id")
     return Hold(
         f"{where} has no task {task.task_id!r} in {run}{_similar(task.task_id, known)}: see "
-        "--task-id, which begins with the ids of the task's groups"
+        "--task-id. A task id begins with the ids of the task's groups"
     )
 
 
@@ -68,8 +68,8 @@ def _instance(session: Session, to: AirflowSettings) -> Content | Retry | Hold:
     def understand(answer: Answer, to: AirflowSettings) -> Content | Missing | Retry | Hold:
         if answer.names_missing_id:
             return Hold(
-                f"{where} has no instance {task.map_index} of task {task_id!r}: see --map-index, "
-                "which begins at 0"
+                f"{where} has no instance {task.map_index} of task {task_id!r}: see --map-index. "
+                "The first index is 0"
             )
         return read_content(answer, to)
 

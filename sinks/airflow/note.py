@@ -85,19 +85,23 @@ class TaskNote:
         session, task_id = self._writer.session, self._to.task.task_id
         there = session.read(lambda client, token: client.task_instance(task_id, token), _read)
         if not isinstance(there, Content):
-            return Rejected("Airflow knows no such task") if isinstance(there, Missing) else there
+            return Rejected("Airflow has no such task") if isinstance(there, Missing) else there
         newest = number(there.data.get("try_number"))
         if attempt is not None and newest is not None and newest > attempt:
-            return Rejected(f"Airflow is at try {newest} already, and this was try {attempt}")
+            return Rejected(f"Airflow is already at try {newest}, and this was try {attempt}")
         note = compose(text(there.data.get("note")) or "")
         if note is None:
-            return Rejected("the note that is there leaves no room: shorten that note")
+            return Rejected("the existing note leaves no space: shorten it")
         answer = session.ask(lambda client, token: client.write_note(safe(note), token))
         if not isinstance(answer, Answer):
             return answer
         # The status is enough: the body repeats the whole task instance, of any size.
         verdict = _refusal(answer, self._to) or read_answer("PATCH", answer, self._to)
-        return Retry("it has just changed") if isinstance(verdict, (Exists, Missing)) else verdict
+        return (
+            Retry("the note has just changed")
+            if isinstance(verdict, (Exists, Missing))
+            else verdict
+        )
 
 
 def _read(answer: Answer, to: AirflowSettings) -> Content | Missing | Retry | Hold:

@@ -26,7 +26,7 @@ def refuse_past_attempt(record: Record, current: int | None, task_id: str) -> Re
         return None
     return Rejected(
         f"attempt {record.attempt} is over: Airflow is at try {current} of task {task_id!r}; "
-        "`dbt-relay deliver --force` writes it all the same"
+        "`dbt-relay deliver --force` still writes it"
     )
 
 
@@ -43,7 +43,7 @@ def refuse_older(record: Record, value: Any) -> Rejected | None:
         text(there.finished_at or there.started_at),
     ]
     return Rejected(
-        f"a newer record of this {'node' if is_node else 'run'} is there: "
+        f"Airflow has a newer record of this {'node' if is_node else 'run'}: "
         f"{', '.join(word[:40] for word in words if word)}; "
         "`dbt-relay deliver --force` replaces it"
     )

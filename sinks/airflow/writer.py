@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Obstacle = Callable[[Any], Verdict | None]
     """Why a value that Airflow has is not replaced; None if it is."""
 
+DECODE: Final = "call json.loads on a pulled record, twice if that returns text (fixed in 3.2)"
 _RACES: Final = 3
 """How often another writer may come between a look and a write."""
 
@@ -117,7 +118,7 @@ class XComWriter:
                     method = "POST"
                 case verdict:
                     return verdict
-        return Retry("another writer of the same XCom is at work")
+        return Retry("another process is writing the same XCom")
 
     def _look(self, key: str, value: Any, obstacle: Obstacle) -> Verdict | Missing | None:
         """Why the value that is there is not replaced; None if it is."""
@@ -145,8 +146,7 @@ class XComWriter:
         version = client.version()
         if version is not None and version.startswith(("3.0.", "3.1.")):
             warn(
-                f"Airflow {version} stores a value that comes over its API as JSON text: consumers "
-                "have to json.loads what they pull (fixed in 3.2)"
+                f"Airflow {version} returns a record that came over its API as JSON text: {DECODE}"
             )
         elif version is not None and version.startswith(("1.", "2.")):
-            warn(f"Airflow {version} cannot write XComs over its API: it takes 3.0 or newer")
+            warn(f"Airflow {version} cannot take XComs over its API: use 3.0 or newer")

@@ -177,14 +177,14 @@ class Database:
         self.trouble = f"the journal in {self.state_dir} cannot be used ({reason})"
         self.remedy = "Free disk space, or set DBT_RELAY_STATE_DIR to a folder that can be written"
         if isinstance(error, storage.NewerError):
-            self.remedy = "The journal is left as it is. Upgrade dbt-relay, or set --state-dir"
+            self.remedy = "The journal is unchanged. Upgrade dbt-relay, or set --state-dir"
         if isinstance(error, ForeignError):
             self.remedy = (
                 "Move that away, or set DBT_RELAY_STATE_DIR to a folder for the journal alone"
             )
         self._warn(
-            f"{self.trouble}: records are delivered from memory, and those that still wait at the "
-            f"end are lost. {self.remedy}"
+            f"{self.trouble}: records are delivered from memory, and records that still wait "
+            f"at the end are lost. {self.remedy}"
         )
         return storage.connect(None)
 

@@ -145,7 +145,7 @@ def _known(version: int) -> int:
     """The same version; NewerError if it is newer than this dbt-relay."""
     if version > VERSION:
         raise NewerError(
-            f"a newer dbt-relay wrote version {version} of it, and this one reads up to {VERSION}"
+            f"a newer dbt-relay wrote it in version {version}; this dbt-relay reads up to {VERSION}"
         )
     return version
 

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.command import RELAY
+from support.environment import clean_environment
 from support.fake_airflow import PASSWORDS
 
 from chaos.ledger import Reader
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from chaos.story import Story
 
 HERE = Path(__file__).parent
-COMMAND = (sys.executable, "-m", "dbt_relay")
 PATIENCE_S = 20.0
 _SHOWN = re.compile(rb"^\d\d:\d\d:\d\d  (.*)\n", re.MULTILINE)
 
@@ -41,11 +42,10 @@ def free_port() -> int:
 
 def environment(state_dir: Path, url: str, marker: str) -> dict[str, str]:
     """What every command gets: where the journal is, how to log in to which Airflow."""
-    foreign = ("DBT_", "AIRFLOW", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
     name, _, value = marker.partition("=")
     path = [str(HERE / "quick"), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
-        **{k: v for k, v in os.environ.items() if not k.startswith(foreign)},
+        **clean_environment(),
         name: value,
         "PYTHONPATH": os.pathsep.join(path),
         "DBT_RELAY_STATE_DIR": str(state_dir),
@@ -94,7 +94,7 @@ class Relay(Program):
         self._ended_at: float | None = None
         score = folder / f"score{story.attempt}"
         story.write(score)
-        command = [*COMMAND, "run", "--flush-timeout", str(flush_timeout), "--"]
+        command = [*RELAY, "run", "--flush-timeout", str(flush_timeout), "--"]
         command += [sys.executable, "-I", "-S", str(HERE / "player.py")]
         task = {"DAG_ID": "shop", "DAG_RUN_ID": "run+1", "TASK_ID": "dbt"}
         context = {**task, "TRY_NUMBER": str(story.attempt)}

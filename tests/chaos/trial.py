@@ -12,10 +12,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from real_airflow.census import kill, processes_left
+from support.census import kill, processes_left
+from support.command import RELAY
 
 from chaos.plan import FLUSH_S, REQUESTS, START_S, Attempt, Kill, Plan
-from chaos.processes import COMMAND, PATIENCE_S, Program, Relay, Server, environment
+from chaos.processes import PATIENCE_S, Program, Relay, Server, environment
 from chaos.story import Writer
 from chaos.verdict import RUN, Ending, differences, disagreements
 from dbt_relay.cli.exit_codes import UNDELIVERED
@@ -181,11 +182,11 @@ class Trial:
     def _command(self, *words: str) -> Program:
         name = f"{words[0]}{len(list(self._folder.glob(f'{words[0]}*.out')))}"
         self._tell(" ".join(words))
-        return Program([*COMMAND, *words], self._folder, name, self._env)
+        return Program([*RELAY, *words], self._folder, name, self._env)
 
     def _ask(self, *words: str) -> list[dict[str, Any]]:
         """The objects that a command prints, one a line."""
-        command = [*COMMAND, *words, "--json"]
+        command = [*RELAY, *words, "--json"]
         done = subprocess.run(
             command, env=self._env, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )

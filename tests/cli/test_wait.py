@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.records import node
 
 from dbt_relay.cli.settings import AirflowAccess, ConfigurationError, Connection, Place
 from dbt_relay.cli.waiting import Wait, WaitSettings
 from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import NodeRecord, RunRecord
+from dbt_relay.records.schema import RunRecord
 from dbt_relay.sinks import Hold, Retry
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.reading import UnreadError
@@ -44,7 +45,7 @@ class Watch:
             return None
         if key == RunRecord.key:
             return RunRecord(state="finished", exit_code=0, attempt=1).to_json()
-        return NodeRecord(unique_id=UID, status="success", outcome="success", attempt=1).to_json()
+        return node(UID, attempt=1).to_json()
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import email.utils
 import json
-import os
 import shutil
 import socket
 import sqlite3
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -20,13 +18,13 @@ import pytest
 from click.testing import CliRunner
 from support import airflow_faults as fake
 from support.airflow_faults import Answer
+from support.environment import forget_settings
 from support.fake_airflow import PASSWORDS, FakeAirflow
+from support.timing import within
 
 from dbt_relay import __version__
 from dbt_relay.cli import doctor as doctor_module
 from dbt_relay.cli.main import cli
-from dbt_relay.cli.relay.state_folder import state_dir
-from dbt_relay.cli.settings import Keeping
 from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Journal
 from dbt_relay.sinks.airflow import AirflowSettings, Login
@@ -35,7 +33,6 @@ from dbt_relay.sinks.airflow.checks import Check, check_airflow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "help" / "doctor.txt"
 PLACE = ["--dag-id", "shop", "--run-id", "run+1", "--task-id", "dbt"]
 STARTED = {"name": "MainReportVersion", "invocation_id": "i", "ts": "2026-01-01T00:00:00Z"}
 NOT_FOUND = fake.answering(404, {"detail": "Not Found"})
@@ -57,9 +54,7 @@ class Said(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in os.environ:
-        if name.startswith(("DBT_", "AIRFLOW")) or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
@@ -112,14 +107,6 @@ def jwt(**claims: Any) -> str:
     return f"e30.{body}.{SECRET}"
 
 
-def test_help() -> None:
-    """To renew: dbt-relay doctor --help, with COLUMNS=100, into tests/golden/help."""
-    command = [sys.executable, "-m", "dbt_relay", "doctor", "--help"]
-    env = {**os.environ, "COLUMNS": "100"}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
-    assert done.stdout == GOLDEN.read_text()
-
-
 @pytest.mark.usefixtures("dbt")
 class TestAirflow:
     def test_all_is_well(self, tmp_path: Path) -> None:
@@ -130,7 +117,7 @@ class TestAirflow:
             assert said.text.splitlines() == [
                 f"ok    dbt 1.11.16 at {tmp_path}/bin/dbt: its JSON log can be read",
                 f"ok    dbt-relay {__version__} is on the PATH: {tmp_path}/bin/dbt-relay",
-                "ok    Airflow: everything is set that delivery needs",
+                "ok    Airflow: all settings that delivery needs are set",
                 f"ok    Airflow 3.3.2 at {server.url} answers",
                 "ok    the clock agrees with Airflow's",
                 "ok    the credentials are accepted",
@@ -147,7 +134,7 @@ class TestAirflow:
         with FakeAirflow() as server:
             said = ask(server.url, "--airflow-only")
             assert said.code == 0
-            assert said.text.startswith("ok    Airflow: everything is set")
+            assert said.text.startswith("ok    Airflow: all settings that delivery needs are set")
             assert "XComs of DAG 'shop' may be read" in said.text
             assert "dbt 1.11" not in said.text
             assert "can be written to" not in said.text
@@ -175,7 +162,7 @@ class TestAirflow:
         with FakeAirflow() as server:
             said = doctor("--airflow-url", server.url)
             assert said.code == 0
-            assert "warn  Airflow: a task needs more than is set here" in said.text
+            assert "warn  Airflow: a task needs more settings than this machine has" in said.text
             assert f"ok    Airflow 3.3.2 at {server.url} answers" in said.text
             assert "credentials" not in said.text
 
@@ -187,7 +174,7 @@ class TestAirflow:
             assert (
                 "ok    XComs may be read, created and edited (tried with DAG 'shop')" in said.text
             )
-            assert "warn  no DAG and no run and no task is named, so that was not" in said.text
+            assert "warn  DAG and run and task: not set, so not checked" in said.text
             assert server.tasks == {"dbt": {-1: {}}, "results": {-1: {}}}
             assert not server.commits()
 
@@ -213,16 +200,16 @@ class TestAirflow:
     @pytest.mark.parametrize(
         ("given", "missing"),
         [
-            (["--dag-id", "shop"], "no run and no task is named"),
-            (["--dag-id", "shop", "--run-id", "run+1"], "no task is named"),
-            (["--task-id", "dbt"], "no DAG and no run is named"),
+            (["--dag-id", "shop"], "run and task"),
+            (["--dag-id", "shop", "--run-id", "run+1"], "task"),
+            (["--task-id", "dbt"], "DAG and run"),
         ],
     )
     def test_some_of_the_ids(self, given: list[str], missing: str) -> None:
         with FakeAirflow() as server:
             said = doctor("--airflow-url", server.url, *given, DBT_RELAY_AIRFLOW_TOKEN="op-0")
         assert said.code == 0, said.text
-        assert f"warn  {missing}, so that was not looked at" in said.text
+        assert f"warn  {missing}: not set, so not checked" in said.text
         assert "XComs" in said.text
 
     def test_an_unknown_dag_is_a_failure_at_the_dag(self) -> None:
@@ -289,7 +276,7 @@ class TestAirflow:
             ("3.0.6", 0, "warn  Airflow 3.0.6 at"),
             ("3.1.8", 0, "as JSON text"),
             ("3.10.0", 0, "ok    Airflow 3.10.0 at"),
-            ("nginx", 78, "is no Airflow"),
+            ("nginx", 78, "is not Airflow"),
         ],
     )
     def test_versions(self, version: str, code: int, words: str) -> None:
@@ -331,10 +318,10 @@ class TestAirflow:
             said = ask(server.url)
             assert said.code == 0
             assert "ok    the credentials are accepted" in said.text
-            assert "warn  whether there is a run 'run+1' of DAG 'shop' was not told" in said.text
+            assert "warn  could not check run 'run+1' of DAG 'shop'" in said.text
             server.read_faults.extend([None, None, fake.FORBIDDEN])
             said = ask(server.url)
-            assert "warn  whether there is a task 'dbt' in that run was not told" in said.text
+            assert "warn  could not check task 'dbt' in that run" in said.text
 
     @pytest.mark.parametrize("fault", [NOT_FOUND, fake.answering(404, fake.PAGE)])
     def test_a_proxy_that_lets_no_writes_through(self, fault: fake.Fault) -> None:
@@ -381,9 +368,9 @@ class TestClock:
     @pytest.mark.parametrize(
         ("left", "line"),
         [
-            (86_000, ("ok", "the credentials are accepted; the token is good for 23 h")),
-            (90 * 86_400, ("ok", "the credentials are accepted; the token is good for 90 days")),
-            (1800, ("warn", "the credentials are accepted; the token is good for 30 min")),
+            (86_000, ("ok", "the credentials are accepted; the token is valid for 23 h")),
+            (90 * 86_400, ("ok", "the credentials are accepted; the token is valid for 90 days")),
+            (1800, ("warn", "the credentials are accepted; the token is valid for 30 min")),
         ],
     )
     def test_the_life_of_a_token(self, left: int, line: tuple[str, str]) -> None:
@@ -411,8 +398,8 @@ class TestDbt:
             ("printf 'Core:\\n  - installed: 1.9.1\\n'", 78, "no event of its JSON log"),
             ("echo installed version: 0.21.1; echo '  installed: 0.21.1'", 78, "older than 1.7"),
             ("[ $1 = --version ] && echo dbt-fusion 2.0.0-beta.9", 0, "log can be read"),
-            (f"echo {SECRET} >&2; echo {SECRET}; exit 3", 78, "did not tell its version"),
-            (": nothing", 78, "did not tell its version"),
+            (f"echo {SECRET} >&2; echo {SECRET}; exit 3", 78, "did not report its version"),
+            (": nothing", 78, "did not report its version"),
         ],
         ids=["1.6", "1.13", "silent 1.9", "0.21", "fusion", "failing", "nothing"],
     )
@@ -437,16 +424,15 @@ class TestDbt:
         dbt("echo must not be started >&2; exit 1")
         said = doctor("--", "sh", "nightly.sh")
         assert said.code == 0
-        assert "warn  sh is there; which dbt it starts was not looked at" in said.text
+        assert "warn  sh is found, but not checked" in said.text
 
     def test_one_that_hangs(
         self, dbt: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(doctor_module, "DBT_TIMEOUT", 0.3)
         dbt("sleep 30; :")
-        started = time.monotonic()
-        assert doctor().code == 78
-        assert time.monotonic() - started < 3
+        with within(20):
+            assert doctor().code == 78
 
     def test_it_leaves_no_log_in_the_project(
         self, dbt: Callable[[str], Path], tmp_path: Path
@@ -465,10 +451,10 @@ class TestOnThePath:
         other = dbt("").with_name("dbt-relay")
         other.write_text("#!/bin/sh\necho dbt-relay 0.0.9\n")
         said = doctor()
-        assert f"warn  the dbt-relay on the PATH, {other}, is another one" in said.text
+        assert f"warn  the dbt-relay on the PATH, {other}, is a different one" in said.text
         assert "(dbt-relay 0.0.9)" in said.text
         other.write_text("#!/no/such/python\n")
-        assert "(no version told)" in doctor().text
+        assert "(version unknown)" in doctor().text
 
     def test_none(self, dbt: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
         dbt("").with_name("dbt-relay").unlink()
@@ -522,7 +508,7 @@ class TestStateFolder:
         before = journal.read_bytes()
         said = doctor()
         assert said.code == 78
-        assert "a newer dbt-relay wrote version 9 of it" in said.failures[0]
+        assert "a newer dbt-relay wrote it in version 9" in said.failures[0]
         assert "upgrade dbt-relay" in said.text
         assert journal.read_bytes() == before
 
@@ -531,7 +517,7 @@ class TestStateFolder:
         said = doctor()
         assert said.code == 0
         assert said.states[-1] == "warn"
-        assert "make room" in said.text
+        assert "free some space" in said.text
 
     @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder root cannot fill")
     def test_that_is_there_and_takes_no_file(self) -> None:
@@ -548,9 +534,3 @@ class TestStateFolder:
         said = doctor()
         assert said.code == 78
         assert "set DBT_RELAY_STATE_DIR" in said.text
-
-    def test_that_is_given(self, tmp_path: Path) -> None:
-        assert state_dir(Keeping(Path("/x")), {}) == Path("/x")
-        assert state_dir(Keeping(), {"XDG_STATE_HOME": "/y"}) == Path("/y/dbt-relay")
-        kept_at_home = Path.home() / ".local/state/dbt-relay"
-        assert state_dir(Keeping(), {"XDG_STATE_HOME": "not/absolute"}) == kept_at_home

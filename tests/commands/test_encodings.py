@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from support.fake_airflow import PASSWORDS, FakeAirflow
-from support.logs import line
+from support.command import RELAY
+from support.environment import clean_environment
+from support.fake_airflow import FakeAirflow
+from support.logs import BEGIN, line
+from support.records import node
+from support.timing import PATIENCE
 
-from dbt_relay.records.schema import NodeRecord
 from dbt_relay.records.xcom import xcom_key
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ PLACES: dict[str, dict[str, str]] = {
 
 
 def dbt_log() -> bytes:
-    events = [line("MainReportVersion", {"version": "=1.11.16"})]
+    events = [BEGIN]
     for number, name in enumerate(NAMES):
         info = {"unique_id": f"model.shop.{name}", "node_name": name, "resource_type": "model"}
         result = {"status": "error" if number % 2 else "success", "message": MESSAGE}
@@ -39,13 +41,12 @@ def dbt_log() -> bytes:
 
 
 def relay(place: str, *command: str, **env: str) -> subprocess.CompletedProcess[bytes]:
-    foreign = ("DBT_", "AIRFLOW", "PYTHONIOENCODING", "PYTHONUTF8", "LC_")
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+    clean = clean_environment("PYTHONIOENCODING", "PYTHONUTF8", "LC_")
     return subprocess.run(
-        [sys.executable, "-m", "dbt_relay", *command],
+        [*RELAY, *command],
         env={**clean, **PLACES[place], **env},
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -74,22 +75,14 @@ def test_a_run_is_shown(place: str, tmp_path: Path) -> None:
 def test_who_waits_ends_as_the_node_did(place: str) -> None:
     with FakeAirflow() as server:
         server.states[0] = "running"
-        env = {
-            "DBT_RELAY_AIRFLOW_URL": server.url,
-            "DBT_RELAY_AIRFLOW_USERNAME": "op",
-            "DBT_RELAY_AIRFLOW_PASSWORD": PASSWORDS["op"],
-        }
         at = ("--dag-id", "shop", "--run-id", "run+1", "--task-id", "dbt", "--poll", "0.1")
         for name, status, code in (("日本語", "success", 0), ("größe", "error", 1)):
             unique_id = f"model.shop.{name}"
-            facts: dict[str, Any] = {"outcome": "success" if code == 0 else "failure"}
-            record = NodeRecord(
-                unique_id=unique_id, name=name, status=status, attempt=1, message=MESSAGE, **facts
-            )
+            record = node(unique_id, status, name=name, attempt=1, message=MESSAGE)
             server.xcoms[-1][xcom_key(unique_id)] = record.to_json()
-            done = relay(place, "wait", *at, unique_id, **env)
+            done = relay(place, "wait", *at, unique_id, **server.env)
             assert done.returncode == code, done.stderr
             assert b"Traceback" not in done.stderr
-        undecodable = relay(place, "wait", *at, os.fsdecode(b"orders.\xe9"), **env)
+        undecodable = relay(place, "wait", *at, os.fsdecode(b"orders.\xe9"), **server.env)
         assert undecodable.returncode == 64
-        assert b"is no unique_id" in undecodable.stderr
+        assert b"is not a unique_id" in undecodable.stderr

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from support.command import Shell
+from support.environment import NAMED_TASK
 from support.fake_airflow import FakeAirflow
-from support.logs import line
+from support.logs import BEGIN, line
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HOSTILE = (
@@ -19,41 +22,19 @@ HOSTILE = (
 )
 NAME = "model.shop.a\x1b[2J\n::group::b"
 NODE = {"unique_id": NAME, "resource_type": "model", "node_name": "a\x1b[1A", "node_path": "a.sql"}
-LOG = line("MainReportVersion", {"version": "=1.11.16"}) + line(
+LOG = BEGIN + line(
     "NodeFinished",
     {
         "node_info": {**NODE, "node_finished_at": "2026-01-02T03:04:06"},
         "run_result": {"status": "error", "message": HOSTILE, "execution_time": 1.0},
     },
 )
-PLACE = {
-    "DBT_RELAY_DAG_ID": "shop",
-    "DBT_RELAY_RUN_ID": "run+1",
-    "DBT_RELAY_TASK_ID": "dbt",
-    "DBT_RELAY_TRY_NUMBER": "1",
-    "DBT_RELAY_AIRFLOW_TOKEN": "op-0",
-}
-
-
-def relay(home: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "dbt_relay", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        cwd=home,
-        env={**clean, "XDG_STATE_HOME": str(home / "state"), "PYTHONUTF8": "1", **env},
-        timeout=60,
-        check=False,
-    )
-    said = done.stdout.decode(), done.stderr.decode()
-    return subprocess.CompletedProcess(done.args, done.returncode, *said)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def shell(tmp_path: Path) -> Shell:
     (tmp_path / "dbt.log").write_bytes(LOG)
-    return tmp_path
+    return Shell(tmp_path, PYTHONUTF8="1")
 
 
 def assert_harmless(text: str) -> None:
@@ -62,37 +43,38 @@ def assert_harmless(text: str) -> None:
     assert "::endgroup::" not in text
 
 
-def test_the_failures_at_the_end_and_what_the_journal_shows(home: Path) -> None:
-    done = relay(home, "replay", "dbt.log")
+def test_the_failures_at_the_end_and_what_the_journal_shows(shell: Shell) -> None:
+    done = shell("replay", "dbt.log")
     assert "no red here" in done.stdout
     assert "    : :endgroup::\n" in done.stdout
     assert_harmless(done.stdout + done.stderr)
     for command in (["show"], ["runs"]):
-        done = relay(home, *command)
+        done = shell(*command)
         assert done.returncode == 0
         assert_harmless(done.stdout + done.stderr)
 
 
-def test_a_command_in_the_list_of_runs(home: Path) -> None:
+def test_a_command_in_the_list_of_runs(shell: Shell) -> None:
     script = "print(open('dbt.log').read())\n# \x1b[2J ::group::x\x07"
-    relay(home, "run", "--", sys.executable, "-c", script)
+    shell("run", "--", sys.executable, "-c", script)
     for command in (["show"], ["runs"]):
-        said = relay(home, *command).stdout
+        said = shell(*command).stdout
         assert "# ::group" not in said
         assert_harmless(said)
 
 
-def test_a_waiting_task_and_the_note(home: Path) -> None:
+def test_a_waiting_task_and_the_note(shell: Shell) -> None:
     with FakeAirflow() as server:
-        env = {**PLACE, "DBT_RELAY_AIRFLOW_URL": server.url}
+        login = {"DBT_RELAY_AIRFLOW_TOKEN": "op-0", "DBT_RELAY_AIRFLOW_URL": server.url}
+        env = {**NAMED_TASK, **login}
         server.states = ["failed"]
-        (home / "dbt").write_text(
+        (shell.folder / "dbt").write_text(
             f"#!{sys.executable}\nprint(open('dbt.log').read())\nraise SystemExit(1)\n"
         )
-        (home / "dbt").chmod(0o755)
-        relay(home, "run", "--note", "--", "./dbt", "build", **env)
+        (shell.folder / "dbt").chmod(0o755)
+        shell("run", "--note", "--", "./dbt", "build", **env)
         (note,) = server.notes.values()
-        done = relay(home, "wait", "--task-id", "dbt", NAME, **env)
+        done = shell("wait", "--task-id", "dbt", NAME, **env)
     assert done.returncode == 1
     assert "no red here" in done.stdout
     assert_harmless(done.stdout + done.stderr)

@@ -13,7 +13,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import airflow_faults as fake
+from support.command import Shell, ended
+from support.environment import AIRFLOW_TASK
 from support.fake_airflow import FakeAirflow
-from support.logs import fold, log
+from support.logs import fold, folded_log, log
+from support.timing import wait_until
 
-from dbt_relay.cli.deliver import _deliver
-from dbt_relay.cli.settings import Connection, Keeping, Reaching, Sending
 from dbt_relay.records.schema import RunRecord
-from dbt_relay.sinks import Journal, RunInfo
+from dbt_relay.sinks import Journal
 from dbt_relay.sinks.journal import history
 
 if TYPE_CHECKING:
@@ -35,12 +35,6 @@ if TYPE_CHECKING:
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "journal"
 KEY = "1.9.11/example_debug"
-CONTEXT = {
-    "AIRFLOW_CTX_DAG_ID": "shop",
-    "AIRFLOW_CTX_DAG_RUN_ID": "run+1",
-    "AIRFLOW_CTX_TASK_ID": "dbt",
-    "AIRFLOW_CTX_TRY_NUMBER": "1",
-}
 TOKEN = {"DBT_RELAY_AIRFLOW_TOKEN": "op-0"}
 TOLD = re.compile(r"to deliver them: (dbt-relay deliver \d+.*)")
 
@@ -55,7 +49,7 @@ def dbt_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def truth() -> dict[str, dict[str, Any]]:
     """The records of the log's nodes, by XCom key."""
-    nodes = fold(log(KEY)).final
+    nodes = folded_log(KEY).final
     return {uid: {**record.to_json(), "attempt": 1} for uid, record in nodes.items()}
 
 
@@ -70,36 +64,14 @@ def up(url: str, *faults: fake.Fault | None) -> FakeAirflow:
     return FakeAirflow(faults, port=int(url.rpartition(":")[2]))
 
 
-class Newcomer:
-    """Types commands into a shell with a home of its own."""
+class Newcomer(Shell):
+    """Is shown no traceback and no token."""
 
-    def __init__(self, home: Path) -> None:
-        self.state = home / "state" / "dbt-relay"
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
-        self.env = {**keep, "XDG_STATE_HOME": str(home / "state"), "COLUMNS": "100"}
-        self.home = home
-
-    def start(self, *arguments: object, **env: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "dbt_relay", *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.home,
-            env={**self.env, **env},
-        )
-
-    def __call__(self, *arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, **env)
-        try:
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-            process.wait()
-        assert "Traceback" not in err, err
-        assert "op-0" not in out + err, "a token is shown"
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    def __call__(self, *words: object, **env: Any) -> subprocess.CompletedProcess[str]:
+        done = super().__call__(*words, **env)
+        assert "Traceback" not in done.stderr, done.stderr
+        assert "op-0" not in done.stdout + done.stderr, "a token is shown"
+        return done
 
 
 @pytest.fixture
@@ -122,7 +94,7 @@ def home_of_undelivered(
     with FakeAirflow() as server:
         url = server.url
     relay = Newcomer(tmp_path_factory.mktemp("home"))
-    env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": url}
+    env = {**AIRFLOW_TASK, **TOKEN, "DBT_RELAY_AIRFLOW_URL": url}
     done = relay("run", "--flush-timeout", "0.2", "--", "cat", dbt_log, **env)
     assert done.returncode == 0, done.stderr
     return relay, Ended(done.stdout, url)
@@ -154,10 +126,7 @@ def check(name: str, said: str, *hide: object) -> None:
 
 class TestAnAirflowThatWasDown:
     def test_the_last_lines_name_the_command_that_delivers(
-        self,
-        relay: Newcomer,
-        undelivered: Ended,
-        truth: dict[str, Any],
+        self, relay: Newcomer, undelivered: Ended, truth: dict[str, Any]
     ) -> None:
         (told,) = TOLD.findall(undelivered.stdout)
         assert told == "dbt-relay deliver 1"
@@ -180,7 +149,7 @@ class TestAnAirflowThatWasDown:
     def test_the_command_names_a_state_folder_that_is_not_the_users(
         self, relay: Newcomer, down: str, dbt_log: Path, tmp_path: Path
     ) -> None:
-        env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": down}
+        env = {**AIRFLOW_TASK, **TOKEN, "DBT_RELAY_AIRFLOW_URL": down}
         folder = tmp_path / "my state"
         arguments = ("--state-dir", folder, "--flush-timeout", "0", "--", "cat", dbt_log)
         done = relay("run", *arguments, **env)
@@ -201,16 +170,13 @@ class TestAnAirflowThatWasDown:
         with up(undelivered.url) as server:
             several = [relay.start("deliver", "--all", **TOKEN) for _ in range(3)]
             for process in several:
-                _, err = process.communicate(timeout=60)
+                _, err = ended(process)
                 assert (process.returncode, err) == (0, "")
             assert set(server.commits().values()) == {1}
             assert len(server.xcoms[-1]) == 25
 
     def test_what_a_person_reads_of_it(
-        self,
-        relay: Newcomer,
-        undelivered: Ended,
-        dbt_log: Path,
+        self, relay: Newcomer, undelivered: Ended, dbt_log: Path
     ) -> None:
         end = undelivered.stdout[undelivered.stdout.index("2 nodes did not succeed") :]
         check("run_end", end)
@@ -239,7 +205,7 @@ class TestWhichAddress:
             done = relay("deliver", "1", **env)
             assert (done.returncode, done.stdout) == (78, "")
             assert all(url in done.stderr for url in (meant.url, other.url))
-            assert f"{variable} says" in done.stderr
+            assert f"but {variable} is " in done.stderr
             assert "--airflow-url" in done.stderr
             assert (meant.requests, other.requests) == ([], []), "the token went nowhere"
             done = relay("deliver", "1", "--airflow-url", meant.url, "--flush-timeout", "9", **env)
@@ -267,7 +233,7 @@ class TestWhichAddress:
 
     def test_runs_of_several(self, relay: Newcomer, undelivered: Ended, dbt_log: Path) -> None:
         with FakeAirflow() as other, up(undelivered.url) as meant:
-            env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": other.url}
+            env = {**AIRFLOW_TASK, **TOKEN, "DBT_RELAY_AIRFLOW_URL": other.url}
             relay("run", "--flush-timeout", "0", "--", "cat", dbt_log, **env)
             other.requests.clear()
             done = relay("deliver", "--all", **TOKEN, DBT_RELAY_AIRFLOW_URL=other.url)
@@ -281,24 +247,34 @@ class TestWhichAddress:
 class TestRejected:
     @pytest.fixture
     def rejected(self, relay: Newcomer, down: str, dbt_log: Path) -> Iterator[FakeAirflow]:
+        """Takes the run's own record, and refuses the next two.
+
+        dbt ends only then: at its end the run's own record may overtake the others.
+        """
         refusal = fake.answering(422, fake.detail("that is no value"))
-        env = {**CONTEXT, **TOKEN, "DBT_RELAY_AIRFLOW_URL": down}
+        env = {**AIRFLOW_TASK, **TOKEN, "DBT_RELAY_AIRFLOW_URL": down}
+        os.mkfifo(fifo := relay.folder / "dbt.log")
         with up(down, None, refusal, refusal) as server:
-            done = relay("run", "--", "cat", dbt_log, **env)
-            assert done.returncode == 0, done.stderr
-            assert "24 records, 22 delivered, 2 rejected" in done.stdout
+            process = relay.start("run", "--", "cat", fifo, **env)
+            try:
+                with fifo.open("wb", buffering=0) as output:
+                    output.write(dbt_log.read_bytes())
+                    wait_until(lambda: not server.faults)
+            finally:
+                out, err = ended(process)
+            assert (process.returncode, err) == (0, "")
+            assert "24 records, 22 delivered, 2 rejected" in out
             yield server
 
     def test_they_are_named_with_the_servers_answer_and_force_sends_them_again(
-        self, relay: Newcomer, rejected: FakeAirflow, dbt_log: Path, truth: dict[str, Any]
+        self, relay: Newcomer, rejected: FakeAirflow, truth: dict[str, Any]
     ) -> None:
         shown = relay("show").stdout
         assert shown.count("rejected for airflow: ") == 2
         assert "that is no value" in shown
         # Which two the server sees first is up to the machine.
-        check(
-            "show_rejected", re.sub(r"(rejected for airflow): \S+:", r"\1: <node>:", shown), dbt_log
-        )
+        shown = re.sub(r"(rejected for airflow): \S+:", r"\1: <node>:", shown)
+        check("show_rejected", shown, relay.folder / "dbt.log")
         assert relay("deliver", "1", **TOKEN).stdout == "relay: nothing is waiting\n"
         assert len(rejected.xcoms[-1]) == 23
 
@@ -306,7 +282,10 @@ class TestRejected:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "relay: run 1: 2 records delivered to airflow\n"
         assert {k: v for k, v in rejected.xcoms[-1].items() if k != RunRecord.key} == truth
-        assert set(rejected.commits().values()) == {1, 3}, "the run's own record thrice"
+        commits = rejected.commits()
+        # How often the run's own record is written is up to the machine.
+        assert commits.pop(RunRecord.key) > 1
+        assert set(commits.values()) == {1}
         own = rejected.xcoms[-1][RunRecord.key]
         assert own["delivery"]["airflow"]["delivered"] == 24, "true again"
         assert "rejected" not in relay("show").stdout
@@ -345,7 +324,7 @@ class TestMistakes:
         for arguments in ((), ("1", "--all")):
             done = relay("deliver", *arguments)
             assert done.returncode == 64
-            assert "name a RUN, as `dbt-relay runs` lists them, or say --all" in done.stderr
+            assert "give the number of a RUN (`dbt-relay runs` lists them), or --all" in done.stderr
 
     def test_nothing_yet(self, relay: Newcomer) -> None:
         assert relay("runs").stdout == f"no runs in {relay.state}\n"
@@ -390,7 +369,7 @@ class TestMistakes:
             assert done.stdout == ""
             said.append(done.stderr)
         for line in said:
-            assert "a newer dbt-relay wrote version 3 of it, and this one reads up to 2" in line
+            assert "a newer dbt-relay wrote it in version 3; this dbt-relay reads up to 2" in line
             assert "Upgrade dbt-relay, or set --state-dir" in line
         assert (state / "journal.db").read_bytes() == before
         assert {path.name for path in state.glob("journal*")} == {"journal.db"}
@@ -423,7 +402,7 @@ class TestKilled:
                 nodes = fold(content[:part]).final.values()
                 expected = sum(node.status != "interrupted" for node in nodes)
                 with Journal(relay.state) as journal:
-                    _until(lambda: _nodes(journal) >= expected)
+                    wait_until(lambda: _nodes(journal) >= expected)
                     assert [past.state for past in history.runs(journal, 1)] == ["running"]
                     assert relay("runs").stdout.splitlines()[1].split()[3] == "running"
             finally:
@@ -436,7 +415,7 @@ class TestKilled:
     def test_it_shows_as_died_and_is_published_as_such(
         self, relay: Newcomer, killed: Callable[..., int], down: str, truth: dict[str, Any]
     ) -> None:
-        count = killed(**CONTEXT, **TOKEN, DBT_RELAY_AIRFLOW_URL=down)
+        count = killed(**AIRFLOW_TASK, **TOKEN, DBT_RELAY_AIRFLOW_URL=down)
         assert relay("runs").stdout.splitlines()[1].split()[3] == "died"
         assert "died: " in relay("show").stdout
         with up(down) as server:
@@ -460,20 +439,8 @@ class TestKilled:
         assert "died: " in relay("show").stdout
         done = relay("deliver", "--all")
         assert done.returncode == 0
-        assert done.stdout == "relay: run 1 has died, and has no sink that is to be told\n"
+        assert done.stdout == "relay: run 1 was killed. It has no sink, so nothing is sent\n"
         assert relay("deliver", "--all").stdout == "relay: nothing is waiting\n"
-
-    def test_of_two_that_find_it_dead_only_the_first_says_so(self, tmp_path: Path) -> None:
-        with Journal(tmp_path) as journal:
-            run = journal.begin(RunInfo(command=("dbt",), started_at="2026-01-02T03:04:05Z"))
-            run.put(RunRecord(state="running"), 0)
-            run.close()
-            past = history.past_run(journal, run.number)
-            settings = Reaching(Connection(), Sending(), Keeping())
-            for _ in range(2):
-                assert _deliver(journal, past, settings, force=False) == 0
-                assert history.records(journal, 1)[RunRecord.key].to_json()["state"] == "died"
-                assert journal.database.rows("select version from record") == [(2,)]
 
     def test_its_standard_output_is_gone(self, relay: Newcomer, killed: Callable[..., int]) -> None:
         killed("--sink", "jsonl:-")
@@ -512,10 +479,7 @@ class TestKeeping:
         assert [json.loads(s)["run"] for s in relay("runs", "--json").stdout.splitlines()] == [3, 2]
 
     def test_records_that_wait_survive_the_number_and_their_end_is_said(
-        self,
-        relay: Newcomer,
-        undelivered: Ended,
-        dbt_log: Path,
+        self, relay: Newcomer, undelivered: Ended, dbt_log: Path
     ) -> None:
         for _ in range(2):
             done = relay("run", "--keep-runs", "1", "--", "cat", dbt_log)
@@ -528,12 +492,9 @@ class TestKeeping:
         assert [json.loads(s)["run"] for s in relay("runs", "--json").stdout.splitlines()] == [4]
 
     def test_the_last_line_in_airflow_is_the_summary_all_the_same(
-        self,
-        relay: Newcomer,
-        undelivered: Ended,
-        dbt_log: Path,
+        self, relay: Newcomer, undelivered: Ended, dbt_log: Path
     ) -> None:
-        done = relay("replay", "--keep-days", "0", dbt_log, **CONTEXT)
+        done = relay("replay", "--keep-days", "0", dbt_log, **AIRFLOW_TASK)
         *_, line, summary = done.stdout.splitlines()
         assert "deleted 25 undelivered records of earlier runs" in line
         assert json.loads(summary)["nodes"]
@@ -545,12 +506,10 @@ class TestKeeping:
         process = relay.start("run", "--keep-days", "0", "--", *slow)
         try:
             with Journal(relay.state) as journal:
-                _until(lambda: _nodes(journal) == 24 and len(history.runs(journal)) == 2)
+                wait_until(lambda: _nodes(journal) == 24 and len(history.runs(journal)) == 2)
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=30)
         finally:
-            process.kill()
-            process.communicate()
+            ended(process)
         assert len(relay("runs", "--json").stdout.splitlines()) == 2
 
 
@@ -561,10 +520,3 @@ def _key(line: str) -> str:
 
 def _nodes(journal: Journal) -> int:
     return sum(sum(past.nodes.values()) for past in history.runs(journal, 1))
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.02)

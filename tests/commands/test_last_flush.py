@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import airflow_faults as fake
+from support.command import Shell, ended
+from support.environment import AIRFLOW_TASK
 from support.fake_airflow import FakeAirflow
 from support.logs import line
+from support.timing import wait_until, within
 
 from dbt_relay.records.schema import RunRecord
 
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-CONTEXT = {
-    "AIRFLOW_CTX_DAG_ID": "shop",
-    "AIRFLOW_CTX_DAG_RUN_ID": "run+1",
-    "AIRFLOW_CTX_TASK_ID": "dbt",
-    "AIRFLOW_CTX_TRY_NUMBER": "1",
-    "DBT_RELAY_AIRFLOW_TOKEN": "op-0",
-}
 DBT = """
 import sys, time
 sys.stdout.buffer.write(open(sys.argv[1], "rb").read())
@@ -83,54 +77,22 @@ class Slow(FakeAirflow):
                 self.lock.acquire()
 
 
-class Relay:
-    """Starts the command in a home of its own."""
+class Relay(Shell):
+    """Runs a stand-in for dbt in a task of this Airflow."""
 
-    def __init__(self, home: Path, server: FakeAirflow) -> None:
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
-        self.home = home
-        self.env = {
-            **keep,
-            **CONTEXT,
-            "XDG_STATE_HOME": str(home / "state"),
-            "DBT_RELAY_AIRFLOW_URL": server.url,
-            "PYTHONUNBUFFERED": "1",
-        }
-
-    def start(self, *words: object, **env: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "dbt_relay", *map(str, words)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.home,
-            env={**self.env, **env},
-        )
+    def __init__(self, folder: Path, server: FakeAirflow) -> None:
+        login = {"DBT_RELAY_AIRFLOW_TOKEN": "op-0", "DBT_RELAY_AIRFLOW_URL": server.url}
+        super().__init__(folder, **AIRFLOW_TASK, **login, PYTHONUNBUFFERED="1")
 
     def run(self, log: bytes, *options: object, code: int = 0) -> subprocess.Popen[str]:
-        path = self.home / "dbt.log"
+        path = self.folder / "dbt.log"
         path.write_bytes(log)
         return self.start("run", *options, "--", sys.executable, "-c", DBT, path, code)
 
     def runs(self) -> list[dict[str, Any]]:
-        done = self.start("runs", "--json")
-        out, err = done.communicate(timeout=60)
-        assert (done.returncode, err) == (0, "")
-        return [json.loads(text) for text in out.splitlines()]
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
-    try:
-        return process.communicate(timeout=90)
-    finally:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path
+        done = self("runs", "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(text) for text in done.stdout.splitlines()]
 
 
 def own(server: FakeAirflow) -> dict[str, Any]:
@@ -186,9 +148,9 @@ class TestASlowAirflow:
         assert (counts["delivered"], counts["waiting"]) == (2000, 0)
 
 
-def test_an_airflow_that_keeps_up_gets_the_runs_own_record_once_at_the_end(home: Path) -> None:
+def test_an_airflow_that_keeps_up_gets_the_runs_own_record_once_at_the_end(tmp_path: Path) -> None:
     with FakeAirflow() as server:
-        relay = Relay(home, server)
+        relay = Relay(tmp_path, server)
         out, _ = ended(relay.run(dbt_log(30)))
         assert "relay: 30 records, 30 delivered" in out
         assert server.commits()[RunRecord.key] <= 2
@@ -196,9 +158,9 @@ def test_an_airflow_that_keeps_up_gets_the_runs_own_record_once_at_the_end(home:
         assert (counts["delivered"], counts["waiting"]) == (30, 0)
 
 
-def test_many_failures_are_bounded_in_what_is_published(home: Path) -> None:
+def test_many_failures_are_bounded_in_what_is_published(tmp_path: Path) -> None:
     with FakeAirflow() as server:
-        relay = Relay(home, server)
+        relay = Relay(tmp_path, server)
         out, _ = ended(relay.run(dbt_log(300, failed=300), code=1))
         summary = json.loads(out.splitlines()[-1])
         assert len(summary["failed"]) == 20
@@ -212,10 +174,10 @@ def test_many_failures_are_bounded_in_what_is_published(home: Path) -> None:
     ("records", "words"),
     [(1, "relay: 1 record, 0 delivered, 1 waiting"), (2, "relay: 2 records, 0 delivered, 2 wait")],
 )
-def test_one_is_not_several(home: Path, records: int, words: str) -> None:
+def test_one_is_not_several(tmp_path: Path, records: int, words: str) -> None:
     with FakeAirflow() as server:
         url = server.url
-    relay = Relay(home, server)
+    relay = Relay(tmp_path, server)
     relay.env["DBT_RELAY_AIRFLOW_URL"] = url
     out, _ = ended(relay.run(dbt_log(records), "--flush-timeout", "0.2"))
     assert words in out
@@ -225,9 +187,9 @@ class TestNoRun:
     """Of what said no word of dbt's, and failed in nothing."""
 
     @pytest.mark.parametrize("command", [("echo", "hi"), ("true",)])
-    def test_of_another_command(self, home: Path, command: tuple[str, ...]) -> None:
+    def test_of_another_command(self, tmp_path: Path, command: tuple[str, ...]) -> None:
         with FakeAirflow() as server:
-            relay = Relay(home, server)
+            relay = Relay(tmp_path, server)
             ended(relay.run(dbt_log(2)))
             there = dict(server.xcoms[-1])
             process = relay.start("run", "--", *command)
@@ -239,13 +201,13 @@ class TestNoRun:
             assert out.startswith("run 1: ")
 
     @pytest.mark.parametrize("content", [b"", b"no event\n", b"{}\n", b'{"info": {}}\n'])
-    def test_of_a_log_without_an_event(self, home: Path, content: bytes) -> None:
+    def test_of_a_log_without_an_event(self, tmp_path: Path, content: bytes) -> None:
         """What `deliver` would publish as a death, over the record of a good run."""
         with FakeAirflow() as server:
-            relay = Relay(home, server)
+            relay = Relay(tmp_path, server)
             ended(relay.run(dbt_log(2)))
             there = dict(server.xcoms[-1])
-            empty = home / "empty.log"
+            empty = tmp_path / "empty.log"
             empty.write_bytes(content)
             process = relay.start("replay", "--sink", "airflow", empty)
             ended(process)
@@ -258,18 +220,18 @@ class TestNoRun:
     @pytest.mark.parametrize("log", [b"", b"Usage: dbt [OPTIONS]\n"])
     @pytest.mark.parametrize("code", [1, 2, 143])
     def test_but_one_that_failed_before_its_first_event(
-        self, home: Path, log: bytes, code: int
+        self, tmp_path: Path, log: bytes, code: int
     ) -> None:
         """Who waits for a node is told that dbt failed, and how."""
         with FakeAirflow() as server:
-            relay = Relay(home, server)
+            relay = Relay(tmp_path, server)
             ended(relay.run(log, code=code))
             assert (own(server)["state"], own(server)["exit_code"]) == ("finished", code)
             assert [run["exit_code"] for run in relay.runs()] == [code]
 
-    def test_of_a_relay_that_was_killed_before_dbts_first_event(self, home: Path) -> None:
+    def test_of_a_relay_that_was_killed_before_dbts_first_event(self, tmp_path: Path) -> None:
         with FakeAirflow() as server:
-            relay = Relay(home, server)
+            relay = Relay(tmp_path, server)
             script = "import sys, time; print('hi', flush=True); time.sleep(60)"
             process = relay.start("run", "--", sys.executable, "-c", script)
             assert process.stdout is not None
@@ -281,11 +243,11 @@ class TestNoRun:
             assert relay.runs() == []
             assert server.xcoms == {-1: {}}
 
-    def test_of_a_relay_that_was_killed_after_it(self, home: Path) -> None:
+    def test_of_a_relay_that_was_killed_after_it(self, tmp_path: Path) -> None:
         with FakeAirflow() as server:
-            relay = Relay(home, server)
-            (home / "log").write_bytes(dbt_log(0))
-            process = relay.start("run", "--", "sh", "-c", f"cat {home / 'log'}; sleep 60")
+            relay = Relay(tmp_path, server)
+            (tmp_path / "log").write_bytes(dbt_log(0))
+            process = relay.start("run", "--", "sh", "-c", f"cat {tmp_path / 'log'}; sleep 60")
             assert process.stdout is not None
             assert "Running with dbt" in process.stdout.readline()
             process.send_signal(signal.SIGKILL)
@@ -295,33 +257,28 @@ class TestNoRun:
 
 
 class TestStopped:
-    """Airflow kills a task 5 s after its SIGTERM."""
+    """Airflow kills a task 5 s after its SIGTERM.
+
+    The relay's seconds are added up in tests/cli/relay/test_deadline.py. Here it has to end long
+    before the 30 s of the server and of --flush-timeout: nothing hangs that the deadline misses.
+    """
 
     @staticmethod
-    def stop(
-        process: subprocess.Popen[str], server: FakeAirflow, wait: Callable[[], bool]
-    ) -> float:
-        """Seconds from SIGTERM to the end."""
-        give_up_at = time.monotonic() + 30
-        while not wait():
-            assert time.monotonic() < give_up_at
-            time.sleep(0.02)
-        said: list[tuple[str, str]] = []
-        reader = threading.Thread(target=lambda: said.append(process.communicate()))
-        reader.start()
-        process.terminate()
-        began_at = time.monotonic()
-        reader.join(60)
-        took = time.monotonic() - began_at
-        process.kill()
-        assert said[0][1] == ""
+    def stop(process: subprocess.Popen[str], ask: Callable[[], bool]) -> None:
+        """Stop it once the answer is true, and wait for its end."""
+        try:
+            wait_until(ask)
+            process.terminate()
+        finally:
+            with within(15):
+                _, err = ended(process)
+        assert err == ""
         assert process.returncode in (0, 2)
-        return took
 
     @pytest.mark.parametrize("note", ["--note", "--no-note"])
     @pytest.mark.parametrize("hangs", ["all", "all after the first"])
     def test_in_the_last_flush_of_a_server_that_hangs(
-        self, home: Path, note: str, hangs: str
+        self, tmp_path: Path, note: str, hangs: str
     ) -> None:
         stalls = [fake.STALL] * 99
         with FakeAirflow() as server:
@@ -329,52 +286,47 @@ class TestStopped:
             server.faults.extend([*first, *stalls])
             server.read_faults.extend([*first, *stalls])
             server.other_faults.extend(stalls)
-            relay = Relay(home, server)
+            relay = Relay(tmp_path, server)
             process = relay.run(dbt_log(5), note)
-            path = home / "state" / "dbt-relay"
-
-            def has_ended() -> bool:
-                return path.exists() and '"finished"' in _journal(path)
-
-            assert self.stop(process, server, has_ended) < 4
+            self.stop(process, lambda: _has_finished(relay))
             (run,) = relay.runs()
             assert (run["state"], run["exit_code"]) == ("finished", 0)
 
     @pytest.mark.parametrize("note", ["--note", "--no-note"])
-    def test_while_dbt_runs(self, home: Path, note: str) -> None:
+    def test_while_dbt_runs(self, tmp_path: Path, note: str) -> None:
         with FakeAirflow() as server:
             server.faults.extend([fake.STALL] * 99)
             server.read_faults.extend([fake.STALL] * 99)
             server.other_faults.extend([fake.STALL] * 99)
-            relay = Relay(home, server)
+            relay = Relay(tmp_path, server)
             process = relay.run(dbt_log(5), note, code=INTERRUPTED)
-            assert self.stop(process, server, lambda: bool(server.requests) or _asked(server)) < 5
+            self.stop(process, lambda: bool(server.requests) or _asked(server))
             assert [run["exit_code"] for run in relay.runs()] == [2]
 
-    def test_what_matters_most_is_sent_in_the_time_that_is_left(self, home: Path) -> None:
+    def test_what_matters_most_is_sent_in_the_time_that_is_left(self, tmp_path: Path) -> None:
         with Slow(0.1) as server:
-            relay = Relay(home, server)
+            relay = Relay(tmp_path, server)
             process = relay.run(dbt_log(400, failed=2), code=INTERRUPTED)
-            assert self.stop(process, server, lambda: len(server.xcoms[-1]) > 3) < 5
+            self.stop(process, lambda: len(server.xcoms[-1]) > 3)
             assert (own(server)["state"], own(server)["exit_code"]) == ("finished", 2)
             assert {"model.shop.n398", "model.shop.n399"} <= server.xcoms[-1].keys()
 
-    def test_a_second_signal_ends_it_at_once(self, home: Path) -> None:
+    def test_a_second_signal_is_no_other_end(self, tmp_path: Path) -> None:
         with FakeAirflow() as server:
             server.faults.extend([fake.STALL] * 99)
             server.read_faults.extend([fake.STALL] * 99)
-            relay = Relay(home, server)
+            relay = Relay(tmp_path, server)
             process = relay.run(dbt_log(5))
-            path = home / "state" / "dbt-relay"
 
-            def has_ended() -> bool:
-                if not (path.exists() and '"finished"' in _journal(path)):
+            def is_stopped() -> bool:
+                if not _has_finished(relay):
                     return False
                 process.terminate()
                 time.sleep(0.3)  # two at once may be one
                 return True
 
-            assert self.stop(process, server, has_ended) < 1.5
+            self.stop(process, is_stopped)
+            assert process.returncode == 0
 
 
 def _asked(server: FakeAirflow) -> bool:
@@ -382,14 +334,16 @@ def _asked(server: FakeAirflow) -> bool:
         return bool(server.connections)
 
 
-def _journal(folder: Path) -> str:
-    return "".join(path.read_bytes().decode("latin-1") for path in folder.glob("journal.db*"))
+def _has_finished(relay: Relay) -> bool:
+    """Whether dbt's end is in the journal's log, where SQLite writes it first."""
+    log = relay.state / "journal.db-wal"
+    return log.exists() and b'"finished"' in log.read_bytes()
 
 
-def test_a_worker_that_is_busy_at_the_end_does_not_change_the_exit_code(home: Path) -> None:
+def test_a_worker_that_is_busy_at_the_end_does_not_change_the_exit_code(tmp_path: Path) -> None:
     """The interpreter's end aborted the process now and then: 134 in place of dbt's code."""
     with Slow(0.005) as server:
-        relay = Relay(home, server)
+        relay = Relay(tmp_path, server)
         for number in range(8):
             server.xcoms[-1].clear()
             patience = 1.2 + 0.05 * number

@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
-from support.logs import log
+from support.environment import forget_settings
+from support.logs import fold, log
 
 from dbt_relay.cli.main import cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from support.command import Shell
 
 KEY = "1.11.16/build_fail_info"
 LOG = log(KEY)
@@ -51,9 +54,7 @@ class Done(NamedTuple):
 
 @pytest.fixture
 def replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
-    for name in os.environ:
-        if name.startswith(("DBT_", "AIRFLOW")):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     path = tmp_path / "records.jsonl"
 
     def run(source: str | Path = "-", stdin: bytes = b"") -> Done:
@@ -286,3 +287,11 @@ def test_a_folder(replay: Callable[..., Done], tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["replay", str(tmp_path)])
     assert done.exit_code != 0
     assert "is a directory" in done.output
+
+
+def test_a_process_reads_its_standard_input(shell: Shell) -> None:
+    done = shell("replay", "--sink", "jsonl:-", "-", stdin=LOG)
+    assert done.returncode == 0
+    records = [json.loads(text) for text in done.stdout.split("\n") if "unique_id" in text]
+    assert {record["unique_id"] for record in records} == fold(LOG).final.keys()
+    assert "Done. PASS=" in done.stderr

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import shlex
 import subprocess
-import sys
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import airflow_faults as fake
-from support.fake_airflow import PASSWORDS, FakeAirflow
+from support.command import RELAY
+from support.environment import clean_environment
+from support.fake_airflow import FakeAirflow
+from support.records import node
+from support.timing import PATIENCE
 
-from dbt_relay.records.outcomes import outcome_of
-from dbt_relay.records.schema import NodeRecord, RunRecord
+from dbt_relay.records.schema import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from support.command import Shell, Typed
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LOG = GOLDEN / "console/1.11/build.jsonl.gz"
@@ -30,9 +33,8 @@ ORDERS, BROKEN = "model.jaffle.orders", "model.jaffle.broken_on_purpose"
 TEXT = "Database Error in model broken_on_purpose\n  no such column"
 
 
-def node(unique_id: str, status: str = "success", **fields: Any) -> dict[str, Any]:
-    facts = {"outcome": outcome_of(status), "attempt": 1, **fields}
-    return NodeRecord(unique_id=unique_id, status=status, **facts).to_json()
+def ended(unique_id: str, status: str = "success", **fields: Any) -> dict[str, Any]:
+    return node(unique_id, status, **{"attempt": 1, **fields}).to_json()
 
 
 def run_record(**fields: Any) -> dict[str, Any]:
@@ -45,89 +47,76 @@ def run_record(**fields: Any) -> dict[str, Any]:
 def airflow() -> Iterator[FakeAirflow]:
     with FakeAirflow() as server:
         server.xcoms[-1] |= {
-            ORDERS: node(ORDERS),
-            BROKEN: node(BROKEN, "error", message=TEXT, invocation_started_at="2020-01-01T00:00Z"),
+            ORDERS: ended(ORDERS),
+            BROKEN: ended(BROKEN, "error", message=TEXT, invocation_started_at="2020-01-01T00:00Z"),
             RunRecord.key: run_record(),
         }
         server.states[0] = "failed"
         yield server
 
 
-def relay(server: FakeAirflow, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
-    login = {"DBT_RELAY_AIRFLOW_USERNAME": "op", "DBT_RELAY_AIRFLOW_PASSWORD": PASSWORDS["op"]}
-    return subprocess.run(
-        [sys.executable, "-m", "dbt_relay", *arguments],
-        env={**clean, "DBT_RELAY_AIRFLOW_URL": server.url, **login, **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+@pytest.fixture
+def wait(typed: Typed, airflow: FakeAirflow) -> Typed:
+    def wait(*words: str) -> subprocess.CompletedProcess[str]:
+        return typed("wait", *PLACE, *words, **airflow.env)
+
+    return wait
 
 
-def wait(server: FakeAirflow, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return relay(server, "wait", *PLACE, *arguments, **env)
-
-
-def test_help() -> None:
-    """To renew: dbt-relay wait --help, with COLUMNS=100, into tests/golden/help."""
-    command = [sys.executable, "-m", "dbt_relay", "wait", "--help"]
-    env = {**os.environ, "COLUMNS": "100"}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
-    assert done.stdout == (GOLDEN / "help/wait.txt").read_text()
-
-
-def test_it_ends_as_the_node_did_and_prints_dbts_words_once(airflow: FakeAirflow) -> None:
-    done = wait(airflow, ORDERS)
+def test_it_ends_as_the_node_did_and_prints_dbts_words_once(
+    shell: Shell, airflow: FakeAirflow
+) -> None:
+    done = shell("wait", *PLACE, ORDERS, **airflow.env)
     assert (done.returncode, done.stdout) == (0, "OK created sql model jaffle.orders [OK]\n")
-    failed = wait(airflow, BROKEN)
+    failed = shell("wait", *PLACE, BROKEN, **airflow.env)
     assert failed.returncode == 1
     assert failed.stdout.count(TEXT) == 1
 
 
-def test_several_end_with_the_worst_of_them(airflow: FakeAirflow) -> None:
+def test_several_end_with_the_worst_of_them(wait: Typed, airflow: FakeAirflow) -> None:
     skipped = "model.jaffle.child"
-    airflow.xcoms[-1][skipped] = node(skipped, "skipped", skip_cause="fail_fast")
-    assert wait(airflow, skipped).returncode == 99
-    assert wait(airflow, skipped, ORDERS).returncode == 0
-    done = wait(airflow, ORDERS, BROKEN, skipped)
+    airflow.xcoms[-1][skipped] = ended(skipped, "skipped", skip_cause="fail_fast")
+    assert wait(skipped).returncode == 99
+    assert wait(skipped, ORDERS).returncode == 0
+    done = wait(ORDERS, BROKEN, skipped)
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 5, done.stdout
 
 
-def test_it_waits_without_a_line_for_each_look(airflow: FakeAirflow) -> None:
+def test_it_waits_without_a_line_for_each_look(wait: Typed, airflow: FakeAirflow) -> None:
     airflow.states.extendleft(["running"] * 4 + ["queued", None])
     late = airflow.xcoms[-1].pop(ORDERS)
     airflow.states.append("success")
     airflow.xcoms[-1][RunRecord.key] = run_record(exit_code=0)
-    done = wait(airflow, ORDERS, "--on-missing", "skip")
+    done = wait(ORDERS, "--on-missing", "skip")
     assert done.returncode == 99
     assert "was not part of the run: `dbt build` did not select it" in done.stdout
     assert len(done.stderr.splitlines()) <= 4, done.stderr
     airflow.xcoms[-1][ORDERS] = late
 
 
-def test_a_selection_is_all_that_begin_so(airflow: FakeAirflow) -> None:
-    done = wait(airflow, "--prefix", "model.jaffle.")
+def test_a_selection_is_all_that_begin_so(wait: Typed, airflow: FakeAirflow) -> None:
+    done = wait("--prefix", "model.jaffle.")
     assert done.returncode == 1
     assert "orders" in done.stdout
     assert done.stdout.count(TEXT) == 1
-    nothing = wait(airflow, "--prefix", "model.jaffle.nothing", "--on-missing", "skip")
+    nothing = wait("--prefix", "model.jaffle.nothing", "--on-missing", "skip")
     assert nothing.returncode == 99
-    assert wait(airflow, "--prefix", "model.jaffle.orders").returncode == 0
+    assert wait("--prefix", "model.jaffle.orders").returncode == 0
 
 
-def test_a_selection_by_its_former_name_says_the_new_one(airflow: FakeAirflow) -> None:
+def test_a_selection_by_its_former_name_says_the_new_one(wait: Typed, airflow: FakeAirflow) -> None:
     for words in (("--select", ORDERS), (f"--select={ORDERS}",)):
-        done = wait(airflow, *words)
+        done = wait(*words)
         assert done.returncode == 0
-        assert "--select is called --prefix now" in done.stderr
-    both = wait(airflow, "--select", ORDERS, "--prefix", BROKEN, "--or-run", "--", "x", "--select")
+        assert "--select was renamed --prefix" in done.stderr
+    both = wait("--select", ORDERS, "--prefix", BROKEN, "--or-run", "--", "x", "--select")
     assert both.returncode == 1
 
 
-def test_a_selection_is_not_green_if_the_run_may_have_more(airflow: FakeAirflow) -> None:
+def test_a_selection_is_not_green_if_the_run_may_have_more(
+    wait: Typed, airflow: FakeAirflow
+) -> None:
     xcoms = airflow.xcoms[-1]
     waiting = {"airflow": {"records": 5, "delivered": 2, "waiting": 3}}
     for its_run, words in (
@@ -139,30 +128,32 @@ def test_a_selection_is_not_green_if_the_run_may_have_more(airflow: FakeAirflow)
         (None, "there is no record of its run"),
     ):
         xcoms[RunRecord.key] = its_run
-        done = wait(airflow, "--prefix", ORDERS, "--on-missing", "success")
+        done = wait("--prefix", ORDERS, "--on-missing", "success")
         assert done.returncode == 1, its_run
         assert words in done.stdout
         assert "OK created sql model jaffle.orders" in done.stdout
 
 
-def test_a_status_that_nobody_knows_is_not_green(airflow: FakeAirflow) -> None:
+def test_a_status_that_nobody_knows_is_not_green(wait: Typed, airflow: FakeAirflow) -> None:
     for status in ("cancelled", "done", "timed out"):
-        airflow.xcoms[-1][ORDERS] = node(ORDERS, status)
-        done = wait(airflow, ORDERS)
+        airflow.xcoms[-1][ORDERS] = ended(ORDERS, status)
+        done = wait(ORDERS)
         assert done.returncode == 1
         assert status in done.stdout.lower()
 
 
-def test_it_gives_up(airflow: FakeAirflow) -> None:
+def test_it_gives_up(wait: Typed, airflow: FakeAirflow) -> None:
     airflow.states[0] = "running"
-    done = wait(airflow, "model.jaffle.never", "--timeout", "0.3")
+    done = wait("model.jaffle.never", "--timeout", "0.3")
     assert done.returncode == 124
     assert "gave up after --timeout, 0.3 s" in done.stderr
 
 
-def test_an_airflow_that_is_away_for_a_while_is_waited_for(airflow: FakeAirflow) -> None:
+def test_an_airflow_that_is_away_for_a_while_is_waited_for(
+    wait: Typed, airflow: FakeAirflow
+) -> None:
     airflow.read_faults.extend([fake.answering(503, {"detail": "busy"})] * 3)
-    done = wait(airflow, ORDERS)
+    done = wait(ORDERS)
     assert done.returncode == 0
     assert done.stderr.count("trying again") == 1
 
@@ -171,7 +162,7 @@ def test_an_airflow_that_is_away_for_a_while_is_waited_for(airflow: FakeAirflow)
     ("arguments", "code", "words"),
     [
         ([], 64, "name the nodes to wait for"),
-        (["orders"], 64, "is no unique_id, such as model.jaffle.orders"),
+        (["orders"], 64, "is not a unique_id. A unique_id looks like model.jaffle.orders"),
         ([ORDERS, "--or-run"], 64, "--or-run goes with a command"),
         ([ORDERS, "--", "dbt", "run"], 64, "--or-run goes with a command"),
         ([ORDERS, "--dag-id", "nowhere"], 78, "has no DAG 'nowhere': see --dag-id"),
@@ -185,40 +176,43 @@ def test_an_airflow_that_is_away_for_a_while_is_waited_for(airflow: FakeAirflow)
     ],
 )
 def test_what_cannot_work_is_said_at_once(
-    airflow: FakeAirflow, arguments: list[str], code: int, words: str
+    wait: Typed, airflow: FakeAirflow, arguments: list[str], code: int, words: str
 ) -> None:
     airflow.others = ["group.a", "group.b", "group.run_dbt", "transform.build"]
-    done = wait(airflow, *arguments)
+    done = wait(*arguments)
     assert "not Airflow's API" not in done.stderr
     assert done.returncode == code, done
     assert words in done.stderr
 
 
 def test_an_instance_of_a_mapped_task_is_waited_for_until_the_task_is_expanded(
+    wait: Typed,
     airflow: FakeAirflow,
 ) -> None:
     airflow.states[0] = None
-    done = wait(airflow, ORDERS, "--map-index", "1", "--timeout", "0.5")
+    done = wait(ORDERS, "--map-index", "1", "--timeout", "0.5")
     assert done.returncode == 124
     airflow.tasks["dbt"].pop(-1)
     airflow.tasks["dbt"][0] = {}
-    done = wait(airflow, ORDERS, "--map-index", "1")
+    done = wait(ORDERS, "--map-index", "1")
     assert done.returncode == 78
     assert "Task instance is mapped" in done.stderr or "no instance 1" in done.stderr
 
 
 def test_a_later_try_runs_the_node_and_renews_its_record(
-    airflow: FakeAirflow, tmp_path: Path
+    shell: Shell, airflow: FakeAirflow, tmp_path: Path
 ) -> None:
     log = tmp_path / "dbt.jsonl"
     log.write_bytes(gzip.decompress(LOG.read_bytes()))
     before = airflow.xcoms[-1][RunRecord.key]
     or_run = ("--or-run", "--", "sh", "-c", f"cat {log}; exit 1")
-    first = wait(airflow, BROKEN, *or_run)
+    first = shell("wait", *PLACE, BROKEN, *or_run, **airflow.env)
     assert first.returncode == 1
     assert "running it here" not in first.stderr
 
-    again = wait(airflow, BROKEN, "--try-number", "2", *or_run, AIRFLOW_CTX_TASK_ID="waits")
+    words = ("--try-number", "2", *or_run)
+    env = {**airflow.env, "AIRFLOW_CTX_TASK_ID": "waits"}
+    again = shell("wait", *PLACE, BROKEN, *words, **env)
     assert "running it here" in again.stderr
     assert again.returncode == 1
     renewed = airflow.xcoms[-1][BROKEN]
@@ -227,52 +221,58 @@ def test_a_later_try_runs_the_node_and_renews_its_record(
     assert airflow.xcoms[-1][RunRecord.key] == before
 
 
-def test_the_command_obeys_the_variables_of_run(airflow: FakeAirflow, tmp_path: Path) -> None:
+def test_the_command_obeys_the_variables_of_run(
+    shell: Shell, airflow: FakeAirflow, tmp_path: Path
+) -> None:
     records, state = tmp_path / "records.jsonl", tmp_path / "state"
     log = tmp_path / "dbt.jsonl"
     log.write_bytes(gzip.decompress(LOG.read_bytes()))
     variables = {
+        **airflow.env,
         "AIRFLOW_CTX_TASK_ID": "waits",
         "AIRFLOW_CTX_TRY_NUMBER": "2",
         "DBT_RELAY_SINK": f"jsonl:{records}",
         "DBT_RELAY_STATE_DIR": str(state),
         "DBT_RELAY_MAX_MESSAGE_BYTES": "256",
     }
-    done = wait(airflow, BROKEN, "--or-run", "--", "sh", "-c", f"cat {log}; exit 1", **variables)
+    or_run = ("--or-run", "--", "sh", "-c", f"cat {log}; exit 1")
+    done = shell("wait", *PLACE, BROKEN, *or_run, **variables)
     assert done.returncode == 1, done.stderr
     written = [json.loads(line) for line in records.read_text().splitlines()]
     assert {record["attempt"] for record in written} == {1}, "the try of the task that ran dbt"
     assert (state / "journal.db").exists()
     assert len(airflow.xcoms[-1][BROKEN]["message"].encode()) <= 256
-    wrong = wait(airflow, BROKEN, "--or-run", "--", "true", **variables, DBT_RELAY_GRACE="soon")
+    variables["DBT_RELAY_GRACE"] = "soon"
+    wrong = shell("wait", *PLACE, BROKEN, *or_run, **variables)
     assert wrong.returncode == 64
     assert "DBT_RELAY_GRACE" in wrong.stderr
 
 
-def test_variables_say_for_whom_to_wait(airflow: FakeAirflow) -> None:
+def test_variables_say_for_whom_to_wait(typed: Typed, airflow: FakeAirflow) -> None:
     """Those of the usual names are of the task that waits."""
     place = {"DBT_RELAY_DAG_ID": "shop", "DBT_RELAY_RUN_ID": "run+1", "DBT_RELAY_POLL": "0.1"}
     own = {"DBT_RELAY_TASK_ID": "waits", "DBT_RELAY_MAP_INDEX": "7"}
-    assert "Missing option '--task-id'" in relay(airflow, "wait", ORDERS, **place, **own).stderr
-    said = {**place, **own, "DBT_RELAY_WAIT_TASK_ID": "dbt", "DBT_RELAY_PREFIX": f"{ORDERS} model."}
-    done = relay(airflow, "wait", **said)
+    env = {**airflow.env, **place, **own}
+    assert "Missing option '--task-id'" in typed("wait", ORDERS, **env).stderr
+    said = {**env, "DBT_RELAY_WAIT_TASK_ID": "dbt", "DBT_RELAY_PREFIX": f"{ORDERS} model."}
+    done = typed("wait", **said)
     assert done.returncode == 1
     assert {"orders", "broken_on_purpose"} <= {*re.findall(r"\w+", done.stdout)}
-    elsewhere = relay(airflow, "wait", **said, DBT_RELAY_WAIT_MAP_INDEX="3")
+    elsewhere = typed("wait", **said, DBT_RELAY_WAIT_MAP_INDEX="3")
     assert elsewhere.returncode == 78
     assert "that is not mapped" in elsewhere.stderr
-    or_run = relay(airflow, "wait", **said, DBT_RELAY_OR_RUN="1")
+    or_run = typed("wait", **said, DBT_RELAY_OR_RUN="1")
     assert (or_run.returncode, "--or-run goes with a command" in or_run.stderr) == (64, True)
-    assert relay(airflow, "wait", "--no-or-run", **said, DBT_RELAY_OR_RUN="1").returncode == 1
+    assert typed("wait", "--no-or-run", **said, DBT_RELAY_OR_RUN="1").returncode == 1
 
 
-def test_a_task_that_still_runs_is_not_written_beside(airflow: FakeAirflow) -> None:
+def test_a_task_that_still_runs_is_not_written_beside(typed: Typed, airflow: FakeAirflow) -> None:
     airflow.states[0] = "running"
     place = ("--dag-id", "shop", "--run-id", "run+1", "--renew", "dbt")
-    done = relay(airflow, "run", *place, "--", "true")
+    done = typed("run", *place, "--", "true", **airflow.env)
     assert done.returncode == 78
     assert "that task is running, and may still run these nodes itself" in done.stderr
-    alone = relay(airflow, "run", "--renew", "dbt", "--", "true")
+    alone = typed("run", "--renew", "dbt", "--", "true", **airflow.env)
     assert alone.returncode == 78
     assert "--renew needs --dag-id" in alone.stderr
 
@@ -282,14 +282,12 @@ def test_what_cannot_be_printed_does_not_decide_how_it_ends(
     airflow: FakeAirflow, where: str
 ) -> None:
     airflow.states = deque(["queued", "failed"])
-    command = shlex.join([sys.executable, "-m", "dbt_relay", "wait", *PLACE, ORDERS])
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
-    login = {"DBT_RELAY_AIRFLOW_USERNAME": "op", "DBT_RELAY_AIRFLOW_PASSWORD": PASSWORDS["op"]}
+    command = shlex.join([*RELAY, "wait", *PLACE, ORDERS])
     done = subprocess.run(
         ["bash", "-c", f"{command} {where}; exit ${{PIPESTATUS[0]}}"],
-        env={**clean, "DBT_RELAY_AIRFLOW_URL": airflow.url, **login},
+        env=clean_environment(**airflow.env),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import PASSWORDS, FakeAirflow
+from support.records import node
 
 from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks.airflow import Login
@@ -25,7 +26,7 @@ KEY = "model.shop.a"
 
 
 def success(key: str = KEY) -> NodeRecord:
-    return NodeRecord(unique_id=key, status="success", outcome="success", message="SELECT 42")
+    return node(key, message="SELECT 42")
 
 
 def logins(server: FakeAirflow) -> int:
@@ -148,11 +149,10 @@ class TestConnection:
             assert made.send([]).delivered == 2
             assert server.writes() == {KEY: ["POST"], "model.shop.b": ["POST"]}
 
-    def test_tls_to_a_port_without(self, relay: MakeRelay) -> None:
-        with FakeAirflow() as server:
-            made = relay(server.url.replace("http:", "https:"))
-            figures = made.send([success()])
-            assert "begin with http://" in figures.waiting[KEY]
+    def test_tls_to_a_port_without(self, server: FakeAirflow, relay: MakeRelay) -> None:
+        made = relay(server.url.replace("http:", "https:"))
+        figures = made.send([success()])
+        assert "begin with http://" in figures.waiting[KEY]
 
     def test_a_host_that_does_not_resolve(self, relay: MakeRelay) -> None:
         made = relay("http://airflow.invalid", Login(token="t"))
@@ -166,9 +166,10 @@ class TestConnection:
         figures = made.send([success()], timeout=0.3)
         assert "--proxy" in figures.waiting[KEY]
 
-    def test_a_ca_file_that_is_missing(self, relay: MakeRelay, tmp_path: Path) -> None:
-        with FakeAirflow() as server:
-            url = server.url.replace("http:", "https:")
-            made = relay(url, Login(token="t"), ca_file=tmp_path / "missing.pem")
-            figures = made.send([success()], timeout=0.3)
-            assert "--ca-file" in figures.waiting[KEY]
+    def test_a_ca_file_that_is_missing(
+        self, server: FakeAirflow, relay: MakeRelay, tmp_path: Path
+    ) -> None:
+        url = server.url.replace("http:", "https:")
+        made = relay(url, Login(token="t"), ca_file=tmp_path / "missing.pem")
+        figures = made.send([success()], timeout=0.3)
+        assert "--ca-file" in figures.waiting[KEY]

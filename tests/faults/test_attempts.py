@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import FakeAirflow
-from support.settings import changed
+from support.records import node
+from support.settings import settings
 
-from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import NodeRecord, Record, RunRecord
+from dbt_relay.records.schema import Record, RunRecord
 from dbt_relay.sinks import Delivered, Hold, Rejected, Retry
-from dbt_relay.sinks.airflow import AirflowSettings, Login
+from dbt_relay.sinks.airflow import Login
 from dbt_relay.sinks.airflow.api.current_attempt import BELIEVED_FOR, CurrentAttempt
 from dbt_relay.sinks.airflow.api.session import Session
 from dbt_relay.sinks.airflow.reading import read_records
@@ -29,24 +29,8 @@ if TYPE_CHECKING:
 
 KEY = "model.shop.a"
 TRY = "/api/v2/dags/shop/dagRuns/run%2B1/taskInstances/dbt"
-FIRST = NodeRecord(
-    unique_id=KEY, status="success", outcome="success", attempt=1, message="select 1"
-)
+FIRST = node(KEY, attempt=1, message="select 1")
 SECOND = replace(FIRST, attempt=2)
-
-
-def settings(server: FakeAirflow, **more: Any) -> AirflowSettings:
-    to = AirflowSettings(
-        url=server.url, task=TaskInstance("shop", "run+1", "dbt"), login=Login(token="op-0"),
-        connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
-    )  # fmt: skip
-    return changed(to, **more)
-
-
-@pytest.fixture
-def server() -> Iterator[FakeAirflow]:
-    with FakeAirflow() as running:
-        yield running
 
 
 @pytest.fixture
@@ -74,7 +58,7 @@ class TestWhatIsThere:
         verdict = sink().send(FIRST)
         assert isinstance(verdict, Rejected)
         assert verdict.reason == (
-            "a newer record of this node is there: attempt 2, error, 2026-01-02T03:04:05Z; "
+            "Airflow has a newer record of this node: attempt 2, error, 2026-01-02T03:04:05Z; "
             "`dbt-relay deliver --force` replaces it"
         )
         assert server.xcoms[-1] == {KEY: there}
@@ -86,7 +70,7 @@ class TestWhatIsThere:
         server.xcoms[-1][mine.key] = theirs
         verdict = sink().send(mine)
         assert isinstance(verdict, Rejected)
-        assert "of this run is there: running, 2026-01-01T00:00:00.5Z" in verdict.reason
+        assert "of this run: running, 2026-01-01T00:00:00.5Z" in verdict.reason
         assert server.xcoms[-1] == {mine.key: theirs}
 
     def test_an_older_attempts_record_is_replaced(self, server: FakeAirflow, sink: Any) -> None:
@@ -194,7 +178,7 @@ class TestWhichTryItIs:
         assert isinstance(verdict, Rejected)
         assert verdict.reason == (
             "attempt 1 is over: Airflow is at try 2 of task 'dbt'; "
-            "`dbt-relay deliver --force` writes it all the same"
+            "`dbt-relay deliver --force` still writes it"
         )
         assert isinstance(made.send(replace(FIRST, sequence=2)), Rejected)
         assert server.xcoms == {-1: {}}
@@ -238,7 +222,7 @@ class TestWhichTryItIs:
         assert sink().send(replace(FIRST, attempt=None)) == Delivered()
         assert reads(server) == []
 
-    def test_one_write_a_record_and_one_question_every_two_seconds(
+    def test_one_write_a_record_and_fewer_questions_than_records(
         self, server: FakeAirflow, relay: MakeRelay
     ) -> None:
         made = relay(server.url)

@@ -10,13 +10,13 @@ import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import FakeAirflow
 from support.journals import info
+from support.records import node
+from support.settings import settings
 
 from dbt_relay.cli.relay.reopening import reopen
 from dbt_relay.cli.settings import Connection
-from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import DbtTestRecord, NodeRecord, Record, RunRecord
+from dbt_relay.records.schema import DbtTestRecord, Record, RunRecord
 from dbt_relay.sinks import Delivered, Delivery, Journal, Rejected, Retry
-from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.cosmos import CosmosSink
 from dbt_relay.sinks.airflow.sink import AirflowSink
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 EVENT, STATUS, TESTS = (
     f"model__shop__a_{word}" for word in ("dbt_event", "status", "tests_status")
 )
-MODEL = NodeRecord(unique_id="model.shop.a", status="success", outcome="success", attempt=1)
+MODEL = node("model.shop.a", attempt=1)
 RUN = RunRecord(state="running", started_at="2026-01-02T03:04:05Z", attempt=1)
 
 
@@ -44,25 +44,12 @@ def a_test(name: str, status: str, count: int = 2) -> DbtTestRecord:
     )
 
 
-def settings(server: FakeAirflow) -> AirflowSettings:
-    return AirflowSettings(
-        url=server.url, task=TaskInstance("shop", "run+1", "dbt"), login=Login(token="op-0"),
-        connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def server() -> Iterator[FakeAirflow]:
-    with FakeAirflow() as running:
-        yield running
-
-
 @pytest.fixture
 def sink(server: FakeAirflow) -> Iterator[MakeSink]:
     sinks: list[CosmosSink] = []
 
     def make(**more: Any) -> CosmosSink:
-        sinks.append(CosmosSink(replace(settings(server), **more), lambda _: None))
+        sinks.append(CosmosSink(settings(server, **more), lambda _: None))
         return sinks[-1]
 
     yield make
@@ -107,7 +94,7 @@ class TestOneNode:
         there = dict(server.xcoms[-1])
         verdict = sink().send(replace(MODEL, status="error", outcome="failure"))
         assert isinstance(verdict, Rejected)
-        assert "a newer record of this node is there: attempt 2, success" in verdict.reason
+        assert "Airflow has a newer record of this node: attempt 2, success" in verdict.reason
         assert server.xcoms[-1] == there
 
     def test_a_try_that_is_over_writes_nothing(self, server: FakeAirflow, sink: MakeSink) -> None:
@@ -126,7 +113,7 @@ class TestOneNode:
         for of in (made, sink()):
             verdict = of.send(second)
             assert isinstance(verdict, Rejected)
-            assert verdict.reason.startswith("model.shop.o__v2 and model.shop.o.v2 have the same")
+            assert verdict.reason.startswith("model.shop.o__v2 and model.shop.o.v2 share the")
         assert server.xcoms[-1] == there
         assert made.send(MODEL) == Delivered()
 
@@ -138,14 +125,14 @@ class TestOneNode:
         assert sink().send(a_test("t", "pass", 1)) == Delivered()
         verdict = sink().send(namesake)
         assert isinstance(verdict, Rejected)
-        assert verdict.reason.startswith("model.shop.a_tests and model.shop.a have the same key")
+        assert verdict.reason.startswith("model.shop.a_tests and model.shop.a share the Cosmos key")
         assert server.xcoms[-1][TESTS] == "pass"
 
         server.xcoms[-1].clear()
         assert sink().send(namesake) == Delivered()
         verdict = sink().send(a_test("t", "pass", 1))
         assert isinstance(verdict, Rejected)
-        assert verdict.reason.startswith("model.shop.a and model.shop.a_tests have the same key")
+        assert verdict.reason.startswith("model.shop.a and model.shop.a_tests share the Cosmos key")
         assert server.xcoms[-1][TESTS]["status"] == "success"
 
 
@@ -181,7 +168,7 @@ class TestSeveralRecords:
         older.use_journal(lambda: [RUN])
         verdict = older.send(a_test("t", "fail", 1))
         assert isinstance(verdict, Rejected)
-        assert "a newer record of this run is there" in verdict.reason
+        assert "Airflow has a newer record of this run" in verdict.reason
         assert server.xcoms[-1][TESTS] == "pass"
 
     def test_those_of_a_newer_run_replace_an_olders(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import airflow_faults as fake
 from support.fake_airflow import FakeAirflow
-from support.settings import changed
+from support.records import node
+from support.settings import airflow_at
 
 from dbt_relay.cli.resume.previous import previous_attempt
 from dbt_relay.cli.resume.remaining import CannotResumeError
@@ -44,11 +45,7 @@ def server() -> Iterator[FakeAirflow]:
 
 
 def settings(server: FakeAirflow, **more: Any) -> AirflowSettings:
-    to = AirflowSettings(
-        url=server.url, task=TaskInstance("shop", "run+1", "dbt"), xcom_task_id="results",
-        login=Login(token="op-0"), connect_timeout=1, read_timeout=0.3, answer_timeout=0.4,
-    )  # fmt: skip
-    return changed(to, **more)
+    return airflow_at(server.url, xcom_task_id="results", **more)
 
 
 def info(server: FakeAirflow, attempt: int, **more: Any) -> RunInfo:
@@ -60,9 +57,9 @@ def info(server: FakeAirflow, attempt: int, **more: Any) -> RunInfo:
     return replace(known, **more)
 
 
-def node(name: str, attempt: int = 2, **more: Any) -> NodeRecord:
-    known = {"status": "success", "outcome": "success", "invocation_id": f"i-{attempt}", **more}
-    return NodeRecord(unique_id=f"model.shop.{name}", attempt=attempt, **known)
+def model(name: str, attempt: int = 2, **more: Any) -> NodeRecord:
+    known = {"attempt": attempt, "invocation_id": f"i-{attempt}", **more}
+    return node(f"model.shop.{name}", **known)
 
 
 class TestTries:
@@ -128,22 +125,22 @@ def refusal(server: FakeAirflow, attempt: int = 3, **mine: Any) -> str:
 class TestXcom:
     def test_only_the_newest_attempt_counts(self, server: FakeAirflow) -> None:
         """The second attempt was killed early: what it had not carried is in doubt."""
-        in_xcom(server, RUN, node("a"), node("b", 1), node("c", 2, resumed_from=1))
+        in_xcom(server, RUN, model("a"), model("b", 1), model("c", 2, resumed_from=1))
         found = resumed(server)
         assert (found.attempt, found.command) == (2, ("dbt", "build"))
         assert [*found.records] == ["model.shop.a", "model.shop.c"]
 
     def test_of_the_attempt_that_is_now_nothing_counts(self, server: FakeAirflow) -> None:
-        in_xcom(server, RUN, node("a"), node("b", 3))
+        in_xcom(server, RUN, model("a"), model("b", 3))
         assert [*resumed(server).records] == ["model.shop.a"]
 
     @pytest.mark.parametrize("of_run", [1, 3, None])
     def test_the_run_must_be_that_attempts(self, server: FakeAirflow, of_run: int | None) -> None:
-        in_xcom(server, replace(RUN, attempt=of_run), node("a"), node("b", 1))
+        in_xcom(server, replace(RUN, attempt=of_run), model("a"), model("b", 1))
         assert "no record of the run of attempt 2" in refusal(server)
 
     def test_an_attempt_between_has_left_nothing(self, server: FakeAirflow) -> None:
-        in_xcom(server, replace(RUN, attempt=1), node("a", 1))
+        in_xcom(server, replace(RUN, attempt=1), model("a", 1))
         assert "no record of the run of attempt 2" in refusal(server)
 
     @pytest.mark.parametrize("known", ["i-2", None])
@@ -151,32 +148,32 @@ class TestXcom:
         self, server: FakeAirflow, known: str | None
     ) -> None:
         """`run --renew` gives them the attempt of the task, which had ended."""
-        again = node("b", invocation_id="renewed", renewed=True)
-        in_xcom(server, replace(RUN, invocation_id=known), node("a"), again)
+        again = model("b", invocation_id="renewed", renewed=True)
+        in_xcom(server, replace(RUN, invocation_id=known), model("a"), again)
         assert [*resumed(server).records] == ["model.shop.a"]
         in_xcom(server, replace(again, unique_id="model.shop.a"))
-        assert "nothing had run" in refusal(server)
+        assert "no node ran" in refusal(server)
 
     def test_nor_are_those_of_another_call_of_dbt(self, server: FakeAirflow) -> None:
-        in_xcom(server, RUN, node("a"), node("b", invocation_id="another"))
+        in_xcom(server, RUN, model("a"), model("b", invocation_id="another"))
         assert [*resumed(server).records] == ["model.shop.a"]
         in_xcom(server, replace(RUN, invocation_id=None))
-        assert "nothing had run" in refusal(server)
+        assert "no node ran" in refusal(server)
 
     def test_another_environment(self, server: FakeAirflow) -> None:
-        in_xcom(server, RUN, node("a"))
+        in_xcom(server, RUN, model("a"))
         other = {**SURROUNDINGS, "variables": "5"}
-        assert "a variable of the environment" in refusal(server, environment=other)
+        assert "an environment variable" in refusal(server, environment=other)
         in_xcom(server, replace(RUN, environment=None))
-        assert "is not known" in refusal(server)
+        assert "is unknown" in refusal(server)
 
     def test_another_dag_run(self, server: FakeAirflow) -> None:
-        in_xcom(server, replace(RUN, started_at="2025-01-02T03:15:02Z"), node("a"))
+        in_xcom(server, replace(RUN, started_at="2025-01-02T03:15:02Z"), model("a"))
         assert "is not Airflow's try 2" in refusal(server)
 
     def test_an_airflow_that_does_not_tell_the_tries(self, server: FakeAirflow) -> None:
         """The records are of this DAG run all the same, as it would have deleted them."""
-        in_xcom(server, RUN, node("a"))
+        in_xcom(server, RUN, model("a"))
         server.tries = None
         assert [*resumed(server).records] == ["model.shop.a"]
 
@@ -184,7 +181,7 @@ class TestXcom:
         with FakeAirflow(map_indexes=(0, 1)) as server:
             server.tries = TRIES
             server.tasks["results"] = {-1: {}}
-            in_xcom(server, RUN, node("a"))
+            in_xcom(server, RUN, model("a"))
             assert "--map-index" in refusal(server)
 
     def test_nothing_at_all(self, server: FakeAirflow) -> None:
@@ -192,7 +189,7 @@ class TestXcom:
 
     @pytest.mark.parametrize("value", [7, "x", [1], {"a": 1}, None])
     def test_a_wrong_type_is_no_command(self, server: FakeAirflow, value: Any) -> None:
-        in_xcom(server, RUN, node("a"))
+        in_xcom(server, RUN, model("a"))
         server.tasks["results"][-1][RUN.key]["command"] = value
         server.tasks["results"][-1][RUN.key]["environment"] = value
         with pytest.raises(CannotResumeError):
@@ -203,13 +200,13 @@ class TestJournal:
     def test_a_dag_run_that_was_made_anew(self, server: FakeAirflow) -> None:
         with Journal(None) as journal:
             past = info(server, 2, started_at="2025-01-02T03:15:02Z")
-            journal.begin(past).put(node("a"), 0)
+            journal.begin(past).put(model("a"), 0)
             with pytest.raises(CannotResumeError, match="is not Airflow's try 2"):
                 previous_attempt(journal, info(server, 3), None, settings(server))
 
     def test_the_same_one(self, server: FakeAirflow) -> None:
         with Journal(None) as journal:
-            journal.begin(info(server, 2)).put(node("a"), 0)
+            journal.begin(info(server, 2)).put(model("a"), 0)
             found = previous_attempt(journal, info(server, 3), None, settings(server))
             assert found is not None
             assert [*found.records] == ["model.shop.a"]
@@ -217,14 +214,14 @@ class TestJournal:
     def test_where_the_attempt_before_ran_elsewhere_xcom_knows_it(
         self, server: FakeAirflow
     ) -> None:
-        in_xcom(server, RUN, node("a"))
+        in_xcom(server, RUN, model("a"))
         with Journal(None) as journal:
             first = info(server, 1, started_at="2026-01-02T03:00:02Z")
-            journal.begin(first).put(node("b", 1), 0)
+            journal.begin(first).put(model("b", 1), 0)
             found = previous_attempt(journal, info(server, 3), settings(server), settings(server))
             assert found is not None
             assert [*found.records] == ["model.shop.a"]
-            with pytest.raises(CannotResumeError, match="may have run elsewhere"):
+            with pytest.raises(CannotResumeError, match="may have run on a different machine"):
                 previous_attempt(journal, info(server, 3), None, settings(server))
 
     def test_an_airflow_that_does_not_answer_leaves_a_doubt(
@@ -233,7 +230,7 @@ class TestJournal:
         impatient = partial(read_attempts, pause=lambda _: None)
         monkeypatch.setattr("dbt_relay.sinks.airflow.attempts.read_attempts", impatient)
         with Journal(None) as journal:
-            journal.begin(info(server, 2)).put(node("a"), 0)
+            journal.begin(info(server, 2)).put(model("a"), 0)
             server.read_faults.extend([fake.BAD_GATEWAY] * 4)
             with pytest.raises(CannotResumeError, match="502"):
                 previous_attempt(journal, info(server, 3), None, settings(server))
@@ -244,12 +241,12 @@ class TestJournal:
     def test_one_that_refuses_to_tell(self, server: FakeAirflow) -> None:
         wrong = settings(server, login=Login(token="wrong"))
         with Journal(None) as journal:
-            journal.begin(info(server, 2)).put(node("a"), 0)
+            journal.begin(info(server, 2)).put(model("a"), 0)
             with pytest.raises(CannotResumeError, match="does not accept the token"):
                 previous_attempt(journal, info(server, 3), None, wrong)
 
 
 def test_the_command_is_compared_word_by_word(server: FakeAirflow) -> None:
     command = ("dbt", "build", "--vars", "{x: 'a b'}")
-    in_xcom(server, replace(RUN, command=shlex.join(command)), node("a"))
+    in_xcom(server, replace(RUN, command=shlex.join(command)), model("a"))
     assert resumed(server).command == command

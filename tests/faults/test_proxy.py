@@ -6,18 +6,14 @@ import base64
 import http.client
 import select
 import socket
-import ssl
-import threading
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from support.fake_airflow import FakeAirflow
+from support.fake_airflow import TLS, FakeAirflow, tls_as
+from support.http import Handler, serving
+from support.records import node
 
-from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks.airflow import proxy_of
 
 if TYPE_CHECKING:
@@ -27,15 +23,13 @@ if TYPE_CHECKING:
 
     MakeRelay = Callable[..., Relay]
 
-TLS = Path(__file__).parent / "tls"
 KEY = "model.shop.a"
-RECORD = NodeRecord(unique_id=KEY, status="success", outcome="success")
+RECORD = node(KEY)
 USER, PASSWORD = "DOMAIN\\me", "p@ss:w/ö%"
 SPELLED = "DOMAIN%5Cme:p%40ss%3Aw%2F%C3%B6%25"
 
 
-class _Proxy(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Proxy(Handler):
     refused: list[str]
 
     def _may_pass(self) -> bool:
@@ -43,14 +37,18 @@ class _Proxy(BaseHTTPRequestHandler):
         if self.headers.get("Proxy-Authorization") == f"Basic {pair}":
             return True
         self.refused.append(self.path)
-        self.send_response(407)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        self.answer(407)
         return False
 
-    def do_CONNECT(self) -> None:
+    def serve(self) -> None:
         if not self._may_pass():
             return
+        if self.command == "CONNECT":
+            self._tunnel()
+        else:
+            self._pass_on()
+
+    def _tunnel(self) -> None:
         host, _, port = self.path.rpartition(":")
         with socket.create_connection((host, int(port))) as there:
             self.send_response(200)
@@ -65,44 +63,15 @@ class _Proxy(BaseHTTPRequestHandler):
                     ends[end].sendall(data)
 
     def _pass_on(self) -> None:
-        if not self._may_pass():
-            return
         to = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.content()
         there = http.client.HTTPConnection(to.hostname or "", to.port or 80)
         headers = {k: v for k, v in self.headers.items() if not k.startswith("Proxy-")}
         there.request(self.command, f"{to.path}?{to.query}".rstrip("?"), body, headers)
         answer = there.getresponse()
         content = answer.read()
         there.close()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.headers.get("Content-Type", ""))
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_GET(self) -> None:
-        self._pass_on()
-
-    def do_POST(self) -> None:
-        self._pass_on()
-
-    def do_PATCH(self) -> None:
-        self._pass_on()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: object) -> None:
-        pass
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        with suppress(OSError):
-            super().process_request_thread(request, client_address)
+        self.answer(answer.status, content, answer.headers.get("Content-Type", ""))
 
 
 @pytest.fixture
@@ -113,28 +82,19 @@ def refused() -> list[str]:
 @pytest.fixture
 def proxy(refused: list[str]) -> Iterator[str]:
     """Its host and port; what it refuses is in `refused`."""
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Proxy,), {"refused": refused}))
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(type("_", (_Proxy,), {"refused": refused})) as port:
+        yield f"127.0.0.1:{port}"
 
 
 @pytest.fixture(params=["http", "https"])
 def airflow(request: pytest.FixtureRequest) -> Iterator[FakeAirflow]:
-    context = None
-    if request.param == "https":
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(TLS / "local.pem", TLS / "key.pem")
-    with FakeAirflow(tls=context) as server:
+    with FakeAirflow(tls=tls_as("local") if request.param == "https" else None) as server:
         yield server
 
 
 @pytest.mark.parametrize("place", ["option", "HTTP(S)_PROXY", "ALL_PROXY"])
 def test_a_login_is_sent(
-    relay: MakeRelay, proxy: str, refused: list[str], airflow: FakeAirflow, place: str
+    airflow: FakeAirflow, proxy: str, refused: list[str], relay: MakeRelay, place: str
 ) -> None:
     address = f"http://{SPELLED}@{proxy}"
     environ = {"all_proxy": address} if place == "ALL_PROXY" else {}
@@ -149,7 +109,7 @@ def test_a_login_is_sent(
 
 @pytest.mark.parametrize("login", ["", f"{SPELLED}x@", "DOMAIN%5Cme@"])
 def test_a_wrong_login_is_told_without_it(
-    relay: MakeRelay, proxy: str, refused: list[str], airflow: FakeAirflow, login: str
+    airflow: FakeAirflow, proxy: str, refused: list[str], relay: MakeRelay, login: str
 ) -> None:
     made = relay(airflow.url, proxy=f"http://{login}{proxy}", ca_file=TLS / "local.pem")
     reason = made.send([RECORD]).waiting[KEY]

@@ -8,8 +8,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from support.journal_disk import outputs, start
 from support.journals import info, node
+from support.scripts import let_go, line_of, outputs, race, start
 
 from dbt_relay.sinks import Delivery, Journal, JsonlSink
 from dbt_relay.sinks.journal import history
@@ -62,17 +62,6 @@ with Journal(Path(sys.argv[1])) as journal:
         run.close()
 print(adopted)
 """
-
-
-def line_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def let_go(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -165,11 +154,6 @@ def test_two_delivers_at_once_send_each_record_once(tmp_path: Path) -> None:
                 "update sink set address = ? where name = ?",
                 (json.dumps({"path": path}), f"jsonl:{path}"),
             )
-    delivers = [start(DELIVER, folder) for _ in range(2)]
-    for process in delivers:
-        line_of(process)
-    for process in delivers:
-        let_go(process)
-    outputs(delivers)
+    race([start(DELIVER, folder) for _ in range(2)])
     for name in "abcdef":
         assert keys(tmp_path / f"{name}.jsonl") == Counter(f"{name}.{n}" for n in range(100))

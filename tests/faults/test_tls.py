@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.fake_airflow import FakeAirflow
-
-from dbt_relay.records.schema import NodeRecord
+from support.fake_airflow import TLS, FakeAirflow, tls_as
+from support.http import Handler, serving
+from support.records import node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,17 +17,14 @@ if TYPE_CHECKING:
 
     MakeRelay = Callable[..., Relay]
 
-TLS = Path(__file__).parent / "tls"
 KEY = "model.shop.a"
-RECORD = NodeRecord(unique_id=KEY, status="success", outcome="success")
+RECORD = node(KEY)
 
 
 @pytest.fixture(params=["local"])
 def secure(request: pytest.FixtureRequest) -> Iterator[FakeAirflow]:
     """A fake Airflow that speaks TLS, with the certificate that the parameter names."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / f"{request.param}.pem", TLS / "key.pem")
-    with FakeAirflow(tls=context) as server:
+    with FakeAirflow(tls=tls_as(request.param)) as server:
         yield server
 
 
@@ -55,41 +49,30 @@ def test_a_certificate_for_another_host(secure: FakeAirflow, relay: MakeRelay) -
     assert not secure.requests
 
 
-def test_a_ca_file_without_certificates(relay: MakeRelay, tmp_path: Path) -> None:
+def test_a_ca_file_without_certificates(
+    server: FakeAirflow, relay: MakeRelay, tmp_path: Path
+) -> None:
     wrong = tmp_path / "wrong.pem"
     wrong.write_text("no certificate")
-    with FakeAirflow() as server:
-        url = server.url.replace("http:", "https:")
-        reason = relay(url, ca_file=wrong).send([RECORD]).waiting[KEY]
+    url = server.url.replace("http:", "https:")
+    reason = relay(url, ca_file=wrong).send([RECORD]).waiting[KEY]
     assert reason == f"{wrong} holds no certificates that can be read: see --ca-file"
 
 
-class _Proxy(BaseHTTPRequestHandler):
+class _Proxy(Handler):
     seen: list[str]
 
-    def do_CONNECT(self) -> None:
+    def serve(self) -> None:
         self.seen.append(self.path)
-        self.send_response(407)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.answer(407)
 
 
 def test_a_proxy_that_wants_a_login(relay: MakeRelay) -> None:
     seen: list[str] = []
-    handler = type("Handler", (_Proxy,), {"seen": seen})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            url = f"http://someone:the-proxys-password@127.0.0.1:{proxy.server_address[1]}"
-            made = relay("https://airflow.invalid", proxy=url)
-            reason = made.send([RECORD]).waiting[KEY]
-        finally:
-            proxy.shutdown()
-            thread.join()
+    with serving(type("_", (_Proxy,), {"seen": seen})) as port:
+        url = f"http://someone:the-proxys-password@127.0.0.1:{port}"
+        made = relay("https://airflow.invalid", proxy=url)
+        reason = made.send([RECORD]).waiting[KEY]
     assert set(seen) == {"airflow.invalid:443"}
     assert reason.startswith("the proxy to Airflow at https://airflow.invalid wants a login: see")
     assert "password" not in reason

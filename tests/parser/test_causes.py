@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.logs import line
+from support.logs import BEGIN, line
 
 from dbt_relay.parser import Event, EventReader, Lineage, Run, read_lineage
 from dbt_relay.parser.failed_ancestors import FailedAncestors
 from dbt_relay.records import NodeRecord
-
-BEGIN = line("MainReportVersion", {"version": "=1.11.16"})
 
 
 def at(second: int) -> str:

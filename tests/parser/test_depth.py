@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from fuzz.case import check_types
-from support.logs import Folded, fold, line
+from support.logs import BEGIN, Folded, fold, line
 
-from dbt_relay.cli.output.console import Console
-from dbt_relay.cli.relay.pipeline import Pipeline
 from dbt_relay.parser import RecordCallback, Secrets, read_lineage, read_run_results
 from dbt_relay.records import NodeRecord, RunRecord, read_record
 from dbt_relay.records.values import encode
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-BEGIN = line("MainReportVersion", {"version": "=1.11.16"})
 NODE = {"unique_id": "model.a.b", "node_name": "b", "resource_type": "model"}
 RESULT = {"status": "error", "message": "boom", "execution_time": 0.5, "adapter_response": {"a": 1}}
 DEPTHS = [90, 260, 600, 980, 1_023, 1_100, 20_000]
@@ -134,58 +127,3 @@ def test_an_envelope_of_a_wrong_type(wrong: Any) -> None:
         assert only(folded).status == "error"
     for key in ("node_info", "index", "total", "status"):
         fold(BEGIN + line("LogModelResult", {"node_info": NODE, key: wrong}) + ended())
-
-
-class TestAFaultOfOurs:
-    """A fault of the relay itself costs no other event of the log."""
-
-    @staticmethod
-    def relay(tmp_path: Path, published: list[str], out: io.BytesIO) -> Pipeline:
-        return Pipeline(
-            Console(out, level="debug"),
-            lambda record: published.append(record.unique_id),
-            secrets=Secrets(),
-            target_dir=tmp_path,
-        )
-
-    @pytest.mark.parametrize(
-        "broken",
-        [
-            "dbt_relay.parser.reader.event_of",
-            "dbt_relay.parser.run.Run.feed",
-            "dbt_relay.cli.output.console.Console.event",
-        ],
-    )
-    @pytest.mark.parametrize("failure", [RecursionError, MemoryError, KeyError])
-    def test_costs_one_event(
-        self,
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-        broken: str,
-        failure: type[Exception],
-    ) -> None:
-        published: list[str] = []
-        relay = self.relay(tmp_path, published, io.BytesIO())
-        relay.feed(BEGIN)
-        with monkeypatch.context() as patch:
-
-            def fail(*_: Any, **__: Any) -> Any:
-                raise failure("of ours")
-
-            patch.setattr(broken, fail)
-            relay.feed(line("StatsLine", {}))
-        relay.feed(ended())
-        relay.end(None)
-        assert published == ["model.a.b"]
-        assert relay.faults == 1
-        assert "of ours" in capsys.readouterr().err
-
-    def test_printing_costs_no_record(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        published: list[str] = []
-        relay = self.relay(tmp_path, published, io.BytesIO())
-        monkeypatch.setattr(Console, "event", lambda *_: 1 / 0)
-        relay.feed(BEGIN + ended())
-        assert published == ["model.a.b"]

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from support.logs import SCENARIOS, artifact, fold, log
+from support.logs import SCENARIOS, artifact, fold, folded_log, log
 
 WITH_RESULTS = sorted(k for k in SCENARIOS if artifact(k) is not None and log(k)[:1] == b"{")
 DEBUG = {
@@ -49,7 +49,7 @@ def test_every_node_agrees_with_run_results(key: str) -> None:
     final = folded.final
     if key in FAIL_FAST:
         # Under --fail-fast the file calls nodes skipped that ended in another way in the log.
-        ended = {r.unique_id for r in fold(log(key)).records}
+        ended = {r.unique_id for r in folded_log(key).records}
         document["results"] = [r for r in document["results"] if r["unique_id"] not in ended]
         causes = {final[r["unique_id"]].skip_cause for r in document["results"]}
         assert causes == {"fail_fast"}
@@ -79,7 +79,7 @@ def test_every_node_agrees_with_run_results(key: str) -> None:
 def test_a_debug_log_needs_no_file(key: str) -> None:
     """The log has status, text, times and adapter response at the node's own end."""
     document = json.loads(artifact(key) or b"")
-    folded = fold(log(key))
+    folded = folded_log(key)
     missing = {r["unique_id"] for r in document["results"]} - folded.final.keys()
     # Only the file says whether an ephemeral model counts, which `dbt compile` lists.
     ephemeral = {u for i in folded.run.invocations for u, n in i.nodes.items() if not n.has_result}
@@ -92,7 +92,7 @@ def test_a_debug_log_needs_no_file(key: str) -> None:
 
 @pytest.mark.parametrize("key", sorted(SCENARIOS))
 def test_one_record_per_node_amended_only_where_something_changed(key: str) -> None:
-    folded = fold(log(key))
+    folded = folded_log(key)
     writes = Counter(record.unique_id for record in folded.records)
     for uid, record in folded.final.items():
         assert record.sequence == writes[uid]
@@ -106,7 +106,7 @@ def test_one_record_per_node_amended_only_where_something_changed(key: str) -> N
 
 @pytest.mark.parametrize("key", sorted(SCENARIOS))
 def test_absent_is_absent(key: str) -> None:
-    for record in fold(log(key)).records:
+    for record in folded_log(key).records:
         for value in record.to_json().values():
             assert value is not None
             assert value not in ("", "None", {}, [])
@@ -115,7 +115,7 @@ def test_absent_is_absent(key: str) -> None:
 @pytest.mark.parametrize("key", ["1.11.16/source_freshness_debug", "1.11.16/source_freshness_info"])
 def test_freshness_agrees_with_sources(key: str) -> None:
     document = json.loads(artifact(key, "sources") or b"")
-    final = fold(log(key)).final
+    final = folded_log(key).final
     assert len([uid for uid in final if uid.startswith("source.")]) == 4
     assert len(document["results"]) >= 3
     for result in document["results"]:
@@ -130,7 +130,7 @@ def test_info_and_debug_logs_make_the_same_records(version: str) -> None:
     same += ("path", "materialized", "relation", "batches", "skip_cause", "total")
     comparable = []
     for level in ("info", "debug"):
-        final = fold(log(f"{version}/{scenario}_{level}")).final.values()
+        final = folded_log(f"{version}/{scenario}_{level}").final.values()
         comparable.append(
             {
                 r.unique_id: [TEMPORARY.sub("", str(getattr(r, field))) for field in same]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.logs import Folded, fold, line, log
+from support.logs import Folded, fold, folded_log, line
 
 from dbt_relay.parser import Secrets
 
@@ -135,7 +135,7 @@ def test_a_forged_event_of_another_invocation_is_refused_and_shown() -> None:
 
 def test_the_noisy_log() -> None:
     """A Python model that prints progress bars, bad UTF-8, JSON, and a forged NodeFinished."""
-    folded = fold(log("1.11.16/x_noisy_info"))
+    folded = folded_log("1.11.16/x_noisy_info")
     assert {uid: r.status for uid, r in folded.final.items() if uid.startswith("model.")} == {
         "model.jaffle.noisy": "success"
     }

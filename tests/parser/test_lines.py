@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from support.logs import fold, line
+from support.logs import BEGIN, fold, line
 
 from dbt_relay.parser import EventReader, Text
 
 CHATTER = line("SQLQuery", {"sql": "select 1"})
-BEGIN = line("MainReportVersion", {"version": "=1.11.16"})
 END = line(
     "NodeFinished", {"node_info": {"unique_id": "model.a.b"}, "run_result": {"status": "pass"}}
 )

@@ -7,14 +7,10 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from support.logs import SCENARIOS, fold, line, log
-
-QUICK = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
-)
-FEW = settings(QUICK, max_examples=12)
+from support.laws import examples
+from support.logs import SCENARIOS, fold, folded_log, line, log
 
 SMALL = "1.11.16/recommended"
 SHUFFLED = [
@@ -41,7 +37,7 @@ def chunked(stream: bytes, cuts: list[int]) -> list[bytes]:
     return [stream[a:b] for a, b in pairwise(bounds)]
 
 
-@QUICK
+@examples(60)
 @given(streams, st.lists(st.integers(0, 10**6), max_size=12))
 def test_any_bytes_in_any_chunking(stream: bytes, cuts: list[int]) -> None:
     whole = fold(stream)
@@ -49,7 +45,7 @@ def test_any_bytes_in_any_chunking(stream: bytes, cuts: list[int]) -> None:
     assert fold(chunked(stream, cuts)).texts == whole.texts
 
 
-@QUICK
+@examples(60)
 @given(st.data())
 def test_a_cut_loses_at_most_the_cut_event(data: st.DataObject) -> None:
     stream = log(SMALL)
@@ -61,7 +57,7 @@ def test_a_cut_loses_at_most_the_cut_event(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("key", SHUFFLED)
-@FEW
+@examples(12)
 @given(seed=st.integers(0, 2**32))
 def test_order_between_threads_and_repetition_do_not_matter(key: str, seed: int) -> None:
     """A random merge of dbt's threads, with a tenth of the lines twice, makes the same records."""
@@ -83,7 +79,7 @@ def test_order_between_threads_and_repetition_do_not_matter(key: str, seed: int)
 
 @pytest.mark.parametrize("key", sorted(SCENARIOS))
 def test_unread_events_change_no_record_and_no_text(key: str) -> None:
-    skipping, decoding = fold(log(key)), fold(log(key), include_unread=True)
+    skipping, decoding = folded_log(key), fold(log(key), include_unread=True)
     assert skipping.records == decoding.records
     assert skipping.texts == decoding.texts
 
@@ -102,7 +98,7 @@ ended = line(
 glue = st.sampled_from([chatter, chatter[:-1], ended, ended[:-1], b"progress 7%", b"{}\n", b"\n"])
 
 
-@QUICK
+@examples(60)
 @given(st.lists(glue, max_size=25).map(b"".join))
 def test_unread_events_take_no_glued_bytes_with_them(stream: bytes) -> None:
     assert fold(stream).records == fold(stream, include_unread=True).records

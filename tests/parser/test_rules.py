@@ -7,7 +7,7 @@ import re
 from typing import ClassVar
 
 import pytest
-from support.logs import SCENARIOS, artifact, fold, line, log
+from support.logs import SCENARIOS, artifact, fold, folded_log, line, log
 
 from dbt_relay.parser import read_lineage
 from dbt_relay.parser.failed_ancestors import FailedAncestors
@@ -19,7 +19,7 @@ FAILING += ["1.12.6/build_fail_debug"]
 
 
 def node(key: str, unique_id: str) -> NodeRecord:
-    return fold(log(key)).final[unique_id]
+    return folded_log(key).final[unique_id]
 
 
 @pytest.mark.parametrize("key", FAILING[1:])
@@ -46,7 +46,7 @@ def test_a_microbatch_model_ends_with_its_own_end_in_a_log_without_a_head() -> N
 
 @pytest.mark.parametrize("key", FAILING)
 def test_a_skip_names_its_cause(key: str) -> None:
-    skipped = [r for r in fold(log(key)).records if r.status == "skipped"]
+    skipped = [r for r in folded_log(key).records if r.status == "skipped"]
     assert {r.skip_cause for r in skipped} == {"upstream_failed"}
     (ephemeral,) = [r for r in skipped if r.message]
     assert ephemeral.caused_by == "model.jaffle.eph_bad"
@@ -78,7 +78,7 @@ def test_the_manifest_tells_several_failures_apart() -> None:
 
 @pytest.mark.parametrize("key", [k for k in SCENARIOS if "failfast" in k])
 def test_fail_fast_the_log_wins_over_the_file(key: str) -> None:
-    live = fold(log(key)).final
+    live = folded_log(key).final
     filled = fold(log(key), results=artifact(key)).final
     assert len(filled) > len(live) > 0
     for unique_id, record in filled.items():
@@ -91,12 +91,12 @@ def test_fail_fast_the_log_wins_over_the_file(key: str) -> None:
 def test_results_of_another_invocation_are_ignored() -> None:
     key = "1.11.16/sigterm_debug"
     other = artifact("1.11.16/build_fail_debug")
-    assert fold(log(key), results=other).final == fold(log(key)).final
+    assert fold(log(key), results=other).final == folded_log(key).final
 
 
 @pytest.mark.parametrize("key", [k for k in SCENARIOS if "sigint" in k and "parse" not in k])
 def test_a_query_that_dbt_cancelled_is_interrupted(key: str) -> None:
-    final = fold(log(key)).final
+    final = folded_log(key).final
     slow = [r for uid, r in final.items() if re.search(r"\.(slow_|z\d)", uid)]
     assert slow
     for record in slow:
@@ -131,7 +131,7 @@ def test_a_result_line_without_its_node_finished_still_counts() -> None:
 def test_a_failed_hook_has_its_text(key: str) -> None:
     (hook,) = [
         r
-        for r in fold(log(key)).final.values()
+        for r in folded_log(key).final.values()
         if r.resource_type == "operation" and r.outcome == "failure"
     ]
     assert hook.unique_id == "operation.jaffle.jaffle-on-run-start-2"
@@ -139,15 +139,15 @@ def test_a_failed_hook_has_its_text(key: str) -> None:
 
 
 def test_warn_error_makes_a_warning_a_failure() -> None:
-    statuses = {r.status for r in fold(log("1.11.16/test_warn_error_debug")).final.values()}
+    statuses = {r.status for r in folded_log("1.11.16/test_warn_error_debug").final.values()}
     assert "warn" not in statuses
     assert "fail" in statuses
 
 
 @pytest.mark.parametrize("key", [k for k in SCENARIOS if "dbtrunner" in k])
 def test_dictionaries_of_the_runner_make_the_records_of_a_subprocess(key: str) -> None:
-    runner = fold(log(key)).final
-    subprocess = fold(log("1.11.16/build_fail_debug")).final
+    runner = folded_log(key).final
+    subprocess = folded_log("1.11.16/build_fail_debug").final
     assert runner.keys() == subprocess.keys()
     for unique_id, record in runner.items():
         other = subprocess[unique_id]
@@ -209,7 +209,7 @@ class TestV2:
 
 def test_hooks_on_postgresql_have_succeeded() -> None:
     """dbt 1.7 writes `CREATE TABLE` and `INSERT 0 1`, later versions write `success`."""
-    final = fold(log("postgres/dbt1_7_build_debug")).final
+    final = folded_log("postgres/dbt1_7_build_debug").final
     hooks = [r for r in final.values() if r.resource_type == "operation"]
     assert len(hooks) == 2
     assert {(r.status, r.outcome) for r in hooks} == {("success", "success")}
@@ -248,8 +248,8 @@ def test_a_hook_and_a_batch_have_a_known_status_or_succeeded(word: str, status: 
 def test_an_ephemeral_model_counts_where_dbt_lists_it() -> None:
     """The logs at debug and info level and the results file have the same nodes."""
     for version in ("1.10", "1.11.16", "1.12.6"):
-        debug = fold(log(f"{version}/build_ok_debug")).final.keys()
-        assert debug == fold(log(f"{version}/build_ok_info")).final.keys()
+        debug = folded_log(f"{version}/build_ok_debug").final.keys()
+        assert debug == folded_log(f"{version}/build_ok_info").final.keys()
         results = json.loads(artifact(f"{version}/build_ok_debug") or b"")["results"]
         assert debug == {result["unique_id"] for result in results}
     compiled = "1.11.16/compile_ok_debug"

@@ -154,7 +154,7 @@ def test_the_readme_is_a_front_door() -> None:
 
 
 @pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
-def test_the_map_names_files_and_functions_that_exist(name: str) -> None:
+def test_the_page_names_files_functions_and_tests_that_exist(name: str) -> None:
     text = _CODE.sub("", (ROOT / name).read_text())
     for path in _PATH.findall(text):
         assert (ROOT / path).exists(), path
@@ -164,9 +164,32 @@ def test_the_map_names_files_and_functions_that_exist(name: str) -> None:
             assert defined.search((ROOT / path).read_text()), f"{path}: {symbol}"
 
 
-def test_every_package_is_on_the_map() -> None:
+def test_each_answer_of_the_architecture_names_its_tests() -> None:
+    _, _, table = (DOCS / "architecture.md").read_text().partition("\n## Where is …\n")
+    _, _, *answers = rows(table)
+    assert len(answers) > 10
+    for question, _, test in answers:
+        named = _SYMBOL.findall(test)
+        assert named, question
+        assert ", ".join(f"`{path}`: `{symbol}`" for path, symbol in named) == test
+        for path, symbol in named:
+            assert re.match(r"tests/(\w+/)+test_\w+\.py$", path), path
+            assert all(word.lower().startswith("test") for word in symbol.split(".")), symbol
+
+
+def test_every_package_is_in_the_architecture() -> None:
     text = (DOCS / "architecture.md").read_text()
     layers = ("records", "parser", "sinks", "consumer", "cli", "provider")
     packages = [p.parent for layer in layers for p in (ROOT / layer).rglob("__init__.py")]
     for package in packages:
         assert f"`{package.relative_to(ROOT).as_posix()}/`" in text, package
+
+
+def test_every_folder_of_the_tests_is_described() -> None:
+    described = {
+        name.rstrip("/")
+        for row in rows((ROOT / "tests" / "README.md").read_text())
+        for name in quoted(row[0])
+    }
+    folders = (path for path in (ROOT / "tests").iterdir() if path.is_dir())
+    assert described == {path.name for path in folders if not path.name.startswith(("_", "."))}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import subprocess
 import time
 import uuid
 from contextlib import closing
@@ -39,6 +40,21 @@ class Airflow:
         self.project = project
         self.flaky_project = flaky_project
         self.api = server.api
+
+    def relay(self, *words: str, user: str = "user") -> subprocess.CompletedProcess[str]:
+        """`dbt-relay WORDS` outside of any task, as a person types it who has this user's login."""
+        login = {
+            "DBT_RELAY_AIRFLOW_USERNAME": user,
+            "DBT_RELAY_AIRFLOW_PASSWORD": self.server.passwords[user],
+        }
+        return subprocess.run(
+            ["dbt-relay", *words],
+            env={**self.server.environ, **login, "HOME": str(self.server.home)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     # Runs ----------------------------------------------------------------------------------
 
@@ -111,11 +127,11 @@ class Airflow:
         assert answer.status == 200, answer
         return answer.body["task_instances"]
 
-    def clear(self, dag_id: str, run_id: str, task_id: str, *, downstream: bool) -> set[str]:
+    def clear(self, dag_id: str, run_id: str, *task_ids: str, downstream: bool) -> set[str]:
         """As the button in the UI; the task ids that this clears."""
         body = {
             "dag_run_id": run_id,
-            "task_ids": [task_id],
+            "task_ids": [*task_ids],
             "include_downstream": downstream,
             "only_failed": False,
             "dry_run": False,

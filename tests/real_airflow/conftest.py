@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.census import kill, processes_with
 
 from .airflow import Airflow
 from .kubernetes import Kubernetes
@@ -25,9 +27,19 @@ DAGS = (
     *("command", "command_twice", "command_timeout", "command_mapped"),
     "connection",
     *("operator", "operator_timeout", "operator_mapped", "operator_flaky", "operator_pods"),
-    *("group", "group_folders", "group_flaky", "group_retries"),
+    *("group", "group_folders", "group_flaky", "group_retries", "group_assets", "group_form"),
+    "operator_assets",
     *("nodes_modes", "nodes_mapped", "nodes_flaky", "nodes_waits"),
 )
+COPIES = (
+    "group",
+    "group_folders",
+    "group_retries",
+    "group_assets",
+    "group_form",
+    "operator_assets",
+)
+"""DAGs with a copy of the project of their own."""
 FLAKY = """
 select {{ 'no_such_column' if env_var('AIRFLOW_CTX_TRY_NUMBER', '1') == '1' else '1' }} as id
 from {{ ref('orders') }}
@@ -91,6 +103,9 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
     project, flaky = _project(home), _flaky_project(home)
     for deployed in (project, flaky):
         deploy(deployed, programs)
+    shutil.copytree(flaky, home / "group_flaky")
+    for dag_id in COPIES:
+        shutil.copytree(project, home / dag_id)
     server = Server(executable, home, inherited())
     server.environ |= {
         "PATH": programs,
@@ -114,6 +129,14 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
     finally:
         server.stop()
     assert not server.processes_left(within=5.0)
+
+
+@pytest.fixture
+def marker() -> Iterator[str]:
+    """A text that finds a command's processes; whatever a failed test left of them is killed."""
+    marker = uuid.uuid4().hex
+    yield marker
+    kill(processes_with(marker))
 
 
 def inherited() -> dict[str, str]:

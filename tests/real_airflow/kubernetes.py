@@ -11,8 +11,10 @@ import os
 import signal
 import subprocess
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+
+from support.http import Handler
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,27 +124,11 @@ class _Server(ThreadingHTTPServer):
     kubernetes: Kubernetes
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: _Server
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def do_PATCH(self) -> None:
-        self._serve()
-
-    def do_DELETE(self) -> None:
-        self._serve()
-
-    def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    def serve(self) -> None:
+        body = self.content()
         kubernetes = self.server.kubernetes
         path = self.path.partition("?")[0]
         kind, _, name = path.removeprefix("/api/v1/namespaces/dbt/").partition("/")
@@ -157,9 +143,4 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind != "events":
             self.send_error(404)
             return
-        data = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.answer(200, json.dumps(answer).encode(), "application/json")

@@ -14,7 +14,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import census
+from support import census
+
 from .api import Api
 
 if TYPE_CHECKING:

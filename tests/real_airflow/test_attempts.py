@@ -63,7 +63,7 @@ def test_what_is_there_is_looked_at(airflow: Airflow, settings: AirflowSettings)
     assert [w.event for w in after[len(before) :]] == ["create_xcom_entry"]
     verdict, _ = sent(settings, replace(SECOND, sequence=0, message="older"))
     assert isinstance(verdict, Rejected)
-    assert "a newer record of this node is there: attempt 2, success" in verdict.reason
+    assert "Airflow has a newer record of this node: attempt 2, success" in verdict.reason
     kept = airflow.xcom("command_twice", settings.task.run_id, "dbt", SECOND.key)
     assert kept == SECOND.to_json()
     assert sent(replace(settings, force=True), FIRST)[0] == Delivered()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .airflow import Airflow
 
 DAG_FILE = Path(__file__).parent / "dags/cosmos/watched.py"
+EXAMPLE = Path(__file__).parents[2] / "examples/airflow/cosmos_watchers.py"
 DEFERRED = ("deferred_orders", "deferred_skipped", "deferred_tests")
 STATES = {
     "dbt": "failed",
@@ -76,3 +77,15 @@ def test_each_key_is_written_once(airflow: Airflow, run_id: str) -> None:
     assert {key.rpartition("__")[2] for key in writes if "not_null" in key} == set()
     assert writes["model__jaffle__orders_status"]
     assert writes["model__jaffle__orders_tests_status"]
+
+
+def test_the_example_runs(airflow: Airflow) -> None:
+    dag_file = airflow.server.dags / EXAMPLE.name
+    shutil.copy(EXAMPLE, dag_file)
+    airflow.wait_for_dag("cosmos_watchers")
+    run_id, state = airflow.run("cosmos_watchers")
+    states = {ti["task_id"]: ti["state"] for ti in airflow.tis("cosmos_watchers", run_id)}
+    assert state == "success", states
+    assert states.keys() > {"dbt", "raw_orders", "orders", "customers", "orders_snapshot"}
+    assert "Falling back" not in airflow.task_log("cosmos_watchers", run_id, "orders")
+    dag_file.unlink()

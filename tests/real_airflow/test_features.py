@@ -4,10 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from .api import path_of
 
 if TYPE_CHECKING:
     from .airflow import Airflow
+
+
+SOME = {"select": "raw_orders", "full_refresh": True, "vars": {"slow": False}}
+
+
+@pytest.fixture(scope="module")
+def run_ids(airflow: Airflow) -> dict[str, str]:
+    """A run of each DAG, and a second of the form. They run beside each other."""
+    return {
+        "group_assets": airflow.trigger("group_assets"),
+        "operator_assets": airflow.trigger("operator_assets"),
+        "some": airflow.trigger("group_form", SOME),
+        "group_form": airflow.trigger("group_form"),
+    }
+
+
+def ended(airflow: Airflow, dag_id: str, run_id: str) -> str:
+    """The run, once it has succeeded."""
+    assert airflow.wait(dag_id, run_id) == "success", airflow.report()
+    return run_id
 
 
 def events(airflow: Airflow, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
@@ -18,11 +40,12 @@ def events(airflow: Airflow, dag_id: str, run_id: str) -> dict[str, dict[str, An
     return {event["name"]: event["extra"] for event in answer.body["asset_events"]}
 
 
-def test_an_event_certifies_each_relation_of_a_group(airflow: Airflow) -> None:
-    run_id, state = airflow.run("assets")
-    assert state == "success", airflow.report()
-    found = events(airflow, "assets", run_id)
-    nodes = airflow.xcoms("assets", run_id, "dbt.run_dbt")
+def test_an_event_certifies_each_relation_of_a_group(
+    airflow: Airflow, run_ids: dict[str, str]
+) -> None:
+    run_id = ended(airflow, "group_assets", run_ids["group_assets"])
+    found = events(airflow, "group_assets", run_id)
+    nodes = airflow.xcoms("group_assets", run_id, "dbt.run_dbt")
     built = {
         record["unique_id"]: record
         for record in nodes.values()
@@ -36,10 +59,9 @@ def test_an_event_certifies_each_relation_of_a_group(airflow: Airflow) -> None:
     assert any(name.endswith("main.orders") for name in found)
 
 
-def test_an_operator_alone_emits_the_same_events(airflow: Airflow) -> None:
-    run_id, state = airflow.run("assets_operator")
-    assert state == "success", airflow.whole_log("assets_operator", run_id, "dbt")
-    found = events(airflow, "assets_operator", run_id)
+def test_an_operator_alone_emits_the_same_events(airflow: Airflow, run_ids: dict[str, str]) -> None:
+    run_id = ended(airflow, "operator_assets", run_ids["operator_assets"])
+    found = events(airflow, "operator_assets", run_id)
     assert {name.rpartition(".")[2] for name in found} == {"raw_orders", "stg_orders"}
     assert {extra["unique_id"] for extra in found.values()} == {
         "seed.jaffle.raw_orders",
@@ -47,19 +69,20 @@ def test_an_operator_alone_emits_the_same_events(airflow: Airflow) -> None:
     }
 
 
-def test_a_manual_run_skips_the_nodes_that_it_does_not_select(airflow: Airflow) -> None:
-    conf = {"select": "raw_orders", "full_refresh": True, "vars": {"slow": False}}
-    run_id, state = airflow.run("form", conf)
-    assert state == "success", airflow.report()
-    states = {ti["task_id"]: ti["state"] for ti in airflow.tis("form", run_id)}
+def test_a_manual_run_skips_the_nodes_that_it_does_not_select(
+    airflow: Airflow, run_ids: dict[str, str]
+) -> None:
+    run_id = ended(airflow, "group_form", run_ids["some"])
+    states = {ti["task_id"]: ti["state"] for ti in airflow.tis("group_form", run_id)}
     assert states.pop("dbt.run_dbt") == states.pop("dbt.done") == "success"
     assert states.pop("dbt.raw_orders") == "success"
     assert set(states.values()) == {"skipped"}
-    command = airflow.xcom("form", run_id, "dbt.run_dbt", "dbt_relay_run")["command"]
+    command = airflow.xcom("group_form", run_id, "dbt.run_dbt", "dbt_relay_run")["command"]
     assert "--select raw_orders --full-refresh --vars" in command
 
 
-def test_a_run_without_a_choice_builds_the_whole_group(airflow: Airflow) -> None:
-    run_id, state = airflow.run("form")
-    assert state == "success", airflow.report()
-    assert {ti["state"] for ti in airflow.tis("form", run_id)} == {"success"}
+def test_a_run_without_a_choice_builds_the_whole_group(
+    airflow: Airflow, run_ids: dict[str, str]
+) -> None:
+    run_id = ended(airflow, "group_form", run_ids["group_form"])
+    assert {ti["state"] for ti in airflow.tis("group_form", run_id)} == {"success"}

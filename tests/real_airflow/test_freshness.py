@@ -51,8 +51,7 @@ DAG = """
 from airflow.sdk import DAG, task
 from dbt_relay.provider import dbt_task_group, tell_owners
 
-# DuckDB takes one writer at a time.
-with DAG("freshness", schedule=None, max_active_tasks=1):
+with DAG("freshness", schedule=None):
 
     @task(trigger_rule="all_done")
     def tell(**context):

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
-import pytest
-
-from .census import kill, processes_left, processes_with
+from support.census import processes_left, processes_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .airflow import Airflow
 
 TASK = "dbt"
 RUN = "dbt_relay_run"
 SLOW = ("model.jaffle.slow_one", "model.jaffle.slow_two")
-
-
-@pytest.fixture
-def marker() -> Iterator[str]:
-    """A text that finds a command's processes; whatever a failed test left of them is killed."""
-    marker = uuid.uuid4().hex
-    yield marker
-    kill(processes_with(marker))
 
 
 def slow_command(marker: str) -> str:

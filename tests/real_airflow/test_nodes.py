@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from .census import kill, processes_with
+from support.census import processes_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .airflow import Airflow
 
 MODES = ("poke", "reschedule", "deferred")
@@ -23,14 +19,6 @@ SAID = {
     BROKEN: "Binder Error: Referenced column",
     SKIPPED: "[SKIP because model.jaffle.broken_on_purpose did not succeed]",
 }
-
-
-@pytest.fixture
-def marker() -> Iterator[str]:
-    """A text that finds a command's processes; whatever a failed test left of them is killed."""
-    marker = uuid.uuid4().hex
-    yield marker
-    kill(processes_with(marker))
 
 
 def states(airflow: Airflow, dag_id: str, run_id: str) -> dict[str, tuple[str, int]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.timing import wait_until
 
 from .test_delivery import RUN, TASK, run_results
 
@@ -73,27 +73,26 @@ def test_a_later_try_runs_only_what_had_not_succeeded(airflow: Airflow, dag_id: 
     assert {record["attempt"] for record in xcoms.values()} == {2}
 
 
-def relay_of(run_id: str, within: float = 60.0) -> int:
-    """The process id of the relay that an operator of this DAG run has started."""
-    give_up_at = time.monotonic() + within
-    while time.monotonic() < give_up_at:
-        for process in Path("/proc").iterdir():
-            try:
-                words = (process / "cmdline").read_bytes().split(b"\0")
-                environ = (process / "environ").read_bytes()
-            except OSError:
-                continue
-            is_relay = words[1:4] == [b"-m", b"dbt_relay", b"run"]
-            if is_relay and f"AIRFLOW_CTX_DAG_RUN_ID={run_id}\0".encode() in environ:
-                return int(process.name)
-        time.sleep(0.2)
-    raise AssertionError("the operator has started no relay")
+def relays_of(run_id: str) -> list[int]:
+    """The process ids of the relay of an operator in this DAG run, then of its forks."""
+    found: list[int] = []
+    for process in Path("/proc").iterdir():
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            environ = (process / "environ").read_bytes()
+        except OSError:
+            continue
+        is_relay = words[1:4] == [b"-m", b"dbt_relay", b"run"]
+        if is_relay and f"AIRFLOW_CTX_DAG_RUN_ID={run_id}\0".encode() in environ:
+            found.append(int(process.name))
+    return sorted(found)
 
 
 def test_what_a_killed_relay_leaves_is_pushed(airflow: Airflow) -> None:
     run_id = airflow.trigger("operator_timeout")
     airflow.wait_for_log("operator_timeout", run_id, TASK, "START sql table model main.slow_one")
-    os.kill(relay_of(run_id), signal.SIGKILL)
+    relay, *_ = wait_until(lambda: relays_of(run_id), "a relay of the operator", pause=0.2)
+    os.kill(relay, signal.SIGKILL)
     assert airflow.wait("operator_timeout", run_id) == "failed"
     own = airflow.xcom("operator_timeout", run_id, TASK, RUN)
     assert own["state"] == "died"

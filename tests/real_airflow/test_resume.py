@@ -7,20 +7,17 @@ import os
 import shutil
 import signal
 import time
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.census import processes_with
 
 from dbt_relay.records import TaskInstance
 from dbt_relay.sinks import Hold
 from dbt_relay.sinks.airflow import AirflowSettings, Login
 from dbt_relay.sinks.airflow.attempts import read_attempts
 
-from .census import kill, processes_with
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from .airflow import Airflow
@@ -59,14 +56,6 @@ def add(project: Path, name: str, sql: str) -> None:
         for model in (name, f"after_{name}")
     )
     (marts / f"{name}.yml").write_text(f"version: 2\nmodels:\n{tested}")
-
-
-@pytest.fixture
-def marker() -> Iterator[str]:
-    """A text that finds a command's processes; whatever a failed test left of them is killed."""
-    marker = uuid.uuid4().hex
-    yield marker
-    kill(processes_with(marker))
 
 
 def command(project: Path, marker: str, *options: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,18 +54,7 @@ def test_a_wrong_id_is_named(
     airflow: Airflow, mapped_run: str, options: list[str], words: str
 ) -> None:
     place = ["--dag-id", "nodes_mapped", "--run-id", mapped_run, "--task-id", "dbt", *options]
-    login = {
-        "DBT_RELAY_AIRFLOW_USERNAME": "user",
-        "DBT_RELAY_AIRFLOW_PASSWORD": airflow.server.passwords["user"],
-    }
-    done = subprocess.run(
-        ["dbt-relay", "wait", *place, "--timeout", "5", "seed.jaffle.raw_orders"],
-        env={**airflow.server.environ, **login, "HOME": str(airflow.server.home)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = airflow.relay("wait", *place, "--timeout", "5", "seed.jaffle.raw_orders")
     assert done.returncode == 78, done.stderr
     assert words in done.stderr
     assert "not Airflow's API" not in done.stderr

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.environment import clean_environment
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "jaffle"
 BIN = Path(sys.executable).parent
 TIMEOUT_S = 120
@@ -27,12 +29,11 @@ class Project:
 
     def run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command of this environment (dbt, dbt-relay) in the project."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
-        path = f"{BIN}{os.pathsep}{clean['PATH']}"
+        path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(
             command,
             cwd=self.root,
-            env={**clean, "PATH": path, **env},
+            env=clean_environment(**{"PATH": path, **env}),
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,

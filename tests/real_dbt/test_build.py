@@ -82,7 +82,7 @@ def test_the_users_log_file_stays_as_it_was(project: Project) -> None:
 def test_quiet_is_for_what_the_relay_prints(project: Project) -> None:
     done = project.relay("dbt", "--quiet", "seed")
     assert done.returncode == 0
-    assert "relay: --quiet is not passed on to dbt" in done.stderr
+    assert "relay: --quiet is not passed to dbt" in done.stderr
     assert done.stdout == ""
     assert len(project.nodes()) == 3
 
@@ -103,7 +103,7 @@ def test_the_run_says_how_many_nodes_dbt_never_came_to(project: Project) -> None
 def test_flags_that_would_hide_the_log_are_taken_out(project: Project, flag: list[str]) -> None:
     done = project.relay("dbt", "seed", *flag)
     assert done.returncode == 0
-    assert "is not passed on to dbt" in done.stderr
+    assert "is not passed to dbt" in done.stderr
     assert len(project.nodes()) == 3
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.records import node
 
 from dbt_relay.cli.process.signals import Signals
 from dbt_relay.cli.resume.listing import run_ls
 from dbt_relay.cli.resume.resumption import PreviousAttempt, resume
-from dbt_relay.records.schema import NodeRecord
 from real_dbt.project import BIN, Project
 
 FIRST = "env_var('AIRFLOW_CTX_TRY_NUMBER') == '1'"
@@ -195,9 +195,7 @@ def test_dbt_was_killed(
         left = {result["unique_id"] for result in results} - DONE
     command = ("dbt", "build", *options.split())
     done = DONE if options == QUIET else DONE - {u for u in DONE if u.startswith("seed")}
-    records = {
-        u: NodeRecord(unique_id=u, status="success", outcome="success", attempt=1) for u in done
-    }
+    records = {unique_id: node(unique_id, attempt=1) for unique_id in done}
     known = PreviousAttempt(1, command, None, ("i",), built.root / "target", records)
 
     def ls(argv: tuple[str, ...]) -> Any:

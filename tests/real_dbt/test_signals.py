@@ -7,7 +7,8 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from supervision.running import Running, cpu_time, end_of, wait_for, wait_for_words
+from support.running import Running, cpu_time, end_of, wait_for_words
+from support.timing import wait_until
 
 from real_dbt.project import BIN, Project
 
@@ -45,7 +46,7 @@ def start(running: Running, folder: Path, *command: str) -> subprocess.Popen[byt
     # A query that is cancelled before DuckDB has begun with it runs on; dbt would wait for it.
     dbt = pid_of_dbt(running)
     before = cpu_time(dbt)
-    wait_for("query at work", lambda: cpu_time(dbt) > before + 1, patience=30)
+    wait_until(lambda: cpu_time(dbt) > before + 1, "a query at work")
     return relay
 
 

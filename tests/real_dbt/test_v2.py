@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from supervision.running import Running, end_of, wait_for_words
+from support.running import Running, end_of, wait_for_words
 
 from real_dbt.project import Project
 

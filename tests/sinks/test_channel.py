@@ -8,16 +8,17 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.records import node
+from support.settings import TASK
 
-from dbt_relay.records import NodeRecord, RunRecord, TaskInstance
+from dbt_relay.records import RunRecord
 from dbt_relay.sinks import Delivered, Hold, Rejected, Retry
 from dbt_relay.sinks.channel import VARIABLE, Channel, OperatorSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NODE = NodeRecord(unique_id="model.shop.a", status="success", outcome="success")
-TASK = TaskInstance("shop", "run+1", "dbt")
+NODE = node("model.shop.a")
 
 
 class Operator:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -13,9 +11,7 @@ from support.journals import deliver
 from support.journals import node as record
 from support.timing import PATIENCE, Clock, longest, wait_until
 
-from dbt_relay.sinks import Delivered, Hold, Retry, Verdict
-from dbt_relay.sinks.airflow import Login
-from dbt_relay.sinks.airflow.api.token import Token
+from dbt_relay.sinks import Delivered, Delivery, Hold, Retry, Verdict
 
 if TYPE_CHECKING:
     from dbt_relay.records.schema import Record
@@ -55,15 +51,20 @@ class Gated:
         pass
 
 
+def fail_together(delivery: Delivery, sink: Gated, verdict: Verdict) -> None:
+    """Put 20 records; the first request of each worker gets this answer, and has settled it."""
+    for number in range(20):
+        delivery.put(record(str(number)))
+    wait_until(lambda: sink.waiting == WORKERS)
+    sink.answer(*[verdict] * WORKERS)
+    wait_until(lambda: not delivery.run.queue(sink.name).is_sending)
+
+
 @pytest.mark.parametrize("trouble", [Retry("down"), Hold("forbidden")], ids=["retry", "hold"])
 def test_a_server_in_trouble_gets_one_probe_at_a_time(trouble: Verdict) -> None:
     clock, sink = Clock(), Gated()
     with deliver([sink], workers=WORKERS, clock=clock, jitter=longest) as delivery:
-        for number in range(20):
-            delivery.put(record(str(number)))
-        wait_until(lambda: sink.waiting == WORKERS)
-        sink.answer(*[trouble] * WORKERS)
-        wait_until(lambda: sink.waiting == 0)
+        fail_together(delivery, sink, trouble)
 
         sink.most = 0
         clock.now = 1000.0
@@ -89,11 +90,7 @@ def test_records_that_fail_together_count_as_one_failure() -> None:
 
     clock, sink = Clock(), Gated()
     with deliver([sink], workers=WORKERS, clock=clock, jitter=recorded) as delivery:
-        for number in range(20):
-            delivery.put(record(str(number)))
-        wait_until(lambda: sink.waiting == WORKERS)
-        sink.answer(*[Retry("down")] * WORKERS)
-        wait_until(lambda: len(ceilings) == WORKERS)
+        fail_together(delivery, sink, Retry("down"))
         clock.now = 0.6
         delivery.flush(0)
         wait_until(lambda: sink.sent == WORKERS + 1)
@@ -105,11 +102,7 @@ def test_records_that_fail_together_count_as_one_failure() -> None:
 def test_workers_that_wait_for_a_probe_do_not_spin() -> None:
     clock, sink = Clock(), Gated()
     with deliver([sink], workers=WORKERS, clock=clock, jitter=longest) as delivery:
-        for number in range(20):
-            delivery.put(record(str(number)))
-        wait_until(lambda: sink.waiting == WORKERS)
-        sink.answer(*[Retry("down")] * WORKERS)
-        wait_until(lambda: sink.waiting == 0)
+        fail_together(delivery, sink, Retry("down"))
         clock.now = 1000.0
         delivery.flush(0)
         wait_until(lambda: sink.waiting == 1)
@@ -118,47 +111,3 @@ def test_workers_that_wait_for_a_probe_do_not_spin() -> None:
         assert time.process_time() - cpu < 0.1
         sink.answer(*[Delivered()] * 50)
         wait_until(lambda: delivery.figures()[0].delivered == 20)
-
-
-def jwt(expiry: float) -> str:
-    claims = base64.urlsafe_b64encode(json.dumps({"exp": expiry}).encode()).decode()
-    return f"e30.{claims}.x"
-
-
-def test_workers_whose_token_is_refused_at_the_same_time_log_in_once() -> None:
-    asked: list[str] = []
-    together = threading.Barrier(WORKERS)
-
-    def exchange(username: str, _: str) -> str:
-        asked.append(username)
-        return f"token-{len(asked)}"
-
-    token = Token(Login(username="u", password="p"), exchange)
-    got: list[object] = []
-
-    def worker() -> None:
-        bearer = token.get()
-        assert isinstance(bearer, str)
-        together.wait(PATIENCE)
-        got.append(token.renew(bearer))
-
-    threads = [threading.Thread(target=worker) for _ in range(WORKERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert got == ["token-2"] * WORKERS
-    assert asked == ["u", "u"]
-
-
-def test_a_token_with_a_minute_to_live_is_used_for_most_of_it() -> None:
-    clock, asked = Clock(), []
-
-    def exchange(*_: str) -> str:
-        asked.append(clock.now)
-        return jwt(clock.now + 60)
-
-    token = Token(Login(username="u", password="p"), exchange, clock)
-    for clock.now in (0.0, 10.0, 53.9, 54.0, 60.0):
-        token.get()
-    assert asked == [0.0, 54.0]

@@ -4,8 +4,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-
-from supervision.running import Running
+from support.running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-
-from supervision.running import Running, cpu_time, end_of, in_flight
+from support.running import Running, cpu_time, end_of, in_flight, wait_until_read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +21,11 @@ WRAPPED = ("bash", "-c", '"$@"; exit $?', "wrapper")
 def test_a_relay_killed_by_sigkill_leaves_no_dbt_behind(
     running: Running, wrapper: tuple[str, ...]
 ) -> None:
-    relay = running.start(running.command([*wrapper, *running.echo("--until", "SIGUSR2")]))
+    echo = running.echo_of(in_flight(NODE), "--until", "SIGUSR2")
+    relay = running.start(running.command([*wrapper, *echo]))
     child = int(running.wait_for("pid"))
     running.wait_for("ready")
+    wait_until_read(relay)
     assert child in running.processes()
     relay.kill()
     assert relay.wait(5) == -signal.SIGKILL
@@ -33,9 +34,10 @@ def test_a_relay_killed_by_sigkill_leaves_no_dbt_behind(
 
 
 def test_sigkill_of_the_whole_group_of_the_relay_leaves_no_dbt_behind(running: Running) -> None:
-    child = running.echo("--until", "SIGUSR2")
+    child = running.echo_of(in_flight(NODE), "--until", "SIGUSR2")
     relay = running.start(running.command([*WRAPPED, *child]), start_new_session=True)
     running.wait_for("ready")
+    wait_until_read(relay)
     os.killpg(relay.pid, signal.SIGKILL)
     assert relay.wait(5) == -signal.SIGKILL
     assert not running.left()

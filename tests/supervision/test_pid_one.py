@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from supervision.running import Running, end_of, in_flight, wait_for
+from support.running import Running, end_of, in_flight
+from support.timing import wait_until
 
 NODES = ("model.shop.orders", "model.shop.customers")
 CONTAINER = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
@@ -26,7 +26,7 @@ def namespaces() -> None:
 def pid_one(unshare: int) -> int:
     """What runs as PID 1, by its number out here."""
     children = Path(f"/proc/{unshare}/task/{unshare}/children")
-    (child,) = wait_for("child of unshare", lambda: children.read_text().split())
+    (child,) = wait_until(lambda: children.read_text().split(), "a child of unshare")
     return int(child)
 
 

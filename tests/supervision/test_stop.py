@@ -7,20 +7,17 @@ import pty
 import shlex
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+from support.running import Running, end_of, in_flight, kill_group, wait_until_read
+from support.timing import PATIENCE
 
-from supervision.running import (
-    FORWARDER,
-    ON_TERMINAL,
-    Running,
-    end_of,
-    in_flight,
-    kill_group,
-    wait_until_read,
-)
-
+HERE = Path(__file__).parent
+FORWARDER = (sys.executable, str(HERE / "forwarder.py"))
+ON_TERMINAL = (sys.executable, str(HERE / "on_terminal.py"))
 NODES = ("model.shop.orders", "model.shop.customers")
 WRAPPED = ("bash", "-c", '"$@"; exit $?', "wrapper")
 """A shell that waits for the command, so that dbt is a grandchild."""
@@ -54,13 +51,13 @@ def test_a_stop_signal_becomes_one_sigint(running: Running, signum: str) -> None
 
 def test_a_child_that_ignores_sigint_is_killed_with_its_group_after_grace(running: Running) -> None:
     child = running.echo_of(in_flight(*NODES), "--until", "SIGUSR2")
-    relay = running.start(running.command([*WRAPPED, *child], "--grace", "0.7"))
+    relay = running.start(running.command([*WRAPPED, *child], "--grace", "1"))
     running.wait_for("ready")
     relay.terminate()
     running.wait_for("SIGINT")
     noticed = time.monotonic()
     code, _, _ = end_of(relay)
-    assert 0.5 < time.monotonic() - noticed < 5
+    assert time.monotonic() - noticed > 0.5
     assert code == 137
     assert running.signals() == ["SIGINT"]
     assert not running.left()
@@ -95,7 +92,7 @@ def test_nodes_in_flight_are_published_though_nobody_reads_any_more(
     assert relay.stdout is not None
     relay.stdout.close()
     relay.terminate()
-    assert relay.wait(10) == 2
+    assert relay.wait(PATIENCE) == 2
     assert relay.stderr is None or relay.stderr.read().decode() == f"{words}\n"
     assert "unheard" not in " ".join(running.heard())
     assert_nodes_were_published_as_interrupted(running)
@@ -109,7 +106,7 @@ def test_the_bash_operators_killpg(running: Running, wrapped: bool) -> None:
     bash = running.start(["bash", "-c", script], start_new_session=True)
     running.wait_for("ready")
     kill_group(bash)
-    assert bash.wait(10) == (-signal.SIGTERM if wrapped else 2)
+    assert bash.wait(PATIENCE) == (-signal.SIGTERM if wrapped else 2)
     assert not running.left()
     assert running.signals() == ["SIGINT"]
     assert_nodes_were_published_as_interrupted(running)
@@ -128,7 +125,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_child_once(running: Running) -> None:
         os.close(terminal)
         running.wait_for("ready")
         os.write(keyboard, b"\x03")
-        assert relay.wait(10) == 2
+        assert relay.wait(PATIENCE) == 2
     finally:
         os.close(keyboard)
     assert running.signals() == ["SIGINT"]
@@ -245,6 +242,6 @@ def test_killpg_at_any_moment_of_the_start(running: Running, after_ms: int) -> N
     bash = running.start(["bash", "-c", script], start_new_session=True)
     time.sleep(after_ms / 1000)
     kill_group(bash)
-    bash.wait(10)
+    bash.wait(PATIENCE)
     assert not running.left()
     assert running.signals() in ([], ["SIGINT"])

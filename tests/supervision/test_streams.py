@@ -13,8 +13,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-
-from supervision.running import RELAY, Running, end_of, in_flight, wait_for
+from support.command import RELAY
+from support.running import RUN, Running, end_of, in_flight
+from support.timing import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +91,7 @@ for thread in threads: thread.join()
 """
     child = [sys.executable, "-c", script, *map(str, paths)]
     relay = running.start(running.command(child))
-    out, err = relay.communicate(timeout=20)
+    out, err = relay.communicate(timeout=PATIENCE)
     assert relay.returncode == 0
     assert err[: len(texts[1])] == texts[1]
     assert out[: len(texts[0])] == texts[0]
@@ -116,9 +117,9 @@ def test_nobody_holds_the_standard_input(running: Running) -> None:
             return True
         return False
 
-    wait_for("broken pipe: somebody still holds the standard input", is_let_go, patience=3)
+    wait_until(is_let_go, "a broken pipe: somebody still holds the standard input")
     os.kill(int(running.wait_for("pid")), signal.SIGUSR1)
-    relay.wait(10)
+    relay.wait(PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_standard_streams_that_are_closed(running: Running, closed: str) -> None
     assert ("trouble" in err) is ("2>&-" not in closed)
     assert "Traceback" not in err
     shown = subprocess.run(
-        [sys.executable, "-m", "dbt_relay", "show", "--json"],
+        [*RELAY, "show", "--json"],
         env=running.env,
         capture_output=True,
         text=True,
@@ -152,7 +153,7 @@ def test_streams_that_take_nothing_any_more(running: Running, where: str, stream
     """What the relay has to say must not keep dbt from running, nor decide how it ends."""
     child = running.echo_of(in_flight("model.a.b"), "--exit", "1", "--last-words", "trouble")
     sink = f"jsonl:{running.records_path}"
-    command = [*RELAY, "--resume", "--try-number", "2", "--sink", sink, "--", *child]
+    command = [*RUN, "--resume", "--try-number", "2", "--sink", sink, "--", *child]
     if where == "full":
         fd = os.open("/dev/full", os.O_WRONLY)
     else:
@@ -170,10 +171,10 @@ def test_streams_that_take_nothing_any_more(running: Running, where: str, stream
 
 
 def test_json_lines_to_an_output_that_is_closed(running: Running) -> None:
-    command = [*RELAY, "--sink", "jsonl:-", "--", *running.echo()]
+    command = [*RUN, "--sink", "jsonl:-", "--", *running.echo()]
     code, _, err = end_of(running.start(["sh", "-c", 'exec "$@" >&-', "sh", *command]))
     assert code == 78
-    assert err == "relay: cannot write jsonl:- as the standard output is closed\n"
+    assert err == "relay: cannot write jsonl:-, because the standard output is closed\n"
     assert running.heard() == [], "dbt was not started"
 
 
@@ -195,7 +196,7 @@ for thread in threads: thread.join()
     begun = in_flight("model.a.b", "model.a.c")
     (tmp_path / "log").write_bytes(begun)
     child = ["sh", "-c", f'cat {tmp_path}/log; exec {sys.executable} -c "$0"', script]
-    command = running.command(child) if sink == "file" else [*RELAY, "--sink", sink, "--", *child]
+    command = running.command(child) if sink == "file" else [*RUN, "--sink", sink, "--", *child]
     pipes = [os.pipe(), os.pipe()]
     for read, write in pipes:
         fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
@@ -215,7 +216,7 @@ for thread in threads: thread.join()
                 if not chunk:
                     selector.unregister(key.fd)
                     os.close(key.fd)
-    assert relay.wait(10) == 0
+    assert relay.wait(PATIENCE) == 0
     printed = bytes(got[0] if sink == "file" else got[1])
     lines = printed.splitlines(keepends=True)
     assert b"".join(text for text in lines if text.startswith(b"o ")) == texts[0]
@@ -234,7 +235,7 @@ def test_a_fifo_that_nobody_reads_does_not_stop_dbt(running: Running, tmp_path: 
     code, out, _ = end_of(running.start(running.command(child)))
     assert code == 1
     assert f"  nobody reads the FIFO {running.records_path}: " in out
-    deliver = [sys.executable, "-m", "dbt_relay", "deliver", "--all"]
+    deliver = [*RELAY, "deliver", "--all"]
     with open(os.open(running.records_path, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
         subprocess.run(deliver, env=running.env, check=True, capture_output=True)
         told = [json.loads(text) for text in reader.read().splitlines()]
@@ -253,7 +254,7 @@ def test_no_other_file_of_the_parent_is_held(running: Running) -> None:
         held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         assert target not in held
         os.kill(int(pid), signal.SIGUSR1)
-        relay.wait(10)
+        relay.wait(PATIENCE)
     finally:
         os.close(read)
         os.close(write)

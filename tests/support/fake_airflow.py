@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from support.airflow_faults import CRASH, UNANSWERED, Answer, Fault, detail, refusal
+from support.http import Handler, QuietServer
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterable
 
     from support.airflow_faults import Way
 
 PASSWORDS = {"op": "op-password", "viewer": "viewer-password"}
+TLS = Path(__file__).parent / "tls"
+"""Certificates that nobody signed: `local.pem` for 127.0.0.1, `elsewhere.pem` for another host."""
+
+
+def tls_as(name: str) -> ssl.SSLContext:
+    """For `FakeAirflow(tls=…)`: TLS with the certificate of that name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / f"{name}.pem", TLS / "key.pem")
+    return context
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,15 @@ class FakeAirflow:
     def url(self) -> str:
         return f"{self._scheme}://127.0.0.1:{self.port}"
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that a relay needs to deliver here, but for the task."""
+        return {
+            "DBT_RELAY_AIRFLOW_URL": self.url,
+            "DBT_RELAY_AIRFLOW_USERNAME": "op",
+            "DBT_RELAY_AIRFLOW_PASSWORD": PASSWORDS["op"],
+        }
+
     def __enter__(self) -> FakeAirflow:
         self._thread.start()
         return self
@@ -148,16 +167,12 @@ class FakeAirflow:
             return Counter(r.key for r in self.requests if r.key is not None and r.has_written)
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(QuietServer):
     daemon_threads = False
     airflow: FakeAirflow
 
-    def handle_error(self, *_: object) -> None:
-        """A client that goes away is part of the tests."""
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     wbufsize = -1
     server: _Server
     is_doomed = False
@@ -179,23 +194,11 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self.rfile.close()  # skipped where the client was gone before it had the whole answer
 
-    def log_message(self, *_: object) -> None:
-        pass
-
     def date_time_string(self, timestamp: float | None = None) -> str:
         return self.airflow.date or super().date_time_string(timestamp)
 
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def do_PATCH(self) -> None:
-        self._serve()
-
-    def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    def serve(self) -> None:
+        body = self.content()
         request = Request(self.command, self.path)
         if self.is_doomed:
             self._reset(request)

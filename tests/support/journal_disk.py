@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ from dbt_relay.sinks.journal import history
 from support.journals import info, node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from dbt_relay.records.schema import Record
 
@@ -167,27 +165,5 @@ def relay(folder: Path, fill: Callable[[Journal], object] = lambda _: None) -> t
         assert len(sink.got) == RECORDS
         assert (journal.trouble is None) == (warnings == []) == (journal.file is not None)
         assert len(warnings) < 2, "the same trouble was told twice"
-        assert all("those that still wait at the end are lost" in text for text in warnings)
+        assert all("records that still wait at the end are lost" in text for text in warnings)
         return journal.only_in_memory, "".join(warnings)
-
-
-def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-    """Run a script in another process that can import the tests' modules."""
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
-    )
-
-
-def outputs(processes: Iterable[subprocess.Popen[str]]) -> list[str]:
-    """What each process printed. Each has to exit with 0."""
-    processes = [*processes]
-    try:
-        said = [process.communicate(timeout=30)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-    assert [process.returncode for process in processes] == [0] * len(processes), said
-    return said

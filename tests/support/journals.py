@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks import Delivery, Journal, JournalRun, RunInfo, Sink
+from support import records
+from support.settings import IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from dbt_relay.records import NodeRecord
+
 OPEN: list[Journal] = []
 """The journals that `begin` opened. They are closed at the end of the test."""
 
-IDS = ("dag_id", "run_id", "task_id", "map_index")
 STARTED = "2026-01-02T03:04:05.000006Z"
 
 
@@ -30,7 +32,7 @@ def info(sinks: Iterable[str] = ("airflow",), **fields: Any) -> RunInfo:
 
 def node(key: str, sequence: int = 1, **more: Any) -> NodeRecord:
     """The record of a node that succeeded."""
-    return NodeRecord(unique_id=key, status="success", outcome="success", sequence=sequence, **more)
+    return records.node(key, sequence=sequence, **more)
 
 
 def begin(folder: Path | None, *sinks: str, **fields: Any) -> JournalRun:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ CORPUS = Path(__file__).parents[1] / "corpus"
 SCENARIOS: dict[str, dict[str, Any]] = json.loads((CORPUS / "scenarios.json").read_text())
 
 
+@cache
 def log(key: str) -> bytes:
     return gzip.decompress((CORPUS / f"{key}.jsonl.gz").read_bytes())
 
 
+@cache
 def artifact(key: str, name: str = "run_results") -> bytes | None:
     path = CORPUS / f"{key}.{name}.json.gz"
     return gzip.decompress(path.read_bytes()) if path.exists() else None
@@ -74,6 +77,12 @@ def fold(
     return folded
 
 
+@cache
+def folded_log(key: str) -> Folded:
+    """A log of the corpus through the parser, without dbt's files. To be looked at only."""
+    return fold(log(key))
+
+
 def line(name: str, data: dict[str, Any], *, invocation_id: str = "i-1", **info: Any) -> bytes:
     """One line of dbt's log, made by hand."""
     envelope = {
@@ -90,3 +99,7 @@ def line(name: str, data: dict[str, Any], *, invocation_id: str = "i-1", **info:
     }
     event = {"data": data, "info": {**envelope, **info}}
     return json.dumps(event, sort_keys=True).encode() + b"\n"
+
+
+BEGIN = line("MainReportVersion", {"version": "=1.11.16"})
+"""The first event of a run, as the file of a debug log has it."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from dbt_relay.cli.resume.listing import LsOutput
 from dbt_relay.cli.resume.resumption import PreviousAttempt, Resumption, resume
-from dbt_relay.records.outcomes import outcome_of
 from dbt_relay.records.schema import NodeRecord
+from support.records import node
 
 AS_JSON = "--output json --output-keys unique_id fqn depends_on config checksum"
 STATUSES = {
@@ -30,8 +30,7 @@ LISTED = {**STATUSES, "model.shop.never_started": "", "source.shop.x": ""}
 
 
 def record(unique_id: str, status: str, **fields: Any) -> NodeRecord:
-    known = {"attempt": 1, "invocation_id": "i-1", "outcome": outcome_of(status), **fields}
-    return NodeRecord(unique_id=unique_id, status=status, **known)
+    return node(unique_id, status, **{"attempt": 1, "invocation_id": "i-1", **fields})
 
 
 def previous(command: str = "dbt build", **fields: Any) -> PreviousAttempt:

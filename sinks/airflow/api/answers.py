@@ -26,12 +26,12 @@ _SHOWN: Final = 200
 _SUCCESS: Final = {"GET": 200, "POST": 201, "PATCH": 200}
 _WRONG_PATH: Final = (
     "this is not Airflow's API. Set DBT_RELAY_AIRFLOW_URL to the address that the browser shows, "
-    "with its https:// or http://, or ask whether a proxy stands in between"
+    "with its https:// or http://, or check whether a proxy is in between"
 )
 _NO_DAG: Final = re.compile(r"(the )?dag (with|id)\b", re.IGNORECASE)
 _NO_RUN: Final = re.compile(r"(the )?dag ?run\b", re.IGNORECASE)
 _NO_INSTANCE: Final = re.compile(r"(the )?(mapped )?task ?instance\b", re.IGNORECASE)
-_TOO_OLD: Final = "or Airflow is older than 3.0, which cannot write XComs over its API"
+_TOO_OLD: Final = "or Airflow is older than 3.0 and cannot take XComs over its API"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _meaning(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | E
     if answer.is_unauthenticated:
         return Hold(
             f"{where} does not accept the token ({detail or f'HTTP {status}'}): "
-            "renew it where DBT_RELAY_AIRFLOW_TOKEN… gets it from"
+            "set a new token in DBT_RELAY_AIRFLOW_TOKEN, …_TOKEN_FILE or …_TOKEN_COMMAND"
         )
     if status == 403:
         may = "read" if method == "GET" else "create and edit"
@@ -169,11 +169,15 @@ def _meaning(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | E
     if method == "GET":
         return Hold(f"{where} answered {f'{status} {detail}'.rstrip()} to a GET: {_WRONG_PATH}")
     if status == 413:
-        return Rejected(f"{where}, or a proxy, finds it too large: see --max-message-bytes")
+        return Rejected(
+            f"{where}, or a proxy, refused the record as too large: see --max-message-bytes"
+        )
     if not detail and status != 422:
         # A proxy answers so, and a web server to http:// on its https:// port. The address is
         # wrong, not this record.
-        return Hold(f"{where} answered {status} without a word of Airflow's: {_WRONG_PATH}")
+        return Hold(
+            f"{to.url} answered {status}, but the answer did not come from Airflow: {_WRONG_PATH}"
+        )
     return Rejected(
         f"{where} refused the value: {detail or 'HTTP 422'}. --sink jsonl:PATH keeps it"
     )

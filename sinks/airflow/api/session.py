@@ -116,7 +116,7 @@ class Session:
                 except ImportError as error:
                     return Hold(
                         f"apache-airflow-client cannot be imported ({error}): reinstall dbt-relay, "
-                        "best in an environment of its own"
+                        "preferably in a separate environment"
                     )
 
                 client = Client(self._to)

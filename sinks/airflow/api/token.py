@@ -61,7 +61,10 @@ class Token:
             token = token.strip()
             if not _TOKEN.fullmatch(token):
                 what = "holds blanks or line breaks" if token else "is empty"
-                return Hold(f"the Airflow token {what}: see where DBT_RELAY_AIRFLOW_TOKEN… gets it")
+                return Hold(
+                    f"the Airflow token {what}: check DBT_RELAY_AIRFLOW_TOKEN, …_TOKEN_FILE or "
+                    "…_TOKEN_COMMAND"
+                )
             expiry, now = expires_at(token), self._clock()
             # A token that lives for only a minute must serve more than one record.
             self._renew_at = expiry - min(_RENEW_BEFORE, max(0.0, expiry - now) / 10)

@@ -9,10 +9,9 @@ import re
 from pathlib import Path
 
 import pytest
+from support.pipelines import printed
 
 from dbt_relay.cli.output.console import Console
-from dbt_relay.cli.relay.pipeline import Pipeline
-from dbt_relay.parser import Secrets
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "console"
 PAIRS = json.loads((GOLDEN / "pairs.json").read_text())
@@ -21,15 +20,6 @@ DURATIONS = (
     (re.compile(r"\bin \d+\.\d\ds\]"), "in N.NNs]"),
     (re.compile(r"\d+ hours \d+ minutes and \d+\.\d\d seconds \(\d+\.\d\ds\)"), "DURATION"),
 )
-
-
-def rendered(log: bytes, **console_options: object) -> str:
-    out = io.BytesIO()
-    console = Console(out, **console_options)  # type: ignore[arg-type]
-    relay = Pipeline(console, lambda _: None, secrets=Secrets(), target_dir=Path("nowhere"))
-    relay.feed(log)
-    relay.end(None)
-    return out.getvalue().decode("utf-8", "replace")
 
 
 def without_times(text: str, *, same_run: bool) -> str:
@@ -42,13 +32,13 @@ def without_times(text: str, *, same_run: bool) -> str:
 def test_it_prints_what_dbt_prints(pair: str) -> None:
     facts = PAIRS[pair]
     log = gzip.decompress((GOLDEN / f"{pair}.jsonl.gz").read_bytes())
-    got = rendered(
+    got = printed(
         log,
         level=facts["level"],
         quiet="--quiet" in facts["argv"],
         style=facts["style"],
         colours=facts["colours"],
-    )
+    ).decode("utf-8", "replace")
     expected = (GOLDEN / f"{pair}.txt").read_bytes().decode("utf-8", "replace")
     same_run = facts["same_run"]
     assert without_times(got, same_run=same_run) == without_times(expected, same_run=same_run)

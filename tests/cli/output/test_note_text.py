@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from support.logs import fold, log
+from support.logs import folded_log
+from support.records import node
 
 from dbt_relay.cli.output.note_text import LIMIT, task_note, telling_line
 from dbt_relay.records.schema import NodeRecord, RunRecord
@@ -23,7 +24,7 @@ def run(**fields: Any) -> RunRecord:
 
 
 def failure(name: str, message: str | None = BINDER) -> NodeRecord:
-    return NodeRecord(unique_id=name, status="error", outcome="failure", message=message)
+    return node(name, "error", message=message)
 
 
 def note(run: RunRecord, *failed: NodeRecord, there: str = "") -> str:
@@ -80,13 +81,13 @@ def test_the_line_that_says_most(message: str, line: str) -> None:
 
 
 def test_every_failure_of_a_real_log_has_its_line() -> None:
-    nodes = fold(log("1.11.16/build_fail_debug")).final.values()
+    nodes = folded_log("1.11.16/build_fail_debug").final.values()
     failed = [node for node in nodes if node.outcome == "failure" and node.message]
     assert len(failed) > 5
-    for node in failed:
-        line = telling_line(node.message or "")
+    for record in failed:
+        line = telling_line(record.message or "")
         assert line
-        assert line in " ".join((node.message or "").split())
+        assert line in " ".join((record.message or "").split())
         assert not line.startswith(("Runtime Error in", "Compilation Error in"))
 
 

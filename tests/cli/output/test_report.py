@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.journals import info
+from support.records import node
 
 from dbt_relay.cli.output import report
-from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks import Figures, Journal
 
 if TYPE_CHECKING:
@@ -20,17 +20,13 @@ def figures(records: int, delivered: int = 0, **fields: Any) -> Figures:
     return Figures("airflow", records, delivered, **{"waiting": {}, "rejected": {}, **fields})
 
 
-def node(name: str) -> NodeRecord:
-    return NodeRecord(unique_id=name, status="error", outcome="failure")
-
-
 def first(lines: Iterable[str]) -> str:
     return next(line for line in lines if line)
 
 
 @pytest.mark.parametrize(("number", "words"), [(1, "1 node"), (2, "2 nodes")])
 def test_nodes_that_failed(number: int, words: str) -> None:
-    failed = [node(f"model.shop.{n}") for n in range(number)]
+    failed = [node(f"model.shop.{n}", "error") for n in range(number)]
     assert report.failures_title(failed) == f"{words} did not succeed:"
 
 

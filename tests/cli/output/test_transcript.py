@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pytest
 from support.logs import line, log
+from support.pipelines import printed
 
 from dbt_relay.cli.output.console import Console
 from dbt_relay.cli.output.transcript import Transcript
-from dbt_relay.cli.relay.pipeline import Pipeline
-from dbt_relay.parser import Event, EventReader, Secrets, Text
+from dbt_relay.parser import Event, EventReader, Text
 
 LOG = log("1.11.16/build_fail_debug")
 BEGIN = line("MainReportVersion", {"version": "=1.11.16"}, level="info", msg="Running with dbt")
@@ -32,14 +31,7 @@ PREFIXES = [
 
 
 def shown(stream: bytes, *, quiet: bool = False) -> str:
-    out = io.BytesIO()
-    relay = Pipeline(
-        Console(out, quiet=quiet), lambda _: None, secrets=Secrets(), target_dir=Path("nowhere")
-    )
-    for at in range(0, len(stream), 5000):
-        relay.feed(stream[at : at + 5000])
-    relay.end(None)
-    return out.getvalue().decode()
+    return printed(stream, chunk=5000, quiet=quiet).decode()
 
 
 def prefixed(prefix: str, stream: bytes = LOG) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +9,10 @@ import click
 import pytest
 from click.testing import CliRunner
 from support.logs import line, log
+from support.pipelines import pipeline, published
 
 from dbt_relay.cli.options import relay_options
-from dbt_relay.cli.output.console import Console
 from dbt_relay.cli.relay.destination import Destination
-from dbt_relay.cli.relay.pipeline import Pipeline
 from dbt_relay.cli.relay.reopening import reopen
 from dbt_relay.cli.settings import (
     AirflowAccess,
@@ -26,7 +24,6 @@ from dbt_relay.cli.settings import (
     Sending,
     XComForm,
 )
-from dbt_relay.parser import Secrets
 from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks.airflow.cosmos import CosmosSink
 from dbt_relay.sinks.airflow.sink import AirflowSink
@@ -121,18 +118,8 @@ def test_deliver_opens_the_sinks_of_an_older_journal() -> None:
 
 
 def records(target: Path, text: bytes, *, for_cosmos: bool) -> list[NodeRecord]:
-    found: list[NodeRecord] = []
-    relay = Pipeline(
-        Console(io.BytesIO()),
-        found.append,
-        secrets=Secrets(),
-        target_dir=target,
-        complete=chosen("cosmos" if for_cosmos else "airflow").complete(target),
-    )
-    relay.feed(text)
-    relay.end(None)
-    assert relay.faults == 0
-    return found
+    complete = chosen("cosmos" if for_cosmos else "airflow").complete(target)
+    return published(text, target, complete=complete)
 
 
 @pytest.fixture
@@ -185,12 +172,7 @@ def test_a_manifest_that_is_not_there_is_said_once(
 
 
 def test_the_adapter_of_a_run() -> None:
-    relay = Pipeline(
-        Console(io.BytesIO()),
-        lambda _: None,
-        secrets=Secrets(),
-        target_dir=None,  # type: ignore[arg-type]
-    )
+    relay = pipeline()
     assert relay.run.adapter is None
     relay.feed(log(TESTED))
     assert relay.run.adapter == "duckdb=1.11.1"

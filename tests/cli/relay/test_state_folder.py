@@ -1,19 +1,23 @@
-"""Room is made in the journal, and what is lost to that is said."""
+"""Where the state folder is, and how room is made in its journal."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from support.journals import info
+from support.records import node
 
-from dbt_relay.cli.relay.state_folder import make_room
+from dbt_relay.cli.relay.state_folder import make_room, state_dir
 from dbt_relay.cli.settings import Keeping
-from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks import Journal
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+def test_it_is_the_one_that_is_given_or_the_users() -> None:
+    assert state_dir(Keeping(Path("/x")), {}) == Path("/x")
+    assert state_dir(Keeping(), {"XDG_STATE_HOME": "/y"}) == Path("/y/dbt-relay")
+    kept_at_home = Path.home() / ".local/state/dbt-relay"
+    assert state_dir(Keeping(), {"XDG_STATE_HOME": "not/absolute"}) == kept_at_home
 
 
 @pytest.mark.parametrize(
@@ -23,7 +27,7 @@ def test_undelivered_records_are_counted(number: int, words: str, tmp_path: Path
     with Journal(tmp_path) as journal:
         run = journal.begin(info())
         for n in range(number):
-            run.put(NodeRecord(unique_id=f"model.a.{n}", status="error", outcome="failure"), 0.0)
+            run.put(node(f"model.a.{n}", "error"), 0.0)
         run.close()
         assert [*make_room(journal, Keeping(days=7))] == [
             f"relay: deleted {words} of earlier runs, kept for longer than --keep-days (7)"

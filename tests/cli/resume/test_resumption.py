@@ -19,12 +19,12 @@ from support.resuming import (
     resumed,
     write_results,
 )
+from support.settings import TASK
 
 from dbt_relay.cli.process.signals import Signals
 from dbt_relay.cli.resume.listing import LsOutput
 from dbt_relay.cli.resume.resumption import PreviousAttempt, Resumption, resume
 from dbt_relay.cli.resume.this_attempt import resumption_of
-from dbt_relay.records import TaskInstance
 from dbt_relay.records.outcomes import outcome_of
 from dbt_relay.records.schema import NodeRecord
 from dbt_relay.sinks import Journal, RunInfo
@@ -94,7 +94,7 @@ class TestRetry:
             ("ended with 2", {"exit_code": 2}, STATUSES),
             ("is gone", {}, None),
             ("is gone", {"invocation_ids": ("i-0",)}, STATUSES),
-            ("just once", {"invocation_ids": ("i-0", "i-1")}, STATUSES),
+            ("exactly once", {"invocation_ids": ("i-0", "i-1")}, STATUSES),
             # --fail-fast: dbt's file calls skipped what its log shows succeeding.
             ("do not agree on model.shop.a", {}, {**STATUSES, "model.shop.a": "skipped"}),
             # Ctrl-C: what was cancelled is not in the file.
@@ -139,7 +139,7 @@ class TestSelection:
         assert ls.calls == [f"dbt ls {AS_JSON}"]
         assert found.remark == (
             "resuming attempt 1: 3 nodes had succeeded, and the other 4 are selected by name, "
-            "because dbt was killed and left no whole run_results.json"
+            "because dbt was killed and left no complete run_results.json"
         )
         assert len(found.carried) == 3
 
@@ -233,15 +233,15 @@ class TestEverythingAgain:
     @pytest.mark.parametrize(
         ("why", "known", "ls", "command"),
         [
-            ("nothing is known", None, None, "dbt build"),
-            ("was another (dbt run)", previous("dbt run"), None, "dbt build"),
+            ("no earlier attempt is known", None, None, "dbt build"),
+            ("ran a different command (dbt run)", previous("dbt run"), None, "dbt build"),
             ("nothing had succeeded", previous(records={}), None, "dbt build"),
             ("a script", previous("./x.sh"), None, "./x.sh"),
             ("dbt compile", previous("dbt compile"), None, "dbt compile"),
             ("dbt docs generate", previous("dbt docs generate"), None, "dbt docs generate"),
             ("boom", previous(exit_code=None), Ls(error="boom"), "dbt build"),
             (
-                "every node had succeeded: what failed",
+                "every node had succeeded: the failure",
                 previous(exit_code=None, records={"model.shop.a": MODELS["model.shop.a"]}),
                 Ls("model.shop.a"),
                 "dbt build",
@@ -253,7 +253,7 @@ class TestEverythingAgain:
                 "dbt build",
             ),
             (
-                "over a hook",
+                "for example in a hook",
                 previous(records={"model.shop.a": MODELS["model.shop.a"]}),
                 None,
                 "dbt build",
@@ -294,9 +294,6 @@ class TestEverythingAgain:
         assert "fqn:shop.[c]" in found.command
 
 
-TASK = TaskInstance("shop", "run+1", "dbt")
-
-
 class TestBeforeDbtStarts:
     """What `run --resume` makes of a try; nothing there may keep dbt from running."""
 
@@ -321,7 +318,7 @@ class TestBeforeDbtStarts:
 
     def test_nothing_known(self) -> None:
         with Journal(None) as journal:
-            assert "nothing is known" in str(self.found(2, journal).remark)
+            assert "no earlier attempt is known" in str(self.found(2, journal).remark)
 
 
 @pytest.mark.parametrize(

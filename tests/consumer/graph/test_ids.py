@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.laws import examples
 from support.manifests import FIXTURE
 from support.nodes import document, node
 
@@ -147,7 +148,7 @@ words = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@examples(150)
 @given(
     st.lists(
         st.tuples(words, st.lists(words, max_size=4), st.sampled_from("pq")),

@@ -134,8 +134,8 @@ def test_a_wrong_value_is_an_error_that_names_node_file_and_option(
 @pytest.mark.parametrize(
     ("meta", "words"),
     [
-        ({"airflow": {"retrys": 1}}, ["meta.airflow.retrys", "no option", "retries"]),
-        ({"airflow": {"task_id": "x"}}, ["meta.airflow.task_id", "no option"]),
+        ({"airflow": {"retrys": 1}}, ["meta.airflow.retrys", "not an option", "retries"]),
+        ({"airflow": {"task_id": "x"}}, ["meta.airflow.task_id", "not an option"]),
         ({"airflow": "fast"}, ["meta.airflow is 'fast'"]),
         ({"airflow": ["pool"]}, ["meta.airflow is ['pool']"]),
         ({"cosmos": 1}, ["meta.cosmos is 1"]),

@@ -6,19 +6,17 @@ import contextlib
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.laws import examples
 from support.manifests import FIXTURE
+from support.nodes import METADATA
 
 from dbt_relay.consumer.graph.manifest import Manifest
 from dbt_relay.consumer.graph.methods import METHODS, SelectionError
 from dbt_relay.consumer.graph.selection import select
 
-QUICK = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
-)
 BAZAAR = Manifest.read(FIXTURE)
-METADATA = {"dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json"}
 
 pieces = st.sampled_from(
     [
@@ -30,7 +28,7 @@ pieces = st.sampled_from(
 texts = st.lists(pieces, max_size=8).map("".join)
 
 
-@QUICK
+@examples(30)
 @given(texts, st.none() | texts)
 def test_any_text_selects_or_is_refused(wanted: str, exclude: str | None) -> None:
     with contextlib.suppress(SelectionError):
@@ -62,7 +60,7 @@ definitions = st.recursive(
 )
 
 
-@QUICK
+@examples(30)
 @given(st.fixed_dictionaries({"a": definitions, "b": definitions}), st.sampled_from([11, 12]))
 def test_any_selector_selects_or_is_refused(selectors: dict[str, Any], minor: int) -> None:
     manifest = replace(BAZAAR, selectors=selectors, dbt_version=(1, minor))
@@ -102,7 +100,7 @@ def within(edges: dict[str, list[str]], start: str, generations: int) -> set[str
     return {start}.union(*(within(edges, u, generations - 1) for u in set(edges[start])))
 
 
-@QUICK
+@examples(30)
 @given(graphs(), st.data())
 def test_graph_operators(parents: dict[str, list[str]], data: st.DataObject) -> None:
     children = {u: [c for c in parents if u in parents[c]] for u in parents}
@@ -122,7 +120,7 @@ def test_graph_operators(parents: dict[str, list[str]], data: st.DataObject) -> 
     assert found(f"@{one}") == below.union(*(within(parents, u, all_of_them) for u in below))
 
 
-@QUICK
+@examples(30)
 @given(graphs(), st.data())
 def test_a_union_selects_the_nodes_of_its_terms(
     parents: dict[str, list[str]], data: st.DataObject
@@ -136,7 +134,7 @@ def test_a_union_selects_the_nodes_of_its_terms(
     assert set(select(graph, ",".join(terms)).unique_ids) == set.intersection(*each)
 
 
-@QUICK
+@examples(30)
 @given(graphs(), st.data())
 def test_nearest_ancestors_are_found_over_paths_of_other_nodes(
     parents: dict[str, list[str]], data: st.DataObject

@@ -259,7 +259,7 @@ def test_only_dbt_1_12_combines_selectors(wanted: str) -> None:
         ({"method": "tag", "value": "a", "children": 1, "childrens_parents": 1}, ["both"]),
         ({"exclude": ["a"], "method": "tag"}, ["not a selection"]),
         ({"union": "a"}, ["no method 'union'"]),
-        ({"method": "selector", "value": "b"}, ["no selector 'b'", "only a"]),
+        ({"method": "selector", "value": "b"}, ["no selector 'b'", "it has: a"]),
         ({"union": [{"method": "selector", "value": "a"}]}, ["'a' refers to itself"]),
         (7, ["not a selection"]),
         (None, ["not a selection"]),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 import pytest
+from support import records
 
 from dbt_relay.consumer.waiting.decision import (
     Decision,
@@ -21,7 +22,6 @@ from dbt_relay.consumer.waiting.decision import (
     decide,
     decide_run,
 )
-from dbt_relay.records.outcomes import outcome_of
 from dbt_relay.records.schema import NodeRecord, RunRecord
 
 DOC = Path(__file__).parents[3] / "docs/reference/decisions.md"
@@ -30,8 +30,7 @@ TRY = 3
 
 
 def node(status: str, attempt: int | None = TRY, **fields: object) -> NodeRecord:
-    facts = {"outcome": outcome_of(status), **fields}
-    return NodeRecord(unique_id=UID, status=status, attempt=attempt, **facts)  # type: ignore[arg-type]
+    return records.node(UID, status, attempt=attempt, **fields)
 
 
 def stranger(status: str) -> NodeRecord:
@@ -51,7 +50,7 @@ NODES: dict[str, list[NodeRecord | Unreadable | None]] = {
     "warning": [node("warn")],
     "skipped": [node("skipped", skip_cause="fail_fast"), node("skipped")],
     "skipped after a failure": [node("skipped", skip_cause="upstream_failed")],
-    "skipped and mended": [node("skipped", skip_cause="upstream_failed")],
+    "skipped and recovered": [node("skipped", skip_cause="upstream_failed")],
     "failure": [node("error"), node("fail"), node("partial success"), node("error", None)],
     "interrupted": [
         node("interrupted"),
@@ -151,7 +150,7 @@ def test_every_combination_has_the_decision_of_the_table(state: str) -> None:
                 its_run,
                 producer,
                 attempt=TRIES[attempt],
-                is_mended=of_node == "skipped and mended",
+                is_recovered=of_node == "skipped and recovered",
                 policy=policy(options),
             )
             assert decided.action == row.action, (words, options, row, decided)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support import records
 
 from dbt_relay.consumer.waiting.decision import Decision, Policy
 from dbt_relay.consumer.waiting.look import Waiting, look, look_at_prefixes
 from dbt_relay.records import TaskInstance
-from dbt_relay.records.schema import NodeRecord, RunRecord, read_record
+from dbt_relay.records.schema import RunRecord, read_record
 
 ORDERS, PAYMENTS = "model.jaffle.orders", "model.jaffle.payments"
 WAITING = Waiting((ORDERS,), TaskInstance("jaffle", "run 1", "dbt"))
@@ -19,9 +20,7 @@ RUN = RunRecord.key
 
 
 def node(unique_id: str, status: str = "success", **fields: Any) -> dict[str, Any]:
-    outcome = "success" if status == "success" else "failure"
-    facts = {"attempt": 1, "outcome": outcome, **fields}
-    return NodeRecord(unique_id=unique_id, status=status, **facts).to_json()
+    return records.node(unique_id, status, **{"attempt": 1, **fields}).to_json()
 
 
 def run(state: str = "running", **fields: Any) -> dict[str, Any]:
@@ -122,7 +121,7 @@ def test_an_unreadable_value_does_not_count_as_an_absent_record() -> None:
             assert "this dbt-relay cannot read the XCom under the key" in decided.reason
 
 
-def test_a_node_runs_once_the_cause_of_its_skip_is_mended() -> None:
+def test_a_node_runs_once_the_cause_of_its_skip_has_recovered() -> None:
     fields = {"outcome": "skipped", "skip_cause": "upstream_failed", "caused_by": PAYMENTS}
     xcoms = {ORDERS: node(ORDERS, "skipped", **fields), PAYMENTS: node(PAYMENTS, "error")}
     waiting = replace(WAITING, policy=Policy(can_run=True))
@@ -132,7 +131,7 @@ def test_a_node_runs_once_the_cause_of_its_skip_is_mended() -> None:
     assert look(WAITING, Airflow("failed", xcoms), {}).action == "fail"
 
 
-def test_nodes_by_prefix_run_too_once_the_cause_of_their_skip_is_mended() -> None:
+def test_nodes_by_prefix_run_too_once_the_cause_of_their_skip_has_recovered() -> None:
     fields = {"outcome": "skipped", "skip_cause": "upstream_failed", "caused_by": PAYMENTS}
     waiting = replace(WAITING, unique_ids=(), policy=Policy(can_run=True))
 

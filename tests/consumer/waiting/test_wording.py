@@ -6,15 +6,16 @@ import gzip
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.records import node
 
 from dbt_relay.consumer.waiting.wording import result_text
 from dbt_relay.parser.events import Event
 from dbt_relay.parser.reader import EventReader
 from dbt_relay.parser.run import Run
 from dbt_relay.parser.secrets import Secrets
-from dbt_relay.records.outcomes import outcome_of
 from dbt_relay.records.schema import NodeRecord
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "console"
@@ -71,9 +72,8 @@ def test_only_a_failure_has_its_full_text_below_the_line() -> None:
         ({"status": "a word of a later dbt"}, "A WORD OF A LATER DBT model a"),
     ],
 )
-def test_results_that_no_example_log_has(fields: dict[str, object], line: str) -> None:
-    facts = {"outcome": outcome_of(str(fields["status"])), **fields}
-    record = NodeRecord(unique_id="model.p.a", name="a", resource_type="model", **facts)  # type: ignore[arg-type]
+def test_results_that_no_example_log_has(fields: dict[str, Any], line: str) -> None:
+    record = node("model.p.a", **{"name": "a", "resource_type": "model", **fields})
     assert result_text(record).startswith(line)
     json.dumps(result_text(record))
 
@@ -89,8 +89,6 @@ def test_results_that_no_example_log_has(fields: dict[str, object], line: str) -
 )
 def test_the_freshness_of_a_source_has_dbts_words(status: str, line: str) -> None:
     """The lines are those of dbt 1.11."""
-    record = NodeRecord(
-        unique_id="source.shop.raw.stale", name="stale", resource_type="source", status=status,
-        outcome=outcome_of(status), index=4, total=4, execution_time=0.0282,
-    )  # fmt: skip
+    facts = {"resource_type": "source", "index": 4, "total": 4, "execution_time": 0.0282}
+    record = node("source.shop.raw.stale", name="stale", status=status, **facts)
     assert result_text(record) == line

@@ -5,55 +5,51 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import DAG
 
-from dbt_relay.provider import dbt_task_group
+from dbt_relay.provider import DbtRelayOperator, dbt_task_group
 
-PROJECT = os.environ["DBT_PROJECT_DIR"]
-FLAKY = str(Path(PROJECT).with_name("flaky"))
+PROJECTS = Path(os.environ["DBT_PROJECT_DIR"]).parent
 CLEAN = {name: "" for name in os.environ if name.startswith("DBT_RELAY_")}
+ENV = {**CLEAN, "DBT_PROJECT_DIR": ".", "JAFFLE_DUCKDB": "target/jaffle.duckdb"}
+
+
+def group_of(dag_id: str, **options: Any) -> None:
+    """A group with a copy of the project of its own, so that DAGs may run beside each other."""
+    project = PROJECTS / dag_id
+    options.setdefault("producer_options", {}).setdefault("env", ENV)
+    dbt_task_group(
+        manifest=project / "manifest.json", command="dbt build", cwd=str(project), **options
+    )
+
 
 with DAG("group", schedule=None):
-    dbt_task_group(
-        manifest=f"{PROJECT}/manifest.json",
-        command="dbt build",
-        cwd=PROJECT,
-        exclude="tag:slow",
-        producer_options={"env": {**CLEAN, "JAFFLE_DUCKDB": "target/group.duckdb"}},
-    )
+    group_of("group", exclude="tag:slow")
 
 with DAG("group_folders", schedule=None):
-    dbt_task_group(
-        manifest=f"{PROJECT}/manifest.json",
-        command="dbt build",
-        cwd=PROJECT,
-        select="+orders",
-        group_by="folder",
-        tests="group",
-        producer_options={"env": {**CLEAN, "JAFFLE_DUCKDB": "target/group_folders.duckdb"}},
-    )
+    group_of("group_folders", select="+orders", group_by="folder", tests="group")
 
 with DAG("group_flaky", schedule=None):
-    dbt_task_group(
-        manifest=f"{FLAKY}/manifest.json",
-        command="dbt build",
-        cwd=FLAKY,
-        exclude="tag:slow tag:on_purpose",
-        producer_options={
-            "env": {**CLEAN, "DBT_PROJECT_DIR": ".", "JAFFLE_DUCKDB": "target/group.duckdb"}
-        },
-    )
+    group_of("group_flaky", exclude="tag:slow tag:on_purpose")
 
 with DAG("group_retries", schedule=None):
-    dbt_task_group(
-        manifest=f"{PROJECT}/manifest.json",
+    retries = {"retries": 1, "retry_delay": timedelta(seconds=0)}
+    group_of("group_retries", select="+broken_on_purpose", producer_options=retries)
+
+with DAG("group_assets", schedule=None):
+    group_of("group_assets", select="+orders", assets=True)
+
+with DAG("group_form", schedule=None, max_active_runs=1):
+    group_of("group_form", select="+orders", params=True)
+
+with DAG("operator_assets", schedule=None):
+    DbtRelayOperator(
+        task_id="dbt",
         command="dbt build",
-        cwd=PROJECT,
-        select="+broken_on_purpose",
-        producer_options={
-            "env": {**CLEAN, "JAFFLE_DUCKDB": "target/group_retries.duckdb"},
-            "retries": 1,
-            "retry_delay": timedelta(seconds=0),
-        },
+        select="stg_orders raw_orders",
+        cwd=str(PROJECTS / "operator_assets"),
+        env=ENV,
+        assets="jaffle",
     )

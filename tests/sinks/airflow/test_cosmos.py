@@ -6,17 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.records import node
 
-from dbt_relay.records.outcomes import Outcome, outcome_of
+from dbt_relay.records.outcomes import Outcome
 from dbt_relay.records.schema import DbtTestRecord, NodeRecord, Record, RunRecord
 from dbt_relay.sinks import Rejected
 from dbt_relay.sinks.airflow.cosmos_run import CosmosRun, Entry
 
 RUN = RunRecord(state="running", started_at="2026-01-02T03:04:05Z", attempt=1)
-
-
-def node(unique_id: str, status: str = "success", **fields: Any) -> NodeRecord:
-    return NodeRecord(unique_id=unique_id, status=status, outcome=outcome_of(status), **fields)
 
 
 def a_test(name: str, status: str = "pass", **of: int) -> NodeRecord:
@@ -209,9 +206,9 @@ class TestCollisions:
         assert len(values(known, first)) == 2
         assert [e for e in known.entries(second) if isinstance(e, Entry)] == []
         assert self.refused(known, second)[-1] == (
-            "model.shop.orders__v2 and model.shop.orders.v2 have the same key for Cosmos, "
-            "model__shop__orders__v2_status, which has the latter's result: rename one of them, or "
-            "use --sink airflow"
+            "model.shop.orders__v2 and model.shop.orders.v2 share the Cosmos key "
+            "model__shop__orders__v2_status. The key holds the result of model.shop.orders.v2: "
+            "rename one of them, or use --sink airflow"
         )
         assert len(values(known, replace(first, sequence=2))) == 2
 
@@ -229,7 +226,7 @@ class TestCollisions:
     def test_of_a_model_and_the_tests_of_another(self, known: CosmosRun) -> None:
         values(known, a_test("t", a=1))
         (reason,) = self.refused(known, node("model.shop.a_tests"))
-        assert "model.shop.a_tests and model.shop.a have the same key" in reason
+        assert "model.shop.a_tests and model.shop.a share the Cosmos key" in reason
 
     def test_a_key_that_cannot_be_pulled(self, known: CosmosRun) -> None:
         for unique_id in ("model.shop.é", "model.shop.a b", "model.shop." + "x" * 512):

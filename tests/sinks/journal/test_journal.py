@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.journal_disk import FAST, copy_of_disk
 from support.journals import OPEN, begin, info
 from support.journals import node as record
+from support.laws import examples
 
 from dbt_relay.records.schema import NodeRecord, RunRecord
 from dbt_relay.sinks import Journal, JournalRun
@@ -173,9 +174,7 @@ class JournalMachine(RuleBasedStateMachine):
             assert self.run.queue(sink).is_sending == bool(truth.on_the_way)
 
 
-JournalMachine.TestCase.settings = settings(
-    max_examples=50, stateful_step_count=40, deadline=None, derandomize=True
-)
+JournalMachine.TestCase.settings = settings(examples(50), stateful_step_count=40)
 TestJournal = JournalMachine.TestCase
 
 

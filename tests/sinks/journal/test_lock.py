@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from support.journal_disk import outputs, start
+from support.scripts import race, start
 
 from dbt_relay.sinks.journal.lock import LOCK_WAIT, RunLock
 
@@ -149,12 +149,5 @@ def test_contenders_get_it_one_after_another(path: Path, tmp_path: Path) -> None
     tally = tmp_path / "tally"
     tally.write_text("0")
     contenders = [start(CONTENDER, path, tally) for _ in range(3)]
-    for contender in contenders:
-        assert contender.stdout is not None
-        assert contender.stdout.readline() == "ready\n"
-    for contender in contenders:
-        assert contender.stdin is not None
-        contender.stdin.write("go\n")
-        contender.stdin.flush()
-    outputs(contenders)
+    race(contenders)
     assert tally.read_text() == "120"

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.journal_disk import FAST, RECORDS, drain, outputs, relay, start
+from support.journal_disk import FAST, RECORDS, drain, relay
 from support.journals import info, node
+from support.scripts import outputs, start
 
 from dbt_relay.sinks import Journal
 from dbt_relay.sinks.journal import history

@@ -8,8 +8,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from support.journal_disk import drain, outputs, start
+from support.journal_disk import drain
 from support.journals import info, node
+from support.scripts import outputs, start
 
 from dbt_relay.records.schema import RunRecord
 from dbt_relay.sinks import Journal
@@ -180,7 +181,7 @@ class TestNewer:
             assert journal.file is None
             assert journal.only_in_memory == 1
         assert len(warnings) == 1
-        for words in ("newer dbt-relay", str(version), "Upgrade", "--state-dir", "left as it is"):
+        for words in ("newer dbt-relay", str(version), "Upgrade", "--state-dir", "unchanged"):
             assert words in warnings[0]
         assert "damaged" not in warnings[0]
         assert (tmp_path / "journal.db").read_bytes() == before

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from support.timing import PATIENCE, Clock
 
 from dbt_relay.sinks import Hold, Retry
 from dbt_relay.sinks.airflow import Login
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = "hunter2"
+THREADS = 4
 
 
 def jwt(**claims: object) -> str:
@@ -44,15 +47,15 @@ class Exchange:
 
 
 def test_a_jwt_is_renewed_a_minute_before_it_expires() -> None:
-    now = [0.0]
+    clock = Clock()
     first, second = jwt(exp=1000, n=1), jwt(exp=2000, n=2)
     exchange = Exchange(first, second)
-    token = Token(Login(username="u", password="p"), exchange, lambda: now[0])
+    token = Token(Login(username="u", password="p"), exchange, clock)
     assert token.get() == first
-    now[0] = 939.9
+    clock.now = 939.9
     assert token.get() == first
     assert exchange.asked == [("u", "p")]
-    now[0] = 940
+    clock.now = 940
     assert token.get() == second
     assert exchange.asked == [("u", "p")] * 2
 
@@ -164,3 +167,42 @@ def test_no_credentials_at_all() -> None:
 def test_secrets_are_not_in_the_repr() -> None:
     login = Login(token=SECRET, token_command=f"vault {SECRET}", username="u", password=SECRET)
     assert SECRET not in repr(login)
+
+
+def test_threads_whose_token_is_refused_at_the_same_time_log_in_once() -> None:
+    asked: list[str] = []
+    together = threading.Barrier(THREADS)
+
+    def exchange(username: str, _: str) -> str:
+        asked.append(username)
+        return f"token-{len(asked)}"
+
+    token = Token(Login(username="u", password="p"), exchange)
+    got: list[object] = []
+
+    def worker() -> None:
+        bearer = token.get()
+        assert isinstance(bearer, str)
+        together.wait(PATIENCE)
+        got.append(token.renew(bearer))
+
+    threads = [threading.Thread(target=worker) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert got == ["token-2"] * THREADS
+    assert asked == ["u", "u"]
+
+
+def test_a_token_with_a_minute_to_live_is_used_for_most_of_it() -> None:
+    clock, asked = Clock(), []
+
+    def exchange(*_: str) -> str:
+        asked.append(clock.now)
+        return jwt(exp=clock.now + 60)
+
+    token = Token(Login(username="u", password="p"), exchange, clock)
+    for clock.now in (0.0, 10.0, 53.9, 54.0, 60.0):
+        token.get()
+    assert asked == [0.0, 54.0]

@@ -8,32 +8,22 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from real_airflow.census import kill, processes_left, processes_with
+from support.census import kill, processes_left, processes_with
+from support.command import RELAY
+from support.environment import clean_environment
 from support.logs import line
+from support.timing import PATIENCE, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 HERE = Path(__file__).parent
 ECHO = (sys.executable, str(HERE / "signal_echo.py"))
-FORWARDER = (sys.executable, str(HERE / "forwarder.py"))
-ON_TERMINAL = (sys.executable, str(HERE / "on_terminal.py"))
-RELAY = (sys.executable, "-m", "dbt_relay", "run")
-PATIENCE_S = 15.0
-
-
-def wait_for(what: str, is_so: Callable[[], Any], patience: float = PATIENCE_S) -> Any:
-    """The first true answer of `is_so`; fails when there is none in `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not (answer := is_so()):
-        assert time.monotonic() < deadline, f"no {what} within {patience} s"
-        time.sleep(0.01)
-    return answer
+RUN = (*RELAY, "run")
 
 
 def wait_for_words(relay: subprocess.Popen[bytes], words: bytes, times: int) -> None:
@@ -48,7 +38,7 @@ def wait_for_words(relay: subprocess.Popen[bytes], words: bytes, times: int) -> 
         assert relay.poll() is None, seen.decode()
         return seen.count(words) == times
 
-    wait_for(f"{words.decode()}, {times} times", are_there, patience=60)
+    wait_until(are_there, f"{words.decode()}, {times} times")
     os.set_blocking(stdout.fileno(), True)
 
 
@@ -83,8 +73,7 @@ class Running:
         self.records_path = folder / "records.jsonl"
         self.marker = f"RELAY_TEST_MARKER={uuid.uuid4().hex}"
         name, _, value = self.marker.partition("=")
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "AIRFLOW"))}
-        self.env = {**clean, **(env or {}), name: value}
+        self.env = clean_environment(**(env or {}), **{name: value})
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -100,7 +89,7 @@ class Running:
 
     def command(self, child: Sequence[str], *options: str) -> list[str]:
         """The command line of the relay around `child`."""
-        return [*RELAY, "--sink", f"jsonl:{self.records_path}", *options, "--", *child]
+        return [*RUN, "--sink", f"jsonl:{self.records_path}", *options, "--", *child]
 
     def start(self, command: Sequence[str], **popen: Any) -> subprocess.Popen[bytes]:
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -124,7 +113,7 @@ class Running:
         def found() -> str | None:
             return next((e for e in self.heard() if e.startswith(entry)), None)
 
-        return wait_for(f"{entry!r} in the journal", found).removeprefix(entry).strip()
+        return (wait_until(found, f"{entry!r} in the journal") or "").removeprefix(entry).strip()
 
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(text) for text in self.records_path.read_text().splitlines()]
@@ -154,7 +143,7 @@ class Running:
             with contextlib.suppress(ProcessLookupError):
                 if self._process.poll() is None:
                     self._process.kill()
-            self._process.wait(PATIENCE_S)
+            self._process.wait(PATIENCE)
             for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
                 if pipe is not None and not pipe.closed:
                     with contextlib.suppress(BrokenPipeError):
@@ -174,7 +163,7 @@ def wait_until_read(process: subprocess.Popen[bytes]) -> None:
     assert b"Running with dbt" in process.stdout.readline()
 
 
-def end_of(process: subprocess.Popen[bytes], patience: float = PATIENCE_S) -> tuple[int, str, str]:
+def end_of(process: subprocess.Popen[bytes], patience: float = PATIENCE) -> tuple[int, str, str]:
     """Wait for its end: exit code, stdout, stderr."""
     out, err = process.communicate(timeout=patience)
     return process.returncode, (out or b"").decode(), (err or b"").decode()

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.logs import fold, log
+from support.pipelines import published
 
-from dbt_relay.cli.output.console import Console
-from dbt_relay.cli.relay.pipeline import Pipeline
-from dbt_relay.parser import Secrets
 from dbt_relay.parser.lineage import read_checksums
-from dbt_relay.records.schema import NodeRecord
 
 A, B = "model.shop.a", "test.shop.b"
 OLD = ("1.7.20/example_debug", "1.8/build_ok_debug", "1.9.11/example_debug")
@@ -43,12 +39,8 @@ def test_cut_out_of_a_manifest() -> None:
     assert read_checksums(b"\xff" * 9, "i-1") == {}
 
 
-def relayed(text: bytes, folder: Path) -> dict[str, NodeRecord]:
-    records: list[NodeRecord] = []
-    relay = Pipeline(Console(io.BytesIO()), records.append, secrets=Secrets(), target_dir=folder)
-    relay.feed(text)
-    relay.end(None)
-    return {r.unique_id: r for r in records}
+def checksums(log: bytes, target: Path) -> dict[str, str | None]:
+    return {r.unique_id: r.checksum for r in published(log, target)}
 
 
 @pytest.mark.parametrize("key", OLD)
@@ -63,12 +55,12 @@ def test_of_a_dbt_whose_log_has_none(key: str, tmp_path: Path) -> None:
         place.mkdir()
         text = text.replace(str(Path(told).parent).encode(), str(place).encode())
     (place / "manifest.json").write_bytes(manifest(invocation.id, nodes))
-    assert {u: r.checksum for u, r in relayed(text, tmp_path).items()} == nodes
+    assert checksums(text, tmp_path) == nodes
 
 
 @pytest.mark.parametrize("key", OLD)
 def test_without_a_manifest_there_is_none(key: str, tmp_path: Path) -> None:
-    assert {r.checksum for r in relayed(log(key), tmp_path).values()} == {None}
+    assert set(checksums(log(key), tmp_path).values()) == {None}
 
 
 @pytest.mark.parametrize("key", ["1.10/build_ok_debug", "1.11.16/build_ok_debug"])
@@ -81,6 +73,6 @@ def test_of_a_dbt_whose_log_has_it(key: str, tmp_path: Path) -> None:
             node = event["data"]["node_info"]
             if node["materialized"] != "ephemeral":
                 expected[node["unique_id"]] = node["node_checksum"] or None
-    found = relayed(log(key), tmp_path)
-    assert {u: r.checksum for u, r in found.items() if u in expected} == expected
+    found = checksums(log(key), tmp_path)
+    assert {u: checksum for u, checksum in found.items() if u in expected} == expected
     assert any(expected.values())

@@ -1,4 +1,4 @@
-"""What `runs` and `deliver` count."""
+"""What `runs` and `deliver` count, and that a death is told once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 from support.journals import info
+from support.records import node
 
+from dbt_relay.cli.deliver import _deliver
 from dbt_relay.cli.main import cli
-from dbt_relay.records.schema import NodeRecord
+from dbt_relay.cli.settings import Connection, Keeping, Reaching, Sending
+from dbt_relay.records.schema import RunRecord
 from dbt_relay.sinks import Journal, JournalRun
+from dbt_relay.sinks.journal import history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +39,7 @@ def test_the_records_that_a_damaged_journal_lost(
 ) -> None:
     with Journal(tmp_path) as journal:
         run = journal.begin(info([]))
-        run.put(NodeRecord(unique_id="model.a.b", status="error", outcome="failure"), 0.0)
+        run.put(node("model.a.b", "error"), 0.0)
         run.close()
     count_puts = JournalRun.take_lock
 
@@ -47,3 +51,16 @@ def test_the_records_that_a_damaged_journal_lost(
     monkeypatch.setattr(JournalRun, "take_lock", take_lock)
     done = said("deliver", "1", "--state-dir", str(tmp_path))
     assert f"relay: run 1: lost {words}: the journal was damaged\n" in done
+
+
+def test_of_two_that_find_it_dead_only_the_first_says_so(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        run = journal.begin(info([]))
+        run.put(RunRecord(state="running"), 0)
+        run.close()
+        past = history.past_run(journal, run.number)
+        settings = Reaching(Connection(), Sending(), Keeping())
+        for _ in range(2):
+            assert _deliver(journal, past, settings, force=False) == 0
+            assert history.records(journal, 1)[RunRecord.key].to_json()["state"] == "died"
+            assert journal.database.rows("select version from record") == [(2,)]

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 HEARD = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
-LONGEST_S = 60.0
+LONGEST_S = 120.0
 
 
 def main() -> None:
