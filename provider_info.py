@@ -35,7 +35,7 @@ def get_provider_info() -> dict[str, Any]:
         "description": "Runs dbt once; every node's result is in Airflow within seconds.",
         "versions": [__version__],
         "integrations": [{"integration-name": _NAME, "external-doc-url": _DOCS}],
-        "operators": _modules("operator"),
+        "operators": _modules("operator", "freshness"),
         "sensors": _modules("sensor", "node_sensors"),
         "triggers": _modules("trigger"),
         "hooks": _modules("hook"),

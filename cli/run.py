@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..records.exits import Exit
-from .dbt.arguments import DbtArguments, asks_about_dbt
+from .dbt.arguments import asks_about_dbt
+from .dbt.changed import changed
 from .dbt.command import DbtCommand, prepare
 from .hints import dbt_usage_hint, start_hint
 from .options import CREDENTIALS, RELAY_OPTIONS, option, relay_settings, with_settings
@@ -28,7 +28,7 @@ from .relay.run_record import now
 from .relay.session import RelayedRun
 from .relay.state_folder import open_journal
 from .resume.environment import environment_digests
-from .settings import ConfigurationError, RunSettings
+from .settings import RunSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,6 +69,7 @@ def _settings(given: Mapping[str, Any]) -> RunSettings:
         resumes=given["resume"],
         renewed_task_id=given["renew"],
         only=tuple(term for terms in given["only"] for term in terms.split()),
+        freshness=given["freshness"],
     )
 
 
@@ -114,6 +115,12 @@ def _settings(given: Mapping[str, Any]) -> RunSettings:
         help="Run only these nodes of the command, in place of its --select, --exclude and "
         "--selector. Takes what --select takes.",
     ),
+    option(
+        "--freshness/--no-freshness",
+        default=False,
+        help="Run 'dbt source freshness' with the command's project, profile, target and "
+        "variables, for all sources or those of --only.",
+    ),
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(settings: RunSettings, command: tuple[str, ...]) -> int:
@@ -132,8 +139,7 @@ def run_dbt(command: tuple[str, ...], settings: RunSettings) -> int:
     Raises ConfigurationError for settings that cannot work.
     """
     settings = _renewing(settings)
-    if settings.only:
-        command = _narrowed(command, settings.only)
+    command = changed(command, settings)
     destination = Destination.choose(settings.relay, os.environ)
     for remark in destination.remarks:
         notice(remark)
@@ -178,16 +184,6 @@ def _renewing(settings: RunSettings) -> RunSettings:
         return settings
     relay = renewing(settings.relay, settings.renewed_task_id, os.environ)
     return replace(settings, relay=relay, resumes=False)  # to resume is about a whole run
-
-
-def _narrowed(command: tuple[str, ...], terms: tuple[str, ...]) -> tuple[str, ...]:
-    parts = DbtArguments.of(command)
-    if parts is None or not parts.subcommand:
-        raise ConfigurationError(
-            f"--only {' '.join(terms)}: {shlex.join(command)} is not one call of dbt, so the nodes "
-            "cannot be selected: write the selection in the command"
-        )
-    return parts.selecting(terms)
 
 
 def _info(

@@ -207,6 +207,7 @@ class RunSettings:
     resumes: bool = False
     renewed_task_id: str | None = None
     only: tuple[str, ...] = ()
+    freshness: bool = False
 
 
 def login_of(environ: Mapping[str, str]) -> Login:

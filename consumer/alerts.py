@@ -13,6 +13,7 @@ from ..records.display import displayed, in_one_line
 from ..records.plural import counted
 from ..records.schema import NodeRecord
 from ..records.values import is_array, is_object
+from .waiting.wording import result_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +42,7 @@ class Trouble:
         if record.has_succeeded:
             return None
         if record.outcome != "skipped":
-            return cls(name, owner, name, record.message or record.status)
+            return cls(name, owner, name, record.message or result_text(record))
         return cls(name, owner, record.caused_by) if record.caused_by else None
 
 

@@ -8,8 +8,10 @@ from airflow.sdk import Variable
 from airflow.sdk.execution_time.xcom import XCom
 
 from ..consumer.alerts import Trouble, news
+from ..consumer.waiting.group import Group
 from ..records.schema import NodeRecord, RunRecord, read_record
 from ..records.xcom import xcom_key, xcom_value
+from .node_sensors import DbtSourceSensor
 from .sensor import DbtNodeSensor
 
 if TYPE_CHECKING:
@@ -47,6 +49,10 @@ class _Run:
         self.run_id: str = own.run_id
         self._dag = context["dag"]
         self._sensors = [task for task in self._dag.tasks if isinstance(task, DbtNodeSensor)]
+        self._group = Group(
+            {s.task_id: s.upstream_task_ids for s in self._sensors},
+            {s.task_id: s.unique_ids for s in self._sensors},
+        )
         ids = {name for s in self._sensors for name in (s.task_id, s.producer_task_id)}
         states = own.get_task_states(
             dag_id=self.dag_id, task_ids=sorted(ids), run_ids=[self.run_id]
@@ -73,6 +79,9 @@ class _Run:
         yield from found
         if found or state == "skipped":
             return
+        if sources := self._stale_sources(sensor):
+            yield from (Trouble(node, owner, sources[0]) for node in sensor.unique_ids)
+            return
         producer = sensor.producer_task_id
         if not nodes and self._states.get(producer) in ("failed", "upstream_failed"):
             yield Trouble(
@@ -80,6 +89,15 @@ class _Run:
             )
         elif state == "failed":
             yield Trouble(sensor.task_id, owner, sensor.task_id, "see the log of the task")
+
+    def _stale_sources(self, sensor: DbtNodeSensor) -> list[str]:
+        """The sources whose checks hold the task back: dbt has left its nodes out."""
+        if self._states.get(sensor.task_id) != "upstream_failed":
+            return []
+        found = (
+            self._dag.get_task(name) for name in self._group.causes(sensor.task_id, self._states)
+        )
+        return sorted(task.unique_ids[0] for task in found if isinstance(task, DbtSourceSensor))
 
     def _besides(self, sensor: DbtNodeSensor, waited_for: set[str]) -> Iterator[Trouble]:
         """The troubles of the task that runs dbt, for which no node's task stands: a hook, say."""

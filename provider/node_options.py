@@ -44,7 +44,7 @@ class NodeOptions:
         """
         node = task.node
         found = {"doc_md": describe(task), **task_options(node)}
-        if self.outlets is not None and not task.is_test:
+        if self.outlets is not None and not (task.is_test or task.is_check):
             found["outlets"] = list(self.outlets(node))
         if self.display_name is not None:
             found[_NAME] = self.display_name(node)

@@ -61,6 +61,10 @@ class DbtSnapshotSensor(_GroupSensor):
     """Waits for a snapshot of dbt."""
 
 
+class DbtSourceSensor(_GroupSensor):
+    """Waits for the check of a source's freshness."""
+
+
 class DbtTestSensor(_GroupSensor):
     """Waits for the tests of a dbt node."""
 
@@ -69,6 +73,7 @@ _OF_KIND: Final[dict[str, type[_GroupSensor]]] = {
     "model": DbtModelSensor,
     "seed": DbtSeedSensor,
     "snapshot": DbtSnapshotSensor,
+    "source": DbtSourceSensor,
 }
 
 

@@ -28,7 +28,7 @@ class NodeTasks:
 
     `common` has the keywords of all sensors, `options` the keywords of each. `nodes` are those of
     the manifest, `compiled` is dbt's folder `target/compiled`. With `assets` each relation that dbt
-    builds is an asset.
+    builds is an asset. `check` is the task that checks the sources.
     """
 
     group: TaskGroup
@@ -38,6 +38,7 @@ class NodeTasks:
     nodes: Mapping[str, Node]
     compiled: Path
     assets: bool = False
+    check: Any = None
 
     def make(self, planned: Sequence[NodeTask]) -> list[DbtNodeSensor]:
         """The sensors, in the order of dbt's edges."""
@@ -66,6 +67,14 @@ class NodeTasks:
         certifies: tuple[str, str, int] | None,
     ) -> DbtNodeSensor:
         own = {**common, **self.options.of(task)}
+        producer = self.check if task.is_check else self.producer
+        if task.is_check:
+            own["on_missing"] = "fail"
+        elif self.check is not None:
+            # dbt has left the node out if a source was stale. If the task starts all the same, the
+            # source has been found fresh since.
+            is_lenient = own.get("on_upstream_failed") == "skip"
+            own.setdefault("on_missing", "skip" if is_lenient else "run")
         own.setdefault("trigger_rule", _trigger_rule(own))
         if not task.upstream:
             own["trigger_rule"] = "always"
@@ -76,7 +85,7 @@ class NodeTasks:
             task_group=group,
             unique_id=task.unique_ids[0] if len(task.unique_ids) == 1 else task.unique_ids,
             node_name=task.selector,
-            producer_task_id=self.producer.task_id,
+            producer_task_id=producer.task_id,
             **own,
         )
         sensor.compiled = [
@@ -124,5 +133,8 @@ def _retries(producer: Any) -> dict[str, Any]:
 
 def _trigger_rule(sensor: Mapping[str, Any]) -> str:
     """Airflow itself marks the tasks downstream of a failed node, which costs no look. With
-    `on_upstream_failed="skip"` each task must look at its own record."""
-    return "all_done" if sensor.get("on_upstream_failed") == "skip" else "none_failed"
+    `on_upstream_failed="skip"` each task must look at its own record. A task that runs what dbt has
+    left out must not do that after a skip."""
+    if sensor.get("on_upstream_failed") == "skip":
+        return "all_done"
+    return "all_success" if sensor.get("on_missing") == "run" else "none_failed"

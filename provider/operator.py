@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shlex
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.sdk import BaseOperator
 
@@ -27,7 +27,7 @@ from .relay import Relay
 from .sdk import AirflowSkipException
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 _SELECTOR: Final = re.compile(r"selector:([^,]*[^,+])")
 
@@ -73,6 +73,12 @@ class DbtRelayOperator(BaseOperator):
     template_fields_renderers = {"command": "bash", "env": "json", "vars": "json"}  # noqa: RUF012 - Airflow's form
     ui_color = "#ff694a"
 
+    leave_out: Callable[[Any], list[str]] | None = None
+    """Tells more terms of `--exclude` when the task runs, from its context."""
+    _flags: ClassVar[Sequence[str]] = ()
+    """Options of every `dbt-relay run` of this operator."""
+    _good_codes: ClassVar[Sequence[int]] = (0,)
+
     def __init__(
         self,
         *,
@@ -114,6 +120,8 @@ class DbtRelayOperator(BaseOperator):
 
     def execute(self, context: Any) -> Any:
         """Run dbt. Returns the summary. Raises DbtRelayError if dbt did not succeed."""
+        if self.leave_out is not None:
+            self.exclude = [*_split(self.exclude), *self.leave_out(context)]
         own = context["ti"]
         store = context.get("task_state_store") if _is_true(self.resume) else None
         relay = self._relay = Relay(
@@ -127,7 +135,7 @@ class DbtRelayOperator(BaseOperator):
         code = relay.run(relay_call(*self._arguments(own.map_index)))
         if code == SKIP:
             raise AirflowSkipException(f"the command ended with {SKIP}")
-        if code != 0:
+        if code not in self._good_codes:
             reason = _ending(code, relay.result)
             self.log.error("%s", reason)
             raise DbtRelayError(reason)
@@ -146,30 +154,8 @@ class DbtRelayOperator(BaseOperator):
         """Whether the operator can run its command for some nodes alone."""
         return not needs_shell(self.command)
 
-    def call_for(self, nodes: str, context: Any) -> Call:
-        """The call that runs the command for these nodes alone, in the task of `context`.
-
-        `nodes` are terms of dbt's `--select`.
-        """
-        ready: DbtRelayOperator = self.prepare_for_execution()
-        ready.render_template_fields(context)
-        words = ["run", "--only", nodes, "--grace", GRACE, "--", *ready._words()]
-        env = environment_of(context, ready.env, append_env=ready.append_env)
-        return Call(relay_call(*words), env, ready.cwd)
-
-    def _arguments(self, map_index: int) -> list[str]:
-        options = {
-            "grace": GRACE,
-            "map_index": map_index,
-            "note": _is_true(self.note),
-            **(self.relay_options or {}),
-        }
-        words = ["run", "--resume" if _is_true(self.resume) else "--no-resume"]
-        for name, value in options.items():
-            words += _option(name, value)
-        return [*words, "--", *self._words()]
-
-    def _words(self) -> list[str]:
+    @property
+    def words(self) -> list[str]:
         """The words of the command, with dbt's flags from the other parameters."""
         flags = [
             *_selected(self.select),
@@ -185,6 +171,29 @@ class DbtRelayOperator(BaseOperator):
             )
         return [*words_of(self.command), *flags]
 
+    def call_for(self, nodes: str, context: Any) -> Call:
+        """The call that runs the command for these nodes alone, in the task of `context`.
+
+        `nodes` are terms of dbt's `--select`.
+        """
+        ready: DbtRelayOperator = self.prepare_for_execution()
+        ready.render_template_fields(context)
+        words = ["run", *self._flags, "--only", nodes, "--grace", GRACE, "--", *ready.words]
+        env = environment_of(context, ready.env, append_env=ready.append_env)
+        return Call(relay_call(*words), env, ready.cwd)
+
+    def _arguments(self, map_index: int) -> list[str]:
+        options = {
+            "grace": GRACE,
+            "map_index": map_index,
+            "note": _is_true(self.note),
+            **(self.relay_options or {}),
+        }
+        words = ["run", *self._flags, "--resume" if _is_true(self.resume) else "--no-resume"]
+        for name, value in options.items():
+            words += _option(name, value)
+        return [*words, "--", *self.words]
+
 
 def _selected(select: str | Sequence[str] | None) -> list[str]:
     """dbt's option for a selection. Only dbt 1.12 takes `selector:name` with `--select`."""
@@ -195,8 +204,12 @@ def _selected(select: str | Sequence[str] | None) -> list[str]:
 
 
 def _listed(option: str, value: str | Sequence[str] | None) -> list[str]:
-    words = shlex.split(value) if isinstance(value, str) else [*(value or ())]
+    words = _split(value)
     return [option, *words] if words else []
+
+
+def _split(value: str | Sequence[str] | None) -> list[str]:
+    return shlex.split(value) if isinstance(value, str) else [*(value or ())]
 
 
 def _vars(value: Mapping[str, Any] | str | None) -> list[str]:

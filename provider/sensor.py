@@ -45,7 +45,8 @@ class DbtNodeSensor(BaseSensorOperator):
         own index
     :param xcom_task_id: the task that holds the records, if `dbt-relay run` has `--xcom-task-id`
     :param key_prefix: the `--key-prefix` of `dbt-relay run`
-    :param on_missing: the result for a node that was not in the run: `fail`, `skip` or `success`
+    :param on_missing: the result for a node that was not in the run: `fail`, `skip` or `success`;
+        `run` runs it here, by `run_again` or `fallback`
     :param on_upstream_failed: the result for a node that dbt skipped after a failure: `fail` or
         `skip`
     :param run_again: whether a later try of this task, once the producer has ended, runs the
@@ -117,7 +118,8 @@ class DbtNodeSensor(BaseSensorOperator):
         if deferrable is None:
             deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.deferrable = deferrable
-        self._runs_nodes = run_again or fallback is not None
+        if on_missing == "run" and not self._runs_nodes:
+            raise ValueError("on_missing='run' needs run_again or a command as fallback")
         if start_from_trigger and CAN_START_FROM_TRIGGER and self._may_start_from_trigger:
             self.start_from_trigger = True
             self.start_trigger_args = self._start_trigger_args()
@@ -160,6 +162,11 @@ class DbtNodeSensor(BaseSensorOperator):
         """Stop the command that runs the node."""
         if self._renewal is not None:
             self._renewal.stop()
+
+    @property
+    def _runs_nodes(self) -> bool:
+        """Whether there is a command that runs the nodes alone."""
+        return self.run_again or self.fallback is not None
 
     @property
     def _may_start_from_trigger(self) -> bool:
@@ -262,7 +269,7 @@ class DbtNodeSensor(BaseSensorOperator):
             if nodes is not None:
                 return self._run(call_for_nodes(self, nodes, context), waiting)
         self.log.info("another task has run it, together with its own nodes")
-        policy = replace(waiting.policy, can_run=False)
+        policy = replace(waiting.policy, can_run=False, on_missing="fail")
         return look(replace(waiting, policy=policy), TaskReader(), {})
 
     def _run(self, call: Call, waiting: Waiting) -> Decision:

@@ -11,6 +11,7 @@ from ..consumer.graph.ids import GroupBy
 from ..consumer.graph.manifest import IndirectSelection, Manifest
 from ..consumer.graph.plan import LONGEST_ID, Tests, plan
 from .done import DbtDone, GroupPlace
+from .freshness import CHECK, add_check
 from .links import link_to_nodes
 from .node_options import NodeOptions
 from .node_tasks import NodeTasks, compiled_folder
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _PRODUCER: Final = "run_dbt"
 _DONE: Final = "done"
+_WORDS: Final = {"indirect_selection": IndirectSelection, "group_by": GroupBy, "tests": Tests}
 _MOST_IN_TRIGGERER: Final = 200
 """Tasks of a group that begins in the triggerer. Airflow 3.3 sends the whole serialized DAG, which
 has about 1.5 KB for each task, with each task that begins there."""
@@ -54,6 +56,7 @@ def dbt_task_group(
     assets: bool = False,
     customize: Customize | None = None,
     params: bool = False,
+    source_freshness: bool = False,
     deferrable: bool = True,
     **sensor: Any,
 ) -> TaskGroup:
@@ -87,66 +90,71 @@ def dbt_task_group(
         options in dbt's `meta.airflow`
     :param params: give the DAG a form for a manual run: `select`, `exclude`, `full_refresh` and
         `vars`. A node that such a run does not select is skipped
+    :param source_freshness: check the sources that the nodes read and that have freshness rules,
+        before dbt builds. What reads a stale source is left out and held back; the rest is built
     :param deferrable: wait in the triggerer, which occupies no slot of a worker
     :param sensor: more for each DbtNodeSensor: `fallback`, `on_missing`, …. `retries` and
         `retry_delay` are the producer's by default
     :raises ManifestError: if there is no manifest of dbt 1.7 or later
     :raises SelectionError: for a selection that dbt refuses
     :raises OptionError: for an option in `meta.airflow` that no task can have
+    :raises ValueError: for options that do not fit each other
     :raises TaskIdError: for a task_id that Airflow refuses or that two nodes have
     """
-    _check("indirect_selection", indirect_selection, IndirectSelection)
-    _check("group_by", group_by, GroupBy)
-    _check("tests", tests, Tests)
+    _check(indirect_selection=indirect_selection, group_by=group_by, tests=tests)
     chosen = {"select": select, "exclude": exclude, "indirect_selection": indirect_selection}
-    own = {"cwd": cwd, **(producer_options or {})}
+    own = {"command": command, "cwd": cwd, **(producer_options or {})}
     read = Manifest.read(manifest)
     with TaskGroup(group_id) as group:
         if params:
             add_form(group.dag, select, exclude, own)
-            own |= TEMPLATES
-            sensor = {"on_missing": "skip", **sensor}
-        runs_dbt = _producer(group, producer, command, {**chosen, **own})
-        link_to_nodes(runs_dbt)
+            own, sensor = {**own, **TEMPLATES}, {"on_missing": "skip", **sensor}
+        runs_dbt = _producer(group, producer, {**chosen, **own})
         planned = plan(
             read,
             **chosen,
             tests=tests,
-            taken={runs_dbt.task_id.rpartition(".")[2], _DONE},
+            taken={runs_dbt.task_id.rpartition(".")[2], _DONE, *([CHECK] * source_freshness)},
             longest_id=LONGEST_ID - len(group.child_id("")),
             group_by=group_by,
             task_id=task_id,
+            source_freshness=source_freshness,
         )
         starts = deferrable and len(planned) <= _MOST_IN_TRIGGERER
         common = {"deferrable": deferrable, "start_from_trigger": starts, **sensor}
+        check = add_check(runs_dbt, planned, own, read.default_selector, common)
         options = NodeOptions(outlets, display_name, customize)
         folder = compiled_folder(manifest)
-        tasks = NodeTasks(group, runs_dbt, common, options, read.nodes, folder, assets)
+        tasks = NodeTasks(group, runs_dbt, common, options, read.nodes, folder, assets, check)
         _add_done(group, runs_dbt, tasks.make(planned), common)
     return group
 
 
-def _check(option: str, value: str | None, known: Any) -> None:
-    if value is not None and value not in get_args(known):
-        raise ValueError(f"{option} is {value!r}: it must be one of {', '.join(get_args(known))}")
+def _check(**options: str | None) -> None:
+    for option, value in options.items():
+        known = get_args(_WORDS[option])
+        if value is not None and value not in known:
+            raise ValueError(f"{option} is {value!r}: it must be one of {', '.join(known)}")
 
 
 def _producer(
     group: TaskGroup,
     producer: BaseOperator | str | None,
-    command: str | Sequence[str] | None,
     own: dict[str, Any],
 ) -> Any:
-    """The task that runs dbt, in the group. `own` are the options of an operator of `command`."""
-    if (command is None) == (producer is None):
+    """The task that runs dbt, in the group. `own` are the options of an operator of a command."""
+    if (own["command"] is None) == (producer is None):
         raise ValueError("dbt_task_group needs either command or producer")
     if producer is None:
-        return DbtRelayOperator(task_id=_PRODUCER, command=command or (), **own)
-    if given := sorted(name for name in own.keys() - _OF_GROUP if own[name] is not None):
+        made: Any = DbtRelayOperator(task_id=_PRODUCER, **own)
+    elif given := sorted(name for name in own.keys() - _OF_GROUP if own[name] is not None):
         raise ValueError(f"{', '.join(given)}: give that to the producer itself")
-    if isinstance(producer, str):
-        return BashOperator(task_id=_PRODUCER, bash_command=producer)
-    return group.add(producer)
+    elif isinstance(producer, str):
+        made = BashOperator(task_id=_PRODUCER, bash_command=producer)
+    else:
+        made = group.add(producer)
+    link_to_nodes(made)
+    return made
 
 
 def _add_done(

@@ -33,6 +33,21 @@ SELECTION: Final = frozenset(
         "--indirect-selection",
     }
 )  # fmt: skip
+PLACE: Final = frozenset(
+    {"--project-dir", "--profiles-dir", "--profile", "--target", "-t", "--target-path", "--vars"}
+)
+OF_ALL: Final = frozenset(
+    {
+        "--debug", "-d", "--log-level", "--log-level-file", "--log-format", "--log-format-file",
+        "--log-path", "--log-file-max-bytes", "--quiet", "-q", "--no-quiet", "--use-colors",
+        "--no-use-colors", "--use-colors-file", "--no-use-colors-file", "--printer-width",
+        "--warn-error", "--warn-error-options", "--no-version-check", "--no-partial-parse",
+        "--partial-parse", "--partial-parse-file-path", "--no-static-parser",
+        "--no-send-anonymous-usage-stats",
+    }
+)  # fmt: skip
+"""Options of every dbt command that `dbt retry` does not read from its run_results.json."""
+
 NOTHING_ELSE: Final = ("--indirect-selection", "empty")
 """Without it a model by name brings all of its tests. The wanted tests are named themselves."""
 
@@ -219,13 +234,20 @@ class DbtArguments:
             options.append(Option(NOTHING_ELSE[0], NOTHING_ELSE))
         return self.words(self.subcommand, options)
 
+    def checking_sources(self, terms: Iterable[str]) -> tuple[str, ...]:
+        """A call of `dbt source freshness` in the same place, for all sources or for `terms`."""
+        options = [o for o in self.options if o.name in PLACE | OF_ALL | {"--threads"}]
+        if select := tuple(terms):
+            options.append(Option("--select", ("--select", *select)))
+        return self.words("source freshness", options)
+
     def words(
         self, subcommand: str, options: Iterable[Option], without: Collection[str] = ()
     ) -> tuple[str, ...]:
         """The same call with another subcommand and these options, `without` options by name."""
         before = (word for o in self.before if o.name not in without for word in o.words)
         after = (word for o in options if o.name not in without for word in o.words)
-        return (*self.program, *before, subcommand, *after)
+        return (*self.program, *before, *subcommand.split(), *after)
 
 
 def _ends_values(name: str, word: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ...records.plural import counted
-from ..dbt.arguments import SELECTION, DbtArguments, Option
+from ..dbt.arguments import OF_ALL, PLACE, SELECTION, DbtArguments, Option
 from .listing import listed_nodes
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ TYPES: Final[dict[str, tuple[str, ...]]] = {
 """The subcommands that can be resumed, with the kinds of node that they run."""
 
 _MODELS: Final = frozenset({"--models", "--model", "-m"})
-PLACE: Final = frozenset(
-    {"--project-dir", "--profiles-dir", "--profile", "--target", "-t", "--target-path", "--vars"}
-)
 STATE: Final = frozenset(
     {"--state", "--defer-state", "--defer", "--no-defer", "--favor-state", "--no-favor-state"}
 )
@@ -42,18 +39,6 @@ _OF_LS: Final = (
 _CONSOLE: Final = frozenset(
     {"--debug", "-d", "--log-level", "--log-format", "--quiet", "-q", "--no-quiet"}
 )
-OF_ALL: Final = frozenset(
-    {
-        "--debug", "-d", "--log-level", "--log-level-file", "--log-format", "--log-format-file",
-        "--log-path", "--log-file-max-bytes", "--quiet", "-q", "--no-quiet", "--use-colors",
-        "--no-use-colors", "--use-colors-file", "--no-use-colors-file", "--printer-width",
-        "--warn-error", "--warn-error-options", "--no-version-check", "--no-partial-parse",
-        "--partial-parse", "--partial-parse-file-path", "--no-static-parser",
-        "--no-send-anonymous-usage-stats",
-    }
-)  # fmt: skip
-"""Options of every dbt command that `dbt retry` does not read from its run_results.json."""
-
 _AS_JSON: Final = Option(
     "--output",
     (

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from ...parser import read_run_results
 from ...records.plural import counted
-from ..dbt.arguments import DbtArguments, Option
+from ..dbt.arguments import OF_ALL, PLACE, DbtArguments, Option
 from ..dbt.target import checksums_in
 from .remaining import (
     EVERY_TIME,
-    OF_ALL,
-    PLACE,
     STATE,
     TYPES,
     CannotResumeError,

@@ -18,7 +18,8 @@ _MOST_TESTS: Final = 20
 def describe(task: NodeTask) -> str:
     """Markdown on the node of a task, with the tests that the task waits for."""
     tests = [_name(unique_id) for unique_id in task.unique_ids if unique_id != task.node.unique_id]
-    parts = [f"Tests of {_facts(task.node)}"] if task.is_test else [_facts(task.node)]
+    what = "Tests of " if task.is_test else "Freshness of " if task.is_check else ""
+    parts = [f"{what}{_facts(task.node)}"]
     if task.node.description and not task.is_test:
         parts.append(_shortened(task.node.description.strip()))
     if tests:

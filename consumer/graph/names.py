@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = re.compile(r"[\w.-]+")
 _NOT_PLAIN: Final = re.compile(r"[^\w.-]")
+_NOT_PLAIN_PART: Final = re.compile(r"[^\w-]")
 
 
 def exact_term(name: str) -> str:
@@ -26,11 +27,20 @@ def exact_term(name: str) -> str:
     return f"fqn:{plain}" if plain.endswith("?") else f"fqn:{plain[:-1]}[{plain[-1]}]"
 
 
+def source_term(node: Node) -> str:
+    """The term that selects one table of a source. Each special character becomes `?`."""
+    parts = (node.package_name, node.source_name or "", node.name)
+    return "source:" + ".".join(_NOT_PLAIN_PART.sub("?", part) for part in parts)
+
+
 def terms_of(node: Node) -> Iterator[str]:
     """Terms that may select only this node, the plainest first.
 
     The later ones distinguish it from a package, a folder or another node of the same name.
     """
+    if node.resource_type == "source":
+        yield source_term(node)
+        return
     name = ".".join(node.fqn)
     if _PLAIN.fullmatch(name):
         yield name

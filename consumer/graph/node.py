@@ -25,7 +25,8 @@ class Node:
     relative to the root of that file's package. `test_name` names the generic test (`not_null`),
     `source_name` the source that a table belongs to. `parents` and `children` are unique_ids;
     ancestors come first among the parents. `owner` is `meta.owner`, else the owner of the node's
-    group in dbt. `compiled_path` is relative to dbt's folder `target/compiled`.
+    group in dbt. `compiled_path` is relative to dbt's folder `target/compiled`. `has_freshness`:
+    dbt has a rule for how old the rows of the source may be.
     """
 
     unique_id: str
@@ -48,6 +49,7 @@ class Node:
     owner: str | None = None
     compiled_path: str | None = None
     is_empty: bool = False
+    has_freshness: bool = False
     parents: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
@@ -135,6 +137,7 @@ def read_node(
         owner=owner_name(meta.get("owner")) or group_owners.get(config.get("group") or ""),
         compiled_path=_compiled_path(raw),
         is_empty=kind != "seed" and raw_code is not None and not raw_code.strip(),
+        has_freshness=kind == "source" and _has_rules(raw.get("freshness")),
         parents=parents,
         children=children,
         config=config,
@@ -147,6 +150,13 @@ def owner_name(owner: Any) -> str | None:
     if is_object(owner):
         return text(owner.get("name")) or text(owner.get("email"))
     return text(owner)
+
+
+def _has_rules(freshness: Any) -> bool:
+    """Whether a limit is set: dbt writes the rules without limits too."""
+    rules = freshness if is_object(freshness) else {}
+    limits = (rules.get(name) for name in ("warn_after", "error_after"))
+    return any(is_object(limit) and limit.get("count") is not None for limit in limits)
 
 
 def _compiled_path(raw: JsonObject) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from .criterion import Criterion
+from .freshness import Freshness
 from .ids import TEST, Place, places
 from .methods import Search, SelectionError
 from .names import terms_of
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from .ids import GroupBy
     from .manifest import IndirectSelection, Manifest
     from .node import Node
-    from .selection import Selection
 
 Tests = Literal["task", "group", "node", "none"]
 """Where a node's tests are: in a task of their own, in a task of their own that shares a group with
@@ -31,7 +31,8 @@ LONGEST_ID: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class NodeTask:
-    """A task that waits for the nodes `unique_ids`. `node` is the node that they build or test.
+    """A task that waits for the nodes `unique_ids`. `node` is the node that they build or test, or
+    the source that is checked.
 
     `task_id` begins with the names of `groups`, the outer first, with dots between them. `upstream`
     has the ids of the tasks directly upstream. `selector` selects only the nodes
@@ -53,6 +54,11 @@ class NodeTask:
     @property
     def is_test(self) -> bool:
         return self.node.unique_id not in self.unique_ids
+
+    @property
+    def is_check(self) -> bool:
+        """Whether the task stands for the freshness of a source."""
+        return self.node.resource_type == "source" and not self.is_test
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ def plan(
     longest_id: int = LONGEST_ID,
     group_by: GroupBy | None = None,
     task_id: Callable[[Node], str] | None = None,
+    source_freshness: bool = False,
 ) -> list[NodeTask]:
     """A task for each selected node that dbt builds, along dbt's edges, parents first.
 
@@ -92,23 +99,25 @@ def plan(
     dbt does not run. Of these models and of sources only the tests have a task. A unit test is in
     the task of its model, because dbt runs it before the model. `taken` has task_ids not to use,
     `longest_id` is the limit for a task_id. Without `indirect_selection` the project's flag decides
-    about tests. `group_by` and `task_id` are those of `places`. Raises SelectionError, also if
-    nothing is selected, and TaskIdError.
+    about tests. `group_by` and `task_id` are those of `places`. With `source_freshness` the first
+    tasks are those of the sources that dbt checks, upstream of what reads them. Raises
+    SelectionError, also if nothing is selected, and TaskIdError.
     """
     mode = indirect_selection or manifest.indirect_selection
-    selected = selection_of(manifest, select, exclude, indirect_selection=mode)
-    chosen = _chosen(manifest, selected, f"select={select!r} and exclude={exclude!r}")
+    run, chosen = _chosen(manifest, select, exclude, mode)
     room = longest_id - len(TEST)
+    built = {node.unique_id: node for node in chosen if _is_built(node)}
+    fresh = Freshness.of(manifest, built, exclude) if source_freshness else Freshness()
+    sources = [manifest.nodes[unique_id] for unique_id in fresh.sources]
+    named = [*chosen, *(source for source in sources if source not in chosen)]
     project = manifest.project_name
-    where = places(chosen, project, set(taken), room, group_by=group_by, task_id=task_id)
-    built = [node for node in chosen if _is_built(node)]
-    before = manifest.nearest_ancestors([node.unique_id for node in built])
-    run = frozenset(selected.unique_ids)
-    tested = {} if tests == "none" else _tests(manifest, where.keys(), run)
+    where = places(named, project, set(taken), room, group_by=group_by, task_id=task_id)
+    before = fresh.with_sources(manifest.nearest_ancestors(built))
+    tested = {} if tests == "none" else _tests(manifest, [n.unique_id for n in chosen], run)
     selectors = _Selectors(manifest)
-    tasks: list[NodeTask] = []
-    gates: dict[str, str] = {}
-    for node in built:
+    tasks = [_task(where[s.unique_id], s, (s.unique_id,), (), selectors) for s in sources]
+    gates = {task.node.unique_id: task.task_id for task in tasks}
+    for node in built.values():
         of_node = tested.get(node.unique_id, _TestsOfNode())
         with_it, after_it = of_node.split(tests)
         place, place_of_tests = where[node.unique_id].divided(
@@ -128,7 +137,27 @@ def plan(
         if not _is_built(node) and (only_tests := tested.get(node.unique_id)) is not None:
             _, place = where[node.unique_id].divided()
             tasks.append(_task(place, node, only_tests.all, (), selectors))
-    return tasks
+    return _holding_back_tests(manifest, fresh, tasks) if fresh.sources else tasks
+
+
+def _holding_back_tests(
+    manifest: Manifest, fresh: Freshness, tasks: Sequence[NodeTask]
+) -> list[NodeTask]:
+    """The tasks, in which a task of tests also waits for the nodes that the tests read and that
+    another source may hold back than those of the tested node."""
+    own = {task.node.unique_id: task.task_id for task in tasks if not task.is_test}
+    tests = [unique_id for task in tasks if task.is_test for unique_id in task.unique_ids]
+    before = fresh.with_sources(manifest.nearest_ancestors([*own, *tests]))
+
+    def waiting(task: NodeTask) -> NodeTask:
+        known = [task.node.unique_id] if task.upstream else []
+        read = dict.fromkeys(u for test in task.unique_ids for u in before[test])
+        others = (own[u] for u in read if fresh.new([u], known))
+        return replace(task, upstream=(*task.upstream, *others))
+
+    found = [waiting(task) if task.is_test else task for task in tasks]
+    # No task is downstream of a test that reads several nodes.
+    return sorted(found, key=lambda task: task.is_test and len(task.upstream) > 1)
 
 
 def _task(
@@ -167,15 +196,23 @@ class _Selectors:
         )
 
 
-def _chosen(manifest: Manifest, selected: Selection, asked: str) -> list[Node]:
+def _chosen(
+    manifest: Manifest,
+    select: str | Sequence[str] | None,
+    exclude: str | Sequence[str] | None,
+    mode: IndirectSelection,
+) -> tuple[Set[str], list[Node]]:
+    """The unique_ids that dbt selects, and the nodes among them that may have a task."""
+    selected = selection_of(manifest, select, exclude, indirect_selection=mode)
     nodes = [manifest.nodes[unique_id] for unique_id in selected.unique_ids]
     if not any(_is_built(node) for node in nodes):
         terms = ", ".join(map(repr, selected.unmatched))
         raise SelectionError(
-            f"{asked} selects no model, seed or snapshot"
+            f"select={select!r} and exclude={exclude!r} selects no model, seed or snapshot"
             + (f": nothing matches {terms}" if terms else "")
         )
-    return [node for node in nodes if node.resource_type in _TESTED]
+    chosen = [node for node in nodes if node.resource_type in _TESTED]
+    return frozenset(selected.unique_ids), chosen
 
 
 def _tests(manifest: Manifest, chosen: Iterable[str], run: Set[str]) -> dict[str, _TestsOfNode]:

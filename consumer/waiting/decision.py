@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Action = Literal["wait", "success", "skip", "fail", "run"]
 """`run` means that the waiting task runs the node itself."""
 
-OnMissing = Literal["fail", "skip", "success"]
+OnMissing = Literal["fail", "skip", "success", "run"]
 OnUpstreamFailed = Literal["fail", "skip"]
 
 FINAL_STATES: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -56,7 +56,7 @@ class Producer:
 class Policy:
     """The action for a node that was not part of the run (`on_missing`), and for a node that dbt
     skipped after a failure (`on_upstream_failed`). `can_run` says that the waiting task has a
-    command that runs the node."""
+    command that runs the node, as `on_missing="run"` needs."""
 
     on_missing: OnMissing = "fail"
     on_upstream_failed: OnUpstreamFailed = "fail"

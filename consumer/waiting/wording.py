@@ -14,6 +14,7 @@ _DOING: Final = {"seed": "loading", "snapshot": "snapshotting"}
 _MADE: Final = frozenset({"model", "seed", "snapshot", "function"})
 _TESTS: Final = frozenset({"test", "unit_test"})
 _ENDED: Final = frozenset({"success", "error", "partial success", "reused"})
+_FRESHNESS: Final = {"error": "ERROR STALE", "runtime error": "ERROR"}
 
 
 def result_text(record: NodeRecord) -> str:
@@ -40,6 +41,8 @@ def _what(record: NodeRecord) -> str:
         return f"SKIP relation {_relation(record)}" if is_relation else f"SKIP {kind} {name}"
     if kind in _TESTS and record.outcome != "interrupted":
         return f"{_test_status(record)} {name}"
+    if kind == "source":
+        return f"{_freshness(record)} freshness of {record.unique_id.split('.', 2)[-1]}"
     if kind in _MADE and record.status in _ENDED:
         return " ".join([_verb(record, kind), *_kind(record, kind), _relation(record)])
     return f"{record.status.upper()} {kind.replace('_', ' ')} {name}"
@@ -74,6 +77,10 @@ def _relation(record: NodeRecord) -> str:
     return ".".join(part.strip('"`[]') for part in relation.split(".")[-2:])
 
 
+def _freshness(record: NodeRecord) -> str:
+    return _FRESHNESS.get(record.status, record.status.upper())
+
+
 def _test_status(record: NodeRecord) -> str:
     counts = record.failures and record.status in ("fail", "warn")
     return f"{record.status.upper()} {record.failures}" if counts else record.status.upper()
@@ -86,6 +93,8 @@ def _how(record: NodeRecord) -> str:
     kind = record.resource_type
     if kind in _TESTS:
         status = _test_status(record)
+    elif kind == "source":
+        status = _freshness(record)
     elif record.status == "success":
         status = record.message or "OK"
     elif record.status == "partial success" and record.batches:

@@ -19,8 +19,8 @@ from dbt_relay.provider import dbt_task_group  # noqa: F401 - for the calls
 FIELDS = (
     "pool", "pool_slots", "queue", "executor", "owner", "priority_weight", "weight_rule", "retries",
     "doc_md", "task_type", "deferrable", "task_display_name", "timeout", "node_name", "unique_id",
-    "select", "command", "producer_task_id", "start_from_trigger",
-    "run_again", "on_missing",
+    "select", "command", "producer_task_id", "start_from_trigger", "run_again", "on_missing",
+    "relay_options", "cwd", "vars", "full_refresh",
 )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def test_where_dbt_is(command: str, at: int | None) -> None:
 def test_nothing_is_lost(command: str) -> None:
     found = parts(command)
     again = found.words(found.subcommand, found.options)
-    assert [*again] == shlex.split(command.replace("source freshness", "'source freshness'"))
+    assert [*again] == shlex.split(command)
 
 
 def test_values() -> None:
@@ -185,3 +185,24 @@ def test_a_selection_replaces_the_one_of_the_command(command: str, narrowed: str
     parts = DbtArguments.of(shlex.split(command))
     assert parts is not None
     assert shlex.join(parts.selecting(["orders", "stg"])) == shlex.join(shlex.split(narrowed))
+
+
+@pytest.mark.parametrize(
+    ("command", "terms", "check"),
+    [
+        (
+            "uv run dbt --warn-error build -f -s a b --exclude c --vars {} -t p",
+            ["source:r.a", "tag:b"],
+            "uv run dbt --warn-error source freshness --vars {} -t p --select source:r.a tag:b",
+        ),
+        (
+            "dbt run --profiles-dir=x --threads 4 --state old --defer --empty --no-use-colors",
+            [],
+            "dbt source freshness --profiles-dir=x --threads 4 --no-use-colors",
+        ),
+    ],
+)
+def test_a_check_of_sources_is_in_the_same_place(
+    command: str, terms: list[str], check: str
+) -> None:
+    assert [*parts(command).checking_sources(terms)] == shlex.split(check)

@@ -7,13 +7,14 @@ from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pytest
 from support import records
 
 from dbt_relay.consumer.waiting.decision import (
     Decision,
+    OnMissing,
     Policy,
     Producer,
     Unreadable,
@@ -92,7 +93,7 @@ TRIES = {"first": 1, "used up": TRY, "later": TRY + 1}
 OPTIONS = tuple(
     [*([f"on_missing={m}"] if m != "fail" else []), *(["on_upstream_failed=skip"] if u else [])]
     + (["fallback"] if f else [])
-    for m, u, f in product(("fail", "skip", "success"), (False, True), (False, True))
+    for m, u, f in product(get_args(OnMissing), (False, True), (False, True))
 )
 
 

@@ -76,3 +76,19 @@ def test_results_that_no_example_log_has(fields: dict[str, Any], line: str) -> N
     record = node("model.p.a", **{"name": "a", "resource_type": "model", **fields})
     assert result_text(record).startswith(line)
     json.dumps(result_text(record))
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ("pass", "4 of 4 PASS freshness of raw.stale [PASS in 0.03s]"),
+        ("warn", "4 of 4 WARN freshness of raw.stale [WARN in 0.03s]"),
+        ("error", "4 of 4 ERROR STALE freshness of raw.stale [ERROR STALE in 0.03s]"),
+        ("runtime error", "4 of 4 ERROR freshness of raw.stale [ERROR in 0.03s]"),
+    ],
+)
+def test_the_freshness_of_a_source_has_dbts_words(status: str, line: str) -> None:
+    """The lines are those of dbt 1.11."""
+    facts = {"resource_type": "source", "index": 4, "total": 4, "execution_time": 0.0282}
+    record = node("source.shop.raw.stale", name="stale", status=status, **facts)
+    assert result_text(record) == line
