@@ -3,6 +3,7 @@
 # make unit    the quick tests, without network
 # make check   lint, types, layers
 # make chaos   200 seeded kills of the relay, Airflow and dbt; a tenth of them is part of make test
+# make matrix  each Airflow from 3.0 on: a table for docs/compatibility.md
 # make fuzz    100,000 mutated real logs through the parser, which must raise nothing
 # make bench   what starting costs, reading dbt's log and its manifest, and the journal
 PYTHON ?= python3
@@ -16,7 +17,7 @@ UNIT := tests/records tests/parser tests/fuzz tests/consumer tests/cli tests/pro
 # uv trusts what the system trusts, as pip does: a company's proxy, say.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: demo test unit check chaos fuzz bench clean
+.PHONY: demo test unit check chaos matrix fuzz bench clean
 
 demo: .venv/demo
 	$(PYTHON) examples/demo.py
@@ -31,6 +32,9 @@ unit: .venv/dev
 
 chaos: .venv/dev
 	$(BIN)/python tests/chaos --seeds 200 --jobs 2
+
+matrix: .venv/dev
+	$(BIN)/python tests/matrix
 
 fuzz: .venv/dev
 	$(BIN)/python tests/fuzz --cases 100000 --jobs 2
@@ -50,7 +54,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/manifest.py
 
 clean:
-	rm -rf .venv .venv-airflow .venv-v2 .demo build *.egg-info
+	rm -rf .venv .venv-airflow .venv-matrix .venv-v2 .demo build *.egg-info
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dbt-relay needs Python 3.10 or newer: make PYTHON=python3.12 …")'

@@ -13,11 +13,12 @@ def read_record(pulled: Any) -> dict[str, Any] | None:
     Airflow 3.0 and 3.1 return a record that came over the REST API as JSON text. Raises ValueError
     for a value that is not a record.
     """
-    from .records.xcom import xcom_value  # noqa: PLC0415 - commands start faster without it
+    from .records.values import is_object  # noqa: PLC0415 - commands start faster without it
+    from .records.xcom import xcom_value  # noqa: PLC0415
 
     if pulled is None:
         return None
-    record = xcom_value(pulled)
-    if not (isinstance(record, dict) and str(record.get("schema")).startswith("dbt-relay/")):
+    record: Any = xcom_value(pulled)
+    if not (is_object(record) and str(record.get("schema")).startswith("dbt-relay/")):
         raise ValueError(f"the XCom holds no record of dbt-relay: {str(pulled)[:200]}")
     return record

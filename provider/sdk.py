@@ -7,23 +7,23 @@ Airflow 3.0 came with does.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from airflow import __version__
 
 try:  # Airflow 3.1
     from airflow.sdk import BaseHook
 except ImportError:
-    from airflow.hooks.base import BaseHook
+    from airflow.hooks.base import BaseHook  # type: ignore[no-redef]
 try:  # Airflow 3.2
-    from airflow.sdk.configuration import conf
+    from airflow.sdk import configuration
     from airflow.sdk.exceptions import (
         AirflowFailException,
         AirflowSensorTimeout,
         AirflowSkipException,
     )
 except ImportError:
-    from airflow.configuration import conf
+    from airflow import configuration
     from airflow.exceptions import (
         AirflowFailException,
         AirflowSensorTimeout,
@@ -39,6 +39,7 @@ __all__ = [
     "conf",
 ]
 
+conf: Final[Any] = configuration.conf  # type: ignore[attr-defined] - the modules make it
 _MINOR: Final = tuple(int(number) for number in re.findall(r"\d+", __version__)[:2])
 CAN_START_FROM_TRIGGER: Final = _MINOR >= (3, 3)
 """Whether a task may begin in the triggerer. Earlier versions know the option and ignore it."""

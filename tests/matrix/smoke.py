@@ -78,8 +78,9 @@ def modes(airflow: Airflow) -> None:
         assert "no_such_column" in log, log
         assert "Traceback" not in log, log
     assert airflow.audit("modes", run_id) == [], "nothing came over the REST API"
-    links = airflow.links("modes", run_id, "deferred.flaky")
-    assert links["dbt's log"], links
+    assert airflow.links("modes", run_id, "deferred.flaky")["dbt's log"]
+    certified = {e["unique_id"] for e in airflow.asset_events("modes", run_id).values()}
+    assert {"seed.jaffle.raw_orders", "model.jaffle.orders"} <= certified
     airflow.clear("modes", run_id, "deferred.flaky", downstream=True)
     airflow.wait("modes", run_id)
     mended = _states(airflow, "modes", run_id)

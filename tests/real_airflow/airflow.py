@@ -190,6 +190,13 @@ class Airflow:
         assert answer.status == 200, answer
         return answer.body["extra_links"]
 
+    def asset_events(self, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
+        """The `extra` of the asset events of a DAG run, by the name of the asset."""
+        query = f"?source_dag_id={dag_id}&source_run_id={run_id}&limit=100"
+        answer = self.api.call("GET", path_of("assets", "events") + query)
+        assert answer.status == 200, answer
+        return {event["name"]: event["extra"] for event in answer.body["asset_events"]}
+
     @staticmethod
     def _xcoms(dag_id: str, run_id: str, task_id: str, *key: str) -> str:
         parts = ("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", *key)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-
-from .api import path_of
 
 if TYPE_CHECKING:
     from .airflow import Airflow
@@ -32,19 +30,11 @@ def ended(airflow: Airflow, dag_id: str, run_id: str) -> str:
     return run_id
 
 
-def events(airflow: Airflow, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
-    """The `extra` of the asset events of a DAG run, by the name of the asset."""
-    query = f"?source_dag_id={dag_id}&source_run_id={run_id}&limit=100"
-    answer = airflow.api.call("GET", path_of("assets", "events") + query)
-    assert answer.status == 200, answer
-    return {event["name"]: event["extra"] for event in answer.body["asset_events"]}
-
-
 def test_an_event_certifies_each_relation_of_a_group(
     airflow: Airflow, run_ids: dict[str, str]
 ) -> None:
     run_id = ended(airflow, "group_assets", run_ids["group_assets"])
-    found = events(airflow, "group_assets", run_id)
+    found = airflow.asset_events("group_assets", run_id)
     nodes = airflow.xcoms("group_assets", run_id, "dbt.run_dbt")
     built = {
         record["unique_id"]: record
@@ -61,7 +51,7 @@ def test_an_event_certifies_each_relation_of_a_group(
 
 def test_an_operator_alone_emits_the_same_events(airflow: Airflow, run_ids: dict[str, str]) -> None:
     run_id = ended(airflow, "operator_assets", run_ids["operator_assets"])
-    found = events(airflow, "operator_assets", run_id)
+    found = airflow.asset_events("operator_assets", run_id)
     assert {name.rpartition(".")[2] for name in found} == {"raw_orders", "stg_orders"}
     assert {extra["unique_id"] for extra in found.values()} == {
         "seed.jaffle.raw_orders",
