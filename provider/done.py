@@ -17,6 +17,7 @@ from ..records.xcom import xcom_value
 from .airflow_version import CAN_START_FROM_TRIGGER
 from .errors import DbtRelayError
 from .reader import TaskReader
+from .trigger import is_first_try
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -113,7 +114,7 @@ class DbtDoneTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         own: Any = self.task_instance
         decision = await sync_to_async(GroupPlace(**self.place).decision)(own.task, own)
-        if decision.action == "success":
+        if decision.action == "success" and is_first_try(own):
             self.log.info("%s", decision.reason)
             yield TaskSuccessEvent()
         else:

@@ -44,13 +44,22 @@ _LOOKS_PER_SECOND: Final = 40
 """Looks of all triggers of a triggerer. Each look is one or two calls of Airflow's API."""
 
 
+def is_first_try(own: Any) -> bool:
+    """Whether a task that began in the triggerer may also end there.
+
+    A later try would keep the end date of the try before: only a worker deletes it (Airflow 3.3).
+    """
+    return own is None or own.try_number <= 1
+
+
 class DbtNodeTrigger(BaseTrigger):
     """Fires once, with the decision on the nodes: a `Decision.to_json`, and `ended_first`.
 
     A restart of the triggerer loses no state. `waiting` is a `Waiting.to_json`, `poll_interval` is
-    in seconds. With `ends_task` the trigger ends a task that succeeds or is skipped: that task does
-    not return to a worker. `from_worker` says that the task has been in a worker before. If not,
-    the trigger takes the place of the producer and the attempt from its own task.
+    in seconds. `from_worker` says that the task has been in a worker before. If not, the trigger
+    takes the place of the producer and the attempt from its own task. With `ends_task` the trigger
+    ends a task that succeeds or is skipped, except for a later try that began here: that task does
+    not return to a worker.
 
     `ended_first` in the event says that the producer had ended before the first look.
     """
@@ -104,7 +113,7 @@ class DbtNodeTrigger(BaseTrigger):
             decision, ended_first = await self._decision()
         finally:
             DbtNodeTrigger._count -= 1
-        if self.ends_task and decision.action in ("success", "skip"):
+        if self._may_end_task and decision.action in ("success", "skip"):
             # Airflow copies the line into the log of the task.
             self.log.info("%s", decision.reason)
             yield TaskSuccessEvent() if decision.action == "success" else TaskSkippedEvent()
@@ -112,6 +121,11 @@ class DbtNodeTrigger(BaseTrigger):
         if self.from_worker:
             await asyncio.sleep(max(0.0, began_at + SETTLED - time.monotonic()))
         yield TriggerEvent({**decision.to_json(), "ended_first": ended_first})
+
+    @property
+    def _may_end_task(self) -> bool:
+        """Whether a task that succeeds or is skipped may end here."""
+        return self.ends_task and (self.from_worker or is_first_try(self.task_instance))
 
     async def _decision(self) -> tuple[Decision, bool]:
         """The decision, and whether the producer had ended before the first look."""
