@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import context_to_airflow_vars
+from airflow.sdk.execution_time.context import context_to_airflow_vars
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

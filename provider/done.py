@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 
@@ -14,9 +14,9 @@ from ..consumer.waiting.look import Waiting
 from ..records.schema import RunRecord, read_record
 from ..records.task import TaskInstance
 from ..records.xcom import xcom_value
-from .airflow_version import CAN_START_FROM_TRIGGER
 from .errors import DbtRelayError
 from .reader import TaskReader
+from .sdk import CAN_START_FROM_TRIGGER
 from .trigger import is_first_try
 
 if TYPE_CHECKING:

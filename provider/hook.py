@@ -10,9 +10,8 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import BaseHook
-
 from .dbt_call import relay_call
+from .sdk import BaseHook
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,10 @@ import contextlib
 from typing import Any
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperatorLink, conf
+from airflow.sdk import BaseOperatorLink
 
 from .producer import producer_index
+from .sdk import AirflowFailException, conf
 
 
 class DbtTaskLink(BaseOperatorLink):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import Asset, TaskGroup
+from airflow.sdk import Asset, TaskGroup
 
 from ..consumer.certificates import relation_of
-from .airflow_version import STARTS_PODS
 from .node_sensors import sensor_class
 from .operator import DbtRelayOperator
+from .sdk import STARTS_PODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,10 +8,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSkipException,
-    BaseOperator,
-)
+from airflow.sdk import BaseOperator
 
 from .assets import add_events, alias_of
 from .dbt_call import (
@@ -27,6 +24,7 @@ from .dbt_call import (
 from .errors import DbtRelayError
 from .record_store import RecordStore
 from .relay import Relay
+from .sdk import AirflowSkipException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

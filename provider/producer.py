@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
 from .dbt_call import Call, environment_of
 from .operator import DbtRelayOperator
+from .sdk import AirflowFailException
 
 
 def check_producer(sensor: Any) -> None:

@@ -7,23 +7,18 @@ from dataclasses import astuple, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseSensorOperator,
-    conf,
-)
+from airflow.sdk import BaseSensorOperator
 
 from ..consumer.alerts import for_templates
 from ..consumer.waiting.decision import Decision, OnMissing, OnUpstreamFailed, Policy
 from ..consumer.waiting.look import Waiting, look
 from ..records.task import TaskInstance
-from .airflow_version import CAN_START_FROM_TRIGGER
 from .errors import DbtNodeFailedError
 from .links import DbtTaskLink
 from .producer import call_for_nodes, check_producer, fallback_call, producer_index
 from .reader import TaskReader, is_cleared
 from .renewal import Renewal
+from .sdk import CAN_START_FROM_TRIGGER, AirflowSensorTimeout, AirflowSkipException, conf
 from .shared_run import SharedRun
 from .trigger import OWN_INDEX, SETTLED, DbtNodeTrigger
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from airflow.providers.common.compat.sdk import TaskGroup
 from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import TaskGroup
 
 from ..consumer.graph.ids import GroupBy
 from ..consumer.graph.manifest import IndirectSelection, Manifest

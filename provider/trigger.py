@@ -9,7 +9,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import (
     BaseTrigger,
     StartTriggerArgs,
@@ -22,6 +21,7 @@ from asgiref.sync import sync_to_async
 from ..consumer.waiting.decision import FINAL_STATES, Decision
 from ..consumer.waiting.look import Waiting, look
 from .reader import TaskReader
+from .sdk import conf
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

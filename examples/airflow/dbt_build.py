@@ -1,6 +1,7 @@
 """Build a dbt project in one task; every node's result is an XCom of that task.
 
-The Airflow workers need, in their environment:
+Airflow's own environment needs dbt-relay too, for `read_record`. The Airflow workers need, in their
+environment:
 
     PATH                        leads to `dbt-relay` and `dbt` (a virtual environment of their own)
     DBT_PROJECT_DIR             the folder with dbt_project.yml and profiles.yml
@@ -15,6 +16,8 @@ import os
 
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import dag, get_current_context, task
+
+from dbt_relay import read_record
 
 
 @dag(schedule=None, catchup=False, tags=["dbt"])
@@ -34,7 +37,7 @@ def dbt_build() -> None:
     @task
     def report() -> str:
         node = "model.jaffle.orders"
-        record = get_current_context()["ti"].xcom_pull(task_ids="dbt", key=node)
+        record = read_record(get_current_context()["ti"].xcom_pull(task_ids="dbt", key=node))
         if record is None:
             # A node that dbt did not select, or never reached, has no record.
             print(f"{node}: not part of this run")

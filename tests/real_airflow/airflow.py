@@ -11,6 +11,8 @@ import uuid
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dbt_relay.records.xcom import xcom_value
+
 from .api import Answer, path_of
 
 if TYPE_CHECKING:
@@ -155,16 +157,18 @@ class Airflow:
         self._write("PATCH", path, {"new_state": "failed"})
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str, map_index: int = -1) -> Any:
-        """The value as REST gives it; KeyError where there is none."""
+        """The value as its writer sent it; KeyError where there is none."""
         path = self._xcoms(dag_id, run_id, task_id, key) + f"?map_index={map_index}"
         answer = self.api.call("GET", path)
         if answer.status == 404:
             raise KeyError(key)
         assert answer.status == 200, answer
-        return answer.body["value"]
+        value = answer.body["value"]
+        # Of a command, this is a text also where it is JSON.
+        return value if key == "return_value" else xcom_value(value)
 
     def xcom_keys(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> set[str]:
-        path = self._xcoms(dag_id, run_id, task_id) + f"?limit=100&map_index_filter={map_index}"
+        path = self._xcoms(dag_id, run_id, task_id) + f"?limit=100&map_index={map_index}"
         answer = self.api.call("GET", path)
         assert answer.status == 200, answer
         entries = answer.body["xcom_entries"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +13,13 @@ from support.census import kill, processes_with
 
 from .airflow import Airflow
 from .kubernetes import Kubernetes
+from .projects import ROOT, deploy, flaky_project_in, inherited, project_in
 from .server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 EXAMPLES = ("dbt_alerts", "dbt_build", "dbt_nodes", "kubernetes_pod")
 DAGS = (
     *EXAMPLES,
@@ -40,10 +39,6 @@ COPIES = (
     "operator_assets",
 )
 """DAGs with a copy of the project of their own."""
-FLAKY = """
-select {{ 'no_such_column' if env_var('AIRFLOW_CTX_TRY_NUMBER', '1') == '1' else '1' }} as id
-from {{ ref('orders') }}
-"""
 
 
 def _executable(path: Path, variable: str) -> Path:
@@ -52,27 +47,6 @@ def _executable(path: Path, variable: str) -> Path:
             f"no {path}: `make test` creates it, or name another by {variable}", pytrace=False
         )
     return path.absolute()
-
-
-def _project(folder: Path, name: str = "jaffle") -> Path:
-    """A copy of the example project."""
-    ignored = shutil.ignore_patterns("target", "logs")
-    return shutil.copytree(ROOT / "examples/jaffle", folder / name, ignore=ignored)
-
-
-def _flaky_project(folder: Path) -> Path:
-    """One with a model that fails in a task's first try, and another that needs it."""
-    project = _project(folder, "flaky")
-    (project / "models/marts/flaky.sql").write_text(FLAKY)
-    (project / "models/marts/after_flaky.sql").write_text("select * from {{ ref('flaky') }}")
-    return project
-
-
-def deploy(project: Path, path: str) -> None:
-    """Leave the manifest, as the example says."""
-    environ = {**inherited(), "PATH": path, "DBT_PROJECT_DIR": str(project)}
-    command = "dbt --quiet parse && cp target/manifest.json ."
-    subprocess.run(["bash", "-c", command], cwd=project, env=environ, check=True, timeout=120)
 
 
 def _programs() -> str:
@@ -87,7 +61,7 @@ def _programs() -> str:
 def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
     """The cluster that this Airflow's pod operators find."""
     folder = tmp_path_factory.mktemp("kubernetes")
-    with Kubernetes(folder, _project(folder), _programs()) as running:
+    with Kubernetes(folder, project_in(folder), _programs()) as running:
         yield running
 
 
@@ -100,7 +74,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
     )
     programs = _programs()
     home = tmp_path_factory.mktemp("airflow")
-    project, flaky = _project(home), _flaky_project(home)
+    project, flaky = project_in(home), flaky_project_in(home)
     for deployed in (project, flaky):
         deploy(deployed, programs)
     shutil.copytree(flaky, home / "group_flaky")
@@ -137,15 +111,6 @@ def marker() -> Iterator[str]:
     marker = uuid.uuid4().hex
     yield marker
     kill(processes_with(marker))
-
-
-def inherited() -> dict[str, str]:
-    """This process's environment without what would configure Airflow, dbt or the relay."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AIRFLOW", "_AIRFLOW", "DBT_", "JAFFLE_"))
-    }
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import deploy
+from .projects import deploy
 from .test_group import states
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -46,6 +47,9 @@ class Client:
             self._configuration.proxy = proxy.url
             self._configuration.proxy_headers = dict(proxy.headers) or None
         self._api = ApiClient(self._configuration)
+        pool: Any = self._api.rest_client.pool_manager
+        # urllib3 before 2.5 follows redirects although retries are off.
+        pool.urlopen = partial(pool.urlopen, redirect=False)
         self._xcoms = XComApi(self._api)
         self._timeout = (settings.connect_timeout, settings.read_timeout)
 
@@ -182,7 +186,6 @@ class Client:
                 headers=headers,
                 timeout=http_timeout(self._timeout),
                 preload_content=False,
-                redirect=False,
             )
             return self._answer(response, VALUE_LIMIT if method == "GET" else _BODY_LIMIT)
         except http.HTTPError as error:
