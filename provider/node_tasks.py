@@ -11,6 +11,7 @@ from airflow.sdk import Asset, TaskGroup
 from ..consumer.certificates import relation_of
 from .node_sensors import sensor_class
 from .operator import DbtRelayOperator
+from .sdk import STARTS_PODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,26 @@ if TYPE_CHECKING:
     from ..consumer.graph.plan import NodeTask
     from .node_options import NodeOptions
     from .sensor import DbtNodeSensor
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Whether the first tasks and the later tasks of a group begin in the triggerer.
+
+    A first task waits while dbt starts. A later task often finds its record there: a worker then
+    ends it sooner than the triggerer, unless the worker is a pod that has to start.
+    """
+
+    first: bool
+    later: bool
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], possible: bool) -> Starts:
+        """By the option `start_from_trigger`, or by the executor of this Airflow."""
+        given = options.get("start_from_trigger")
+        if given is not None:
+            return cls(given, given)
+        return cls(possible, possible and STARTS_PODS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +58,7 @@ class NodeTasks:
     options: NodeOptions
     nodes: Mapping[str, Node]
     compiled: Path
+    starts: Starts
     assets: bool = False
     check: Any = None
 
@@ -75,6 +97,7 @@ class NodeTasks:
             # source has been found fresh since.
             is_lenient = own.get("on_upstream_failed") == "skip"
             own.setdefault("on_missing", "skip" if is_lenient else "run")
+        own["start_from_trigger"] = self.starts.later if task.upstream else self.starts.first
         own.setdefault("trigger_rule", _trigger_rule(own))
         if not task.upstream:
             own["trigger_rule"] = "always"

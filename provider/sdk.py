@@ -32,6 +32,7 @@ except ImportError:
 
 __all__ = [
     "CAN_START_FROM_TRIGGER",
+    "STARTS_PODS",
     "AirflowFailException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
@@ -43,3 +44,5 @@ conf: Final[Any] = configuration.conf  # type: ignore[attr-defined] - the module
 _MINOR: Final = tuple(int(number) for number in re.findall(r"\d+", __version__)[:2])
 CAN_START_FROM_TRIGGER: Final = _MINOR >= (3, 3)
 """Whether a task may begin in the triggerer. Earlier versions know the option and ignore it."""
+STARTS_PODS: Final = "Kubernetes" in conf.get("core", "executor", fallback="")
+"""Whether each task has a pod of its own, which takes seconds to start."""

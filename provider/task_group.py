@@ -14,7 +14,7 @@ from .done import DbtDone, GroupPlace
 from .freshness import CHECK, add_check
 from .links import link_to_nodes
 from .node_options import NodeOptions
-from .node_tasks import NodeTasks, compiled_folder
+from .node_tasks import NodeTasks, Starts, compiled_folder
 from .operator import DbtRelayOperator
 from .run_form import TEMPLATES, add_form
 
@@ -103,6 +103,8 @@ def dbt_task_group(
     """
     _check(indirect_selection=indirect_selection, group_by=group_by, tests=tests)
     chosen = {"select": select, "exclude": exclude, "indirect_selection": indirect_selection}
+    shape: dict[str, Any] = {"tests": tests, "group_by": group_by, "task_id": task_id}
+    shape["source_freshness"] = source_freshness
     own = {"command": command, "cwd": cwd, **(producer_options or {})}
     read = Manifest.read(manifest)
     with TaskGroup(group_id) as group:
@@ -113,20 +115,17 @@ def dbt_task_group(
         planned = plan(
             read,
             **chosen,
-            tests=tests,
+            **shape,
             taken={runs_dbt.task_id.rpartition(".")[2], _DONE, *([CHECK] * source_freshness)},
             longest_id=LONGEST_ID - len(group.child_id("")),
-            group_by=group_by,
-            task_id=task_id,
-            source_freshness=source_freshness,
         )
-        starts = deferrable and len(planned) <= _MOST_IN_TRIGGERER
-        common = {"deferrable": deferrable, "start_from_trigger": starts, **sensor}
+        starts = Starts.of(sensor, deferrable and len(planned) <= _MOST_IN_TRIGGERER)
+        common = {"deferrable": deferrable, **sensor}
         check = add_check(runs_dbt, planned, own, read.default_selector, common)
         options = NodeOptions(outlets, display_name, customize)
-        folder = compiled_folder(manifest)
-        tasks = NodeTasks(group, runs_dbt, common, options, read.nodes, folder, assets, check)
-        _add_done(group, runs_dbt, tasks.make(planned), common)
+        found = read.nodes, compiled_folder(manifest)
+        tasks = NodeTasks(group, runs_dbt, common, options, *found, starts, assets, check)
+        _add_done(group, runs_dbt, tasks.make(planned), common, starts.later)
     return group
 
 
@@ -158,15 +157,19 @@ def _producer(
 
 
 def _add_done(
-    group: TaskGroup, producer: Any, sensors: Iterable[DbtNodeSensor], options: Mapping[str, Any]
+    group: TaskGroup,
+    producer: Any,
+    sensors: Iterable[DbtNodeSensor],
+    options: Mapping[str, Any],
+    starts: bool,
 ) -> None:
-    """Add the last task. `options` are those of all sensors."""
+    """Add the last task, which `starts` in the triggerer or in a worker. `options` are those of all
+    sensors."""
     place = GroupPlace(
         str(group.group_id),
         producer.task_id,
         options.get("producer_map_index"),
         options.get("key_prefix", ""),
     )
-    starts = options["start_from_trigger"]
     done = DbtDone(task_id=_DONE, task_group=group, place=place, start_from_trigger=starts)
     done.set_upstream([producer, *(s for s in sensors if not s.downstream_task_ids)])

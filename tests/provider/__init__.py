@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[2]
 AIRFLOW = Path(os.environ.get("DBT_RELAY_TEST_AIRFLOW") or ROOT / ".venv-airflow/bin/airflow")
 
 
-def groups(calls: dict[str, str], home: Path) -> dict[str, Any]:
+def groups(calls: dict[str, str], home: Path, executor: str = "LocalExecutor") -> dict[str, Any]:
     """The tasks that each call makes, by task_id, or the text of its error."""
     environ = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
     done = subprocess.run(
         [AIRFLOW.with_name("python"), Path(__file__).with_name("show.py"), json.dumps(calls)],
-        env={**environ, "AIRFLOW_HOME": str(home)},
+        env={**environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__EXECUTOR": executor},
         capture_output=True,
         text=True,
         timeout=120,

@@ -19,6 +19,7 @@ CALLS = {
     "command": f"{GROUP}, command='dbt build')",
     "callback": f"{GROUP}, command='dbt build', on_execute_callback=print)",
     "in workers": f"{GROUP}, command='dbt build', deferrable=False)",
+    "all": f"{GROUP}, command='dbt build', start_from_trigger=True)",
     "told": f"{GROUP}, command='dbt build', start_from_trigger=False)",
     "shell": f"{GROUP}, command='. ./env && dbt build')",
     "quoted": f"{GROUP}, command='dbt build --vars \"{{a: 1}}\"')",
@@ -36,21 +37,29 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder: Path = tmp_path_factory.mktemp("groups")
     large = folder / "manifest.json"
     large.write_text(json.dumps(document(*(node(f"model.p.m{n}") for n in range(201)))))
-    return groups({n: c.replace("LARGE", repr(str(large))) for n, c in CALLS.items()}, folder)
+    calls = {name: call.replace("LARGE", repr(str(large))) for name, call in CALLS.items()}
+    return {"home": folder, **groups(calls, folder)}
 
 
-def begin_in_the_triggerer(tasks: dict[str, Any]) -> set[bool]:
-    return {task["start_from_trigger"] for name, task in tasks.items() if name != "dbt.run_dbt"}
+def in_the_triggerer(tasks: dict[str, Any]) -> set[str]:
+    return {task_id for task_id, task in tasks.items() if task["start_from_trigger"]}
 
 
-def test_tasks_begin_in_the_triggerer(found: dict[str, Any]) -> None:
-    assert begin_in_the_triggerer(found["command"]) == {True}
-    assert found["command"]["dbt.run_dbt"]["start_from_trigger"] is False
+def test_the_first_tasks_begin_in_the_triggerer(found: dict[str, Any]) -> None:
+    tasks = found["command"]
+    first = {task_id for task_id, task in tasks.items() if task["upstream"] == ["dbt.run_dbt"]}
+    assert in_the_triggerer(tasks) == first - {"dbt.done"}
+
+
+def test_all_begin_there_if_workers_are_pods_or_a_person_says_so(found: dict[str, Any]) -> None:
+    assert in_the_triggerer(found["all"]) == found["all"].keys() - {"dbt.run_dbt"}
+    pods = groups({"pods": CALLS["command"]}, found["home"], "KubernetesExecutor")["pods"]
+    assert in_the_triggerer(pods) == pods.keys() - {"dbt.run_dbt"}
 
 
 @pytest.mark.parametrize("call", ["in workers", "told", "large"])
 def test_they_begin_in_a_worker_if_they_must(found: dict[str, Any], call: str) -> None:
-    assert begin_in_the_triggerer(found[call]) == {False}
+    assert in_the_triggerer(found[call]) == set()
 
 
 def test_a_callback_at_the_start_needs_a_worker(found: dict[str, Any]) -> None:
