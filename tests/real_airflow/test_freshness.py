@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,7 +75,7 @@ CHECK, RUN_DBT = "g.source_freshness", "g.run_dbt"
 def load(project: Path, **days: int) -> None:
     """Write tables whose rows are so many days old."""
     words = [str(word) for pair in days.items() for word in pair]
-    subprocess.run(["python", "-c", LOAD, *words], cwd=project, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", LOAD, *words], cwd=project, check=True, timeout=60)
 
 
 @pytest.fixture(scope="module")
