@@ -4,7 +4,8 @@
 
 A project of 42 models in six layers is built by `dbt_task_group` and by a DbtTaskGroup of Cosmos
 (`ExecutionMode.WATCHER`), in turn, in the same Airflow on SQLite. `lag` is the time from the end of
-a node, by dbt's run_results.json, to the end of its task. Figures are seconds.
+a node, by dbt's run_results.json, to the end of its task; Cosmos runs dbt in a copy of the project,
+whose run_results.json nobody keeps. Figures are seconds.
 """
 
 from __future__ import annotations
@@ -104,15 +105,11 @@ def measure(airflow: Airflow, dag_id: str, results: Path) -> tuple[list[float], 
     """The lag of each node's task, and the whole DAG run."""
     run_id, state = airflow.run(dag_id)
     assert state == "success", airflow.report()
-    tasks = {ti["task_id"]: ti for ti in airflow.tis(dag_id, run_id)}
-    ended = dict(node_ends(json.loads(results.read_text())))
-    lags = [
-        seconds(ti["end_date"]) - ended[name]
-        for task_id, ti in tasks.items()
-        for name in [task_id.removesuffix(".run").removesuffix("_run").rpartition(".")[2]]
-        if name in ended
-    ]
-    assert len(lags) == len(ended), (sorted(tasks), sorted(ended))
+    lags: list[float] = []
+    if dag_id == "relay":
+        ended = dict(node_ends(json.loads(results.read_text())))
+        tasks = {ti["task_id"].rpartition(".")[2]: ti for ti in airflow.tis(dag_id, run_id)}
+        lags = [seconds(tasks[name]["end_date"]) - at for name, at in ended.items()]
     run = airflow.dag_run(dag_id, run_id)
     return lags, seconds(run["end_date"]) - seconds(run["start_date"])
 
@@ -153,10 +150,14 @@ def main() -> None:
     print(f"{LAYERS * WIDTH} models, {rounds} rounds: seconds")
     print(f"{'':<8} {'lag p50':>8} {'lag p99':>8} {'DAG run':>8} {'from':>6} {'to':>6}")
     for dag_id, of_dag in lags.items():
-        p99 = statistics.quantiles(of_dag, n=100)[98]
+        p50, p99 = (
+            (f"{statistics.median(of_dag):.1f}", f"{statistics.quantiles(of_dag, n=100)[98]:.1f}")
+            if of_dag
+            else ("-", "-")
+        )
         whole = wholes[dag_id]
         print(
-            f"{dag_id:<8} {statistics.median(of_dag):8.1f} {p99:8.1f}"
+            f"{dag_id:<8} {p50:>8} {p99:>8}"
             f" {statistics.median(whole):8.1f} {min(whole):6.1f} {max(whole):6.1f}"
         )
 
