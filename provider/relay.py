@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..records.schema import NodeRecord, read_record
@@ -35,40 +36,29 @@ class Relay:
     ) -> None:
         self.result: Any = None
         self.records: dict[str, NodeRecord] = {}
-        self._env = env
-        self._cwd = cwd
         self._push = push
         self._task = task
-        self._log = log
-        self._store = store
+        self._child = partial(
+            RelayProcess, env=env, cwd=cwd, push=self._taken, log=log, store=store
+        )
         self._process: RelayProcess | None = None
 
     def run(self, command: Sequence[str]) -> int:
         """Push the records of the command. Returns its exit code, -N if signal N killed it."""
-        process = self._start(command, self._task)
+        process = self._process = self._child(command, task=self._task)
         code = process.serve()
         self.result = process.result
         if code < 0 and process.run_number is not None:
             # A killed relay has left records in its journal.
-            self._start(relay_call("deliver", str(process.run_number)), _nobody).serve()
+            deliver = relay_call("deliver", str(process.run_number))
+            self._process = self._child(deliver, task=_nobody)
+            self._process.serve()
         return code
 
     def stop(self) -> None:
         """Tell the command to end. A signal handler may call this."""
         if self._process is not None:
             self._process.stop()
-
-    def _start(self, command: Sequence[str], task: Task) -> RelayProcess:
-        self._process = RelayProcess(
-            command,
-            env=self._env,
-            cwd=self._cwd,
-            push=self._taken,
-            task=task,
-            log=self._log,
-            store=self._store,
-        )
-        return self._process
 
     def _taken(self, key: str, value: Any) -> None:
         record = read_record(value)

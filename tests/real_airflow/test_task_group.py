@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from provider import printed
 
 if TYPE_CHECKING:
     from .airflow import Airflow
@@ -98,16 +99,7 @@ print(json.dumps(found))
 @pytest.fixture(scope="module")
 def shown(airflow: Airflow) -> dict[str, Any]:
     """The tasks that each of the CALLS makes, by task id; or its error."""
-    done = subprocess.run(
-        [airflow.server.executable.parent / "python", "-c", SHOW, json.dumps(CALLS)],
-        env=airflow.server.environ,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return printed(["-c", SHOW, json.dumps(CALLS)], airflow.server.environ)
 
 
 def test_a_group_of_an_operator(shown: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import tempfile
@@ -119,12 +118,12 @@ print(*relay(Path(sys.argv[1]) / "state", fill), sep="|")
 
 def test_a_full_disk(folder: Path) -> None:
     """A real one, on a machine that can mount it. Elsewhere the tests above stand in."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
+    if os.geteuid() != 0:
         pytest.skip("only root can mount a small tmpfs; RLIMIT_FSIZE and max_page_count stand in")
     mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
+        pytest.skip(f"the kernel lets root mount no tmpfs here: {done.stderr.strip()}")
     try:
         (said,) = outputs([start(FULL, folder)])
         only_in_memory, warning = said.strip().split("|")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from .airflow import Airflow
+from provider import own_environ, printed
 
 SCRIPT = """
 import json, logging, random, string
@@ -57,17 +54,8 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def kept(airflow: Airflow) -> dict[str, Any]:
-    done = subprocess.run(
-        [airflow.server.executable.parent / "python", "-c", SCRIPT],
-        env=airflow.server.environ,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return printed(["-c", SCRIPT], own_environ(tmp_path_factory.mktemp("airflow")))
 
 
 def test_a_later_attempt_gets_every_record_in_order(kept: dict[str, Any]) -> None:
