@@ -1,95 +1,48 @@
-"""An Airflow as in production: on PostgreSQL, with FAB and the role of the guide, and with Celery."""
+"""dbt-relay in an Airflow on PostgreSQL with FAB: the smoke, and `production_checks.py`."""
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-from typing import TYPE_CHECKING
+import sys
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
 
-from real_airflow.projects import ROOT
-from real_airflow.server import START_WITHIN, Server
-from support.postgres import USER
+from matrix.environments import CONSTRAINTS, ROOT, environment, versions
+from matrix.production_checks import CHECKS, projects_in
+from matrix.production_server import Production
+from matrix.servers import postgres, redis
+from matrix.smoke import CHECKS as SMOKE
+from matrix.smoke import running
+from matrix.table import FAILED, results
+from real_airflow.projects import inherited
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+HEAD = ("Airflow on PostgreSQL", "executor", "fab", "celery", "Python", "result")
+RELEASES = ("LocalExecutor", "CeleryExecutor")
 
-    from support.postgres import Postgres
-
-GUIDE = ROOT / "docs/how-to/set-up-airflow.md"
-FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
-_CREATE_USER = (
-    'airflow users create --username {0} --password "$PASSWORD" --role {1} '
-    "--firstname {0} --lastname {0} --email {0}@example.com"
-)
+_PROVIDERS = ("apache-airflow-providers-celery", "apache-airflow-providers-fab")
+_INSTALLED = (*_PROVIDERS, "celery[redis]", "psycopg2-binary", "asyncpg")
 
 
-class Production(Server):
-    """A Server with the users `dbt-relay`, as the guide makes it, `op` and `admin`.
-
-    LocalExecutor runs the tasks, or a worker of Celery that listens to the redis at `broker`.
-    """
-
-    relay_user = "dbt-relay"
-
-    def __init__(
-        self,
-        executable: Path,
-        home: Path,
-        environ: Mapping[str, str],
-        postgres: Postgres,
-        broker: str | None = None,
-    ) -> None:
-        super().__init__(executable, home, environ)
-        self.passwords[self.relay_user] = self.passwords["user"]
-        self._postgres = postgres
-        database = f"{USER}@/postgres?host={postgres.folder}"
-        self.environ |= {
-            "AIRFLOW__CORE__AUTH_MANAGER": FAB,
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
-        }
-        if broker is not None:
-            self.environ |= {
-                "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
-                "AIRFLOW__CELERY__BROKER_URL": broker,
-                "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql://{database}",
-                "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
-            }
-            self.commands["worker"] = ["celery", "worker", "--skip-serve-logs"]
-
-    @property
-    def database_log(self) -> str:
-        """What PostgreSQL has logged since it began."""
-        return (self._postgres.folder / "server.log").read_text(errors="replace")
-
-    def _migrate(self) -> None:
-        super()._migrate()
-        for command, user in (
-            (_guide_to_fab(), self.relay_user),
-            (_CREATE_USER.format("admin", "Admin"), "admin"),
-            (_CREATE_USER.format("op", "Op"), "op"),
-        ):
-            self._run(command, PASSWORD=self.passwords[user])
-
-    def _run(self, command: str, **environ: str) -> None:
-        """Run a script in which `airflow` is this Airflow. AssertionError where it fails."""
-        path = f"{self.executable.parent}{os.pathsep}{self.environ['PATH']}"
-        done = subprocess.run(
-            ["bash", "-ec", command],
-            env={**self.environ, **environ, "PATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=START_WITHIN,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}"
+def rows(executors: list[str]) -> list[list[str]]:
+    return [_row(executor) for executor in executors]
 
 
-def _guide_to_fab() -> str:
-    """The commands of the guide that make the role and the user for the relay."""
-    blocks = re.findall(r"```bash\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    [commands] = [block for block in blocks if "airflow users create" in block]
-    return commands
+def _row(executor: str) -> list[str]:
+    pins = CONSTRAINTS / "production.txt"
+    package = ("--editable", f"{ROOT}[airflow]")
+    folder = environment("production", "--constraint", pins, *package, *_INSTALLED)
+    with (
+        tempfile.TemporaryDirectory(prefix="matrix-") as home,
+        postgres() as database,
+        redis() if executor == "CeleryExecutor" else nullcontext() as broker,
+    ):
+        projects_in(Path(home))
+        program = folder / "bin/airflow"
+        server = Production(program, Path(home), inherited(), database, broker)
+        with running(server, Path(sys.executable).parent) as airflow:
+            found = results(f"Airflow with {executor}", (*SMOKE, *CHECKS), airflow)
+            if any(FAILED in result for result in found):
+                print(airflow.report(), file=sys.stderr)
+    packages = ("apache-airflow", _PROVIDERS[1], "celery")
+    airflow_, fab, celery, python = versions(folder, *packages)
+    return [airflow_, executor, fab, celery, python, ", ".join(found)]

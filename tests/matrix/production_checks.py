@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matrix.production import Production
+from matrix.production_server import Production
 from matrix.smoke import resumes
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def many(airflow: Airflow) -> None:
     rest, operator = (airflow.ti("many", run_id, task) for task in TASKS)
     assert rest["start_date"] < operator["end_date"]
     assert operator["start_date"] < rest["end_date"]
-    assert "deadlock detected" not in server.database_log, server.database_log
+    assert "deadlock detected" not in server.postgres.log, server.postgres.log
 
 
 CHECKS = (role, many)
