@@ -34,7 +34,7 @@ class Console:
     `level`, `quiet` and `style` (`text` or `debug`) are dbt's `--log-level`, `--quiet` and
     `--log-format`. `secrets` are masked in the child's text; events hold none.
 
-    `marks_levels` puts the level before each line.
+    `marks_levels` is for an operator that logs the lines: each has its level in front, and no time.
 
     After a failed write nothing more is printed, and nothing is raised: Airflow closes the pipe of
     a timed-out task while the relay still has records to deliver.
@@ -122,7 +122,9 @@ class Console:
         if self._style == "debug":
             return self._debug_line(event)
         if not bare:
-            return f"{self._reset}{event.ts[11:19]}  {event.msg}"
+            # An operator's log has a time of its own before each line.
+            time = "" if self.marks_levels else f"{self._reset}{event.ts[11:19]}  "
+            return f"{time}{event.msg}"
         if self._quiet and name in _ANSWERS and event.data.get("output_format") != "json":
             return str(event.data.get(_ANSWERS[name]))
         return event.msg

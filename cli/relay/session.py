@@ -137,7 +137,7 @@ class RelayedRun:
         failed = self._pipeline.run.failed()
         if failed:
             self._console.say_errors(report.failures_title(failed), report.failures(failed))
-            if self._pipeline.dbt_summary:
+            if self._pipeline.dbt_summary and not self._console.marks_levels:
                 self._console.say(displayed(self._pipeline.dbt_summary))
         self._console.flush()
 
