@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 SLOW = ("model.jaffle.slow_one", "model.jaffle.slow_two")
 OTHER_CALLS = 10
-"""Calls of a task beside its nodes' records and its heartbeats: of Airflow itself, for the record of
-the run and the return value, and for the state store."""
+"""Calls of a task beside those for nodes and its heartbeats: Airflow's own, for the record of the run,
+for the return value and for the state store."""
 
 
 def assert_one_call_for_each_node(airflow: Airflow, run_id: str, nodes: set[str]) -> None:
