@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 SLOW = ("model.jaffle.slow_one", "model.jaffle.slow_two")
 OTHER_CALLS = 10
-"""Calls of a task beside those for nodes and its heartbeats: Airflow's own, for the record of the run,
-for the return value and for the state store."""
+"""Calls of a task besides its nodes' and its heartbeats: Airflow's own, and for the record of the
+run, the return value and the state store."""
 
 
 def assert_one_call_for_each_node(airflow: Airflow, run_id: str, nodes: set[str]) -> None:
