@@ -10,6 +10,7 @@ from ..records.schema import NODE_CHECKS, NodeRecord
 from ..records.values import is_object, number, text
 from .batches import Batches, is_batches_result
 from .error_texts import ErrorTexts
+from .v2_results import GENERAL
 
 if TYPE_CHECKING:
     from ..records.outcomes import Outcome
@@ -35,7 +36,8 @@ class NodeBuffer:
 
     `is_listed` says that `run_results.json` lists the node. `is_provisional` says that the end
     comes from a result line; `result_line` waits for a NodeFinished. `published` is the newest
-    record that the run has returned.
+    record that the run has returned. Only the telemetry of dbt v2 names the `culprit` of a skip;
+    `run_started_at` is when dbt v2 began to run the node, after it compiled it.
     """
 
     __slots__ = (
@@ -44,6 +46,7 @@ class NodeBuffer:
         "_errors",
         "_first_start",
         "caused_by",
+        "culprit",
         "ended_at",
         "facts",
         "has_failed",
@@ -53,6 +56,7 @@ class NodeBuffer:
         "is_running",
         "published",
         "result_line",
+        "run_started_at",
         "unique_id",
     )
 
@@ -66,6 +70,8 @@ class NodeBuffer:
         self.is_provisional = False
         self.result_line: Event | None = None
         self.caused_by: str | None = None
+        self.culprit: str | None = None
+        self.run_started_at: str | None = None
         self.ended_at: str | None = None
         self.published: NodeRecord | None = None
         self._first_start: str | None = None
@@ -227,7 +233,7 @@ class NodeBuffer:
     @property
     def _has_own_text(self) -> bool:
         own = self.facts.get("message")
-        if not own or is_batches_result(own):
+        if not own or own in GENERAL or is_batches_result(own):
             return False
         is_contradicted = self.has_failed or self.is_cancelled
         return not is_contradicted or outcome_of(self.facts["status"]) not in SUCCESSFUL

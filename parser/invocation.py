@@ -36,6 +36,11 @@ class Invocation:
         self._by_title: dict[tuple[str, str], NodeBuffer] = {}
         self._hooks: defaultdict[str | None, deque[NodeBuffer]] = defaultdict(deque)
 
+    @property
+    def is_v2(self) -> bool:
+        """Whether this is dbt v2, whose log has other facts than the log of 1.x."""
+        return self.version is not None and not self.version.startswith(("0.", "1."))
+
     def node(self, unique_id: str) -> NodeBuffer:
         """The node's buffer, a new one for a new node."""
         node = self.nodes.get(unique_id)

@@ -31,7 +31,8 @@ class NodeRecord(_Record):
 
     Times are RFC 3339 in UTC with `Z`; `execution_time` is in seconds. `status` is dbt's own word,
     `outcome` one of five for all of dbt's words. `checksum` is dbt's checksum of the node's code;
-    generic tests have none. `sequence` starts at 1 and grows with each amendment. `artificial`
+    generic tests have none. `error_type` is who may mend a failure in dbt v2: `user`, `external` or
+    `internal`. `sequence` starts at 1 and grows with each amendment. `artificial`
     marks a record of the relay for a node whose end dbt never reported.
 
     `resumed_from` is the attempt that ran the node, if this attempt only publishes its result
@@ -59,6 +60,7 @@ class NodeRecord(_Record):
     batches: dict[str, int] | None = None
     skip_cause: str | None = None
     caused_by: str | None = None
+    error_type: str | None = None
     index: int | None = None
     total: int | None = None
     thread: str | None = None
