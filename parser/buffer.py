@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..records.age import sortable_time
-from ..records.outcomes import SUCCESSFUL, is_successful, outcome_of
+from ..records.outcomes import REPEATS_STATUS, SUCCESSFUL, is_successful, outcome_of
 from ..records.schema import NODE_CHECKS, NodeRecord
 from ..records.values import is_object, number, text
 from .batches import Batches, is_batches_result
 from .error_texts import ErrorTexts
-from .v2_results import GENERAL
 
 if TYPE_CHECKING:
     from ..records.outcomes import Outcome
@@ -233,7 +232,7 @@ class NodeBuffer:
     @property
     def _has_own_text(self) -> bool:
         own = self.facts.get("message")
-        if not own or own in GENERAL or is_batches_result(own):
+        if not own or own in REPEATS_STATUS or is_batches_result(own):
             return False
         is_contradicted = self.has_failed or self.is_cancelled
         return not is_contradicted or outcome_of(self.facts["status"]) not in SUCCESSFUL

@@ -259,7 +259,7 @@ def _whole(value: Any) -> int | None:
     """A number of 64 bits, which JSON made by protobuf has as text."""
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
 from .checks import check_for
-from .outcomes import OUTCOMES, SUCCESSFUL, Outcome, known_outcome
+from .outcomes import OUTCOMES, REPEATS_STATUS, SUCCESSFUL, Outcome, known_outcome
+from .plural import counted
 from .values import is_object
 
 if TYPE_CHECKING:
@@ -77,6 +78,13 @@ class NodeRecord(_Record):
     def key(self) -> str:
         """The key of the record. A run has one record for each key."""
         return self.unique_id
+
+    @property
+    def explanation(self) -> str | None:
+        """The message, if it says more than the status. dbt v2's own for a test is `Error`."""
+        if self.message not in REPEATS_STATUS:
+            return self.message
+        return f"Got {counted(self.failures, 'result')}" if self.failures else None
 
     @property
     def is_doubtful(self) -> bool:

@@ -190,6 +190,16 @@ def test_a_results_file_that_contradicts_a_success_wins(status: str) -> None:
     assert record.message == "boom"
 
 
+def test_a_run_that_failed_before_its_nodes_has_no_record_of_them() -> None:
+    """dbt v2 lists every node of the project as an error then, of `run-operation` too."""
+    error = event("Generic", {}, level="error", msg="[error] [JinjaError (dbt1501)]: no macro 'a'")
+    listed = {"unique_id": "model.p.a", "status": "error", "message": "Compilation Error"}
+    file = {"metadata": {"invocation_id": "i-1"}, "results": [listed]}
+    folded = fold(VERSION + error, results=json.dumps(file).encode())
+    assert folded.records == []
+    assert folded.run.invocations[0].error == "no macro 'a'"
+
+
 @pytest.mark.parametrize(
     ("logged", "text", "code"),
     [

@@ -185,7 +185,7 @@ def test_in_the_wrapping_of_a_collector(wrap: str) -> None:
     assert fold(wrapped.encode()).final == fold(log("2.0.0rc196/build_fail_otel")).final
 
 
-@pytest.mark.parametrize("value", [None, 1, "x", [], {}, True, "9" * 40, -1])
+@pytest.mark.parametrize("value", [None, 1, "x", [], {}, True, "9" * 40, -1, 1e400])
 def test_a_field_of_another_type_costs_no_other_record(value: Any) -> None:
     whole = json.loads(ended(node_outcome="NODE_OUTCOME_SUCCESS", rows_affected="1"))
     other = ended(unique_id="model.p.b", node_outcome="NODE_OUTCOME_SUCCESS")
