@@ -1,9 +1,9 @@
 """dbt v2's telemetry (`--log-format otel`, `--otel-file-name`), read as the events of its JSON log.
 
 dbt v2 makes both from the same spans (crates/dbt-common/src/tracing/layers/json_compat_layer.rs).
-The telemetry says more: the failed node for which a node was skipped, the rows that a node changed,
-the kind of an error, and whether a node's last phase came to its end. Its fields are in
-crates/dbt-telemetry/include.
+The telemetry says more: how many nodes dbt will run, the failed node for which a node was skipped,
+the rows that a node changed, the kind of an error, and whether a node's run came to its end. Its
+fields are in crates/dbt-telemetry/include.
 """
 
 from __future__ import annotations
@@ -88,13 +88,19 @@ def _node_start(attributes: JsonObject, record: JsonObject) -> tuple[str, str, J
     return "NodeStart", "", {"node_info": _node(attributes, record)}
 
 
-def _phase_start(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
+def _run_start(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
+    if attributes.get("phase") != _RUN:
+        return "", "", {}
+    return "ConcurrencyLine", "", {"node_count": _whole(attributes.get("node_count_total"))}
+
+
+def _node_run_start(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
     if attributes.get("phase") != _RUN:
         return "", "", {}
     return "NodeExecuting", "", {"node_info": _node(attributes, record)}
 
 
-def _phase_end(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
+def _node_run_end(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
     if attributes.get("phase") != _RUN or "node_outcome" in attributes:
         return "", "", {}
     return "NodeAborted", "", {"node_info": {"unique_id": attributes.get("unique_id")}}
@@ -173,9 +179,10 @@ def _artifact(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObje
 _TRANSLATIONS: Final[dict[tuple[str, str], Translation]] = {
     ("SpanStart", "Process"): _process,
     ("SpanStart", "QueryExecuted"): _query,
+    ("SpanStart", "PhaseExecuted"): _run_start,
     ("SpanStart", "NodeProcessed"): _node_start,
-    ("SpanStart", "NodeEvaluated"): _phase_start,
-    ("SpanEnd", "NodeEvaluated"): _phase_end,
+    ("SpanStart", "NodeEvaluated"): _node_run_start,
+    ("SpanEnd", "NodeEvaluated"): _node_run_end,
     ("SpanEnd", "NodeProcessed"): _node_end,
     ("SpanStart", "HookProcessed"): _hook,
     ("SpanEnd", "HookProcessed"): _hook,

@@ -157,6 +157,15 @@ def test_a_run_that_ends_early_leaves_its_running_nodes_interrupted() -> None:
     assert fold(stream).final["model.p.a"].outcome == "interrupted"
 
 
+def test_it_announces_how_many_nodes_dbt_will_run() -> None:
+    """Ephemeral models among them, and no hooks."""
+    for scenario, announced in (("build_fail_otel", 24), ("full_otel", 50), ("cancelled_otel", 2)):
+        run = fold(log(f"2.0.0rc196/{scenario}")).run
+        assert (run.announced, run.missing) == (announced, 0)
+    stopped = fold(log("2.0.0rc196/failfast_otel")).run
+    assert (stopped.announced, stopped.missing) == (24, 1)
+
+
 def test_several_runs_in_one_stream() -> None:
     first = log("2.0.0rc196/build_fail_otel")
     second = first.replace(b"01a214f072497682847f55d85954804c", b"01a214f072497682847f55d85954804d")
