@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
-from collections import Counter
 
+from matrix.agreement import assert_agreement, assert_same_lines
 from matrix.dbt_under_test import PROJECTS, Dbt
 from real_dbt.project import Project
 from real_dbt.task import Task
 from support.environment import AIRFLOW_TASK
 from support.fake_airflow import FakeAirflow
-from support.results import differences
 from support.running import Running, cpu_time, end_of
 from support.timing import wait_until
 
-VARYING = re.compile(r"\x1b\[[0-9;]*m|\d\d:\d\d:\d\d  |\d+(\.\d+)?( seconds|m?s\b)")
-"""Colours, which the relay leaves out as no terminal reads them; times and durations."""
 FLAKY = """
 select {{ 'no_such' if env_var('AIRFLOW_CTX_TRY_NUMBER') == '1' else '1' }} as id
 from {{ ref('orders') }}
@@ -45,9 +40,10 @@ def records(dbt: Dbt) -> None:
         project = dbt.project(name)
         done = project.relay(*dbt.build)
         assert done.returncode == 1, done.stdout + done.stderr
-        _agree(dbt, project)
+        assert_agreement(dbt, project)
     project.relay(dbt.program, "run", "--select", "stg_orders", "--vars", "bad_hook: true")
-    _agree(dbt, project)
+    if dbt.release != "v2":  # which then runs no node, and calls each an error in its file
+        assert_agreement(dbt, project)
     outcomes = [r["outcome"] for u, r in project.nodes().items() if "on-run-start" in u]
     assert sorted(outcomes) == ["failure", "success"], outcomes
     project.relay(dbt.program, "source", "freshness")
@@ -63,7 +59,7 @@ def console(dbt: Dbt) -> None:
         ran = [
             run(dbt.project(name, threads=1), *dbt.build[1:]) for run in (dbt.plain, dbt.relayed)
         ]
-        _print_alike(*ran)
+        assert_same_lines(dbt, *ran)
 
 
 def exits(dbt: Dbt) -> None:
@@ -74,7 +70,7 @@ def exits(dbt: Dbt) -> None:
         ran = (dbt.plain(plain, *arguments), dbt.relayed(relayed, *arguments))
         assert ran[0].returncode == ran[1].returncode, (arguments, ran)
         codes.add(ran[0].returncode)
-        _print_alike(*ran)
+        assert_same_lines(dbt, *ran)
     assert codes == {0, 1, 2}
 
 
@@ -159,41 +155,3 @@ def _started(dbt: Dbt, *, is_relayed: bool) -> tuple[Running, subprocess.Popen[b
     before = cpu_time(pid)
     wait_until(lambda: cpu_time(pid) > before + 1, "a query at work")
     return running, process
-
-
-def _agree(dbt: Dbt, project: Project) -> None:
-    """Compare the records with run_results.json, node by node."""
-    results, nodes = project.results(), project.nodes()
-    assert not results.keys() - nodes.keys()
-    only_logged = [nodes[u] for u in nodes.keys() - results.keys()]
-    unfiled = [
-        record["unique_id"]
-        for record in only_logged
-        if record["resource_type"] != "operation" and record.get("materialized") != "ephemeral"
-    ]
-    assert not unfiled, unfiled
-    found = {u: differences(nodes[u], result) for u, result in results.items()}
-    found = {u: fields for u, fields in found.items() if fields}
-    assert not found, json.dumps(found, indent=1)
-    writes = Counter(r["unique_id"] for r in project.records() if "unique_id" in r)
-    assert all(n == 1 or (n == 2 and nodes[u]["outcome"] != "success") for u, n in writes.items())
-    run = project.records()[-1]
-    assert run["nodes"] == Counter(record["outcome"] for record in nodes.values())
-
-
-def _print_alike(
-    plain: subprocess.CompletedProcess[str], relayed: subprocess.CompletedProcess[str]
-) -> None:
-    """Compare what was printed. The relay's own lines come after all of dbt's."""
-    for name in ("stdout", "stderr"):
-        expected, found = (_lines(getattr(done, name)) for done in (plain, relayed))
-        of_dbt, own = found[: len(expected)], found[len(expected) :]
-        if name == "stderr":
-            of_dbt, own = [s for s in found if not s.startswith("relay: ")], []
-        assert of_dbt == expected, "\n".join(difflib.unified_diff(expected, found, lineterm=""))
-        assert not own or re.match(r"relay: |\d+ nodes? did not succeed", "".join(own)), own
-
-
-def _lines(text: str) -> list[str]:
-    """What was printed, without what varies."""
-    return [re.sub(" +", " ", VARYING.sub("", line)).strip() for line in text.splitlines()]
