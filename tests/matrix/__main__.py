@@ -1,6 +1,6 @@
 """Run dbt-relay around each dbt, in each Airflow and with each Python. Prints tables for the docs.
 
-    python tests/matrix [dbt | airflow | python] [RELEASE …]
+python tests/matrix [dbt | airflow | python] [RELEASE …]
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def console(dbt: Dbt) -> None:
         ran = [
             run(dbt.project(name, threads=1), *dbt.build[1:]) for run in (dbt.plain, dbt.relayed)
         ]
-        assert_same_lines(dbt, *ran)
+        assert_same_lines(*ran)
 
 
 def exits(dbt: Dbt) -> None:
@@ -70,7 +70,7 @@ def exits(dbt: Dbt) -> None:
         ran = (dbt.plain(plain, *arguments), dbt.relayed(relayed, *arguments))
         assert ran[0].returncode == ran[1].returncode, (arguments, ran)
         codes.add(ran[0].returncode)
-        assert_same_lines(dbt, *ran)
+        assert_same_lines(*ran)
     assert codes == {0, 1, 2}
 
 

@@ -16,9 +16,7 @@ FAILED = "**failed**"
 Subject = TypeVar("Subject")
 
 
-def results(
-    name: str, checks: Iterable[Callable[[Subject], None]], subject: Subject
-) -> list[str]:
+def results(name: str, checks: Iterable[Callable[[Subject], None]], subject: Subject) -> list[str]:
     """How each check of the subject ended. Says so on stderr, and why a check failed."""
     found: list[str] = []
     for check in checks:
