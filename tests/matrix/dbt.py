@@ -25,18 +25,19 @@ def rows(releases: list[str]) -> list[list[str]]:
 
 
 def _row(release: str, warehouse: Warehouse) -> list[str]:
-    # Every package is pinned; of dbt 1.12 the pins leave one out, which only `dbt compile` of dbt
-    # v2's parser needs and which cannot be installed everywhere.
+    # The pins are all that dbt needs. Those of dbt 1.12 leave out the experimental parser, which is
+    # optional and cannot be built everywhere.
     pins = CONSTRAINTS / f"dbt-{release}.txt"
     folder = environment(f"dbt-{release}", "--no-deps", "--requirements", pins)
-    program = folder / "bin/dbt"
-    packages = ("dbt-core", f"dbt-{warehouse.adapter}")
+    program, database = folder / "bin/dbt", warehouse.adapter
     if release == "v2":
         install_v2.main(folder)
         program = folder / "with-duckdb/dbt"
-        packages = ("dbt", "dbt")
-    core, adapter, python = versions(folder, *packages)
+        dbt, python = versions(folder, "dbt")
+    else:
+        dbt, adapter, python = versions(folder, "dbt-core", f"dbt-{warehouse.adapter}")
+        database = f"{database} {adapter}"
     with tempfile.TemporaryDirectory(prefix="matrix-") as home:
-        dbt = Dbt(release, str(program), warehouse, Path(home))
-        found = results(f"dbt {release} on {warehouse.adapter}", CHECKS, dbt)
-    return [core, f"{warehouse.adapter} {adapter}", python, ", ".join(found)]
+        subject = Dbt(release, str(program), warehouse, Path(home))
+        found = results(f"dbt {release} on {warehouse.adapter}", CHECKS, subject)
+    return [dbt, database, python, ", ".join(found)]

@@ -22,10 +22,13 @@ def rows(releases: list[str]) -> list[list[str]]:
 
 
 def _python(release: str) -> str | None:
-    """The path of this Python, if the machine has it."""
+    """The path of this Python, if the machine has it: on the PATH, or installed by pyenv."""
     uv = Path(sys.executable).with_name("uv")
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    places = [str(path) for path in pyenv.glob(f"versions/{release}.*/bin")]
+    env = {**os.environ, "PATH": os.pathsep.join([*places, os.environ["PATH"]])}
     command = [uv, "python", "find", "--no-python-downloads", release]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     return done.stdout.strip() or None
 
 

@@ -36,5 +36,5 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table with the date of today in front of each row."""
     titles = ["date", *head]
     today = datetime.now(timezone.utc).date().isoformat()
-    lines = [titles, ["---"] * len(titles), *([today, *row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [f"| {' | '.join(line)} |" for line in (titles, *([today, *row] for row in rows))]
+    return "\n".join([lines[0], "|---" * len(titles) + "|", *lines[1:]])
