@@ -9,6 +9,7 @@ fields are in crates/dbt-telemetry/include.
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ..records.values import is_object, number, text
@@ -60,7 +61,9 @@ def event_in(record: JsonObject) -> tuple[JsonObject, JsonObject] | None:
         return None
     kind = kind.removeprefix(_PREFIX).rpartition(".")[2]
     translate = _TRANSLATIONS.get((text(record.get("record_type")) or "", kind))
-    name, msg, data = translate(attributes, record) if translate is not None else ("", "", {})
+    if translate is None:
+        return {"name": kind, "level": "debug", "invocation_id": _uuid(trace)}, {}
+    name, msg, data = translate(attributes, record)
     time = record.get("end_time_unix_nano") or record.get("start_time_unix_nano")
     info = {
         "name": name or kind,
@@ -276,12 +279,17 @@ def _timestamp(nanoseconds: Any) -> str:
         return ""
     seconds, fraction = divmod(whole, 10**9)
     try:
-        moment = datetime.fromtimestamp(seconds, timezone.utc)
+        return f"{_moment(seconds)}.{fraction // 1000:06d}Z"
     except (OverflowError, ValueError, OSError):
         return ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction // 1000:06d}Z"
 
 
+@lru_cache(maxsize=8)
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@lru_cache(maxsize=8)
 def _uuid(trace: str) -> str:
     """The invocation's id, which is the trace's id written with hyphens."""
     return "-".join((trace[:8], trace[8:12], trace[12:16], trace[16:20], trace[20:]))
