@@ -53,7 +53,8 @@ _SHOWN: Final = {
 def event_in(record: JsonObject) -> tuple[JsonObject, JsonObject] | None:
     """The `info` and `data` of the event in a record of the telemetry; None if it is no record.
 
-    A record that no node depends on becomes a debug event without data.
+    A record that no node depends on becomes an event without data. An event without a message for
+    a person has the level debug.
     """
     kind, attributes = text(record.get("event_type")), record.get("attributes")
     trace = text(record.get("trace_id"))
@@ -67,7 +68,7 @@ def event_in(record: JsonObject) -> tuple[JsonObject, JsonObject] | None:
     time = record.get("end_time_unix_nano") or record.get("start_time_unix_nano")
     info = {
         "name": name or kind,
-        "level": (text(record.get("severity_text")) or "").lower() if name else "debug",
+        "level": (text(record.get("severity_text")) or "").lower() if name and msg else "debug",
         "msg": msg,
         "ts": _timestamp(record.get("time_unix_nano") or time),
         "invocation_id": _uuid(trace),
@@ -127,11 +128,22 @@ def _node_end(attributes: JsonObject, record: JsonObject) -> tuple[str, str, Jso
     skipped = attributes.get("node_skip_upstream_detail")
     if is_object(skipped):
         result["skipped_for"] = skipped.get("upstream_unique_id")
-    schema, name = attributes.get("schema"), attributes.get("identifier") or node["node_name"]
-    shown = _SHOWN.get(status, "Finished")
-    took = "-------" if status in ("skipped", "no-op") else f"{seconds or 0:6.2f}s"
-    msg = f"{shown:>10} [{took}] {node['resource_type']} {schema}.{name}"
-    return "NodeFinished", msg, {"node_info": node, "run_result": result}
+    return (
+        "NodeFinished",
+        _line(attributes, node, result),
+        {"node_info": node, "run_result": result},
+    )
+
+
+def _line(attributes: JsonObject, node: JsonObject, result: JsonObject) -> str:
+    """dbt v2's line about the end of a node: ` Succeeded [  0.02s] model main.orders (table)`."""
+    status, kind = result["status"], node["resource_type"]
+    name = attributes.get("identifier") or node["node_name"]
+    took = "-------" if status in ("skipped", "no-op") else f"{result['execution_time'] or 0:6.2f}s"
+    line = f"{_SHOWN.get(status, 'Finished'):>10} [{took}] {kind:<5}"
+    if kind in ("test", "unit_test"):
+        return f"{line} {name}"
+    return f"{line} {attributes.get('schema')}.{name} ({node['materialized']})"
 
 
 def _hook(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
