@@ -67,6 +67,15 @@ def test_a_program_around_dbt_is_not_asked(tmp_path: Path, command: list[str]) -
     assert calls(tmp_path) == []
 
 
+@pytest.mark.parametrize("start", ["docker run --rm dbt2", "ssh db1", "exec sudo -u dbt", "env -i"])
+def test_a_script_that_starts_dbt_elsewhere_is_not_asked(tmp_path: Path, start: str) -> None:
+    """Its dbt may not see the pipe."""
+    path = program(tmp_path, V2_SAYS[0])
+    path.write_text(path.read_text() + f'{start} dbt "$@"\n')
+    assert not starts_v2([str(path), "build"], {"PATH": "/usr/bin:/bin"}, None)
+    assert calls(tmp_path) == []
+
+
 def test_the_script_of_dbt_1_is_not_asked(tmp_path: Path) -> None:
     (tmp_path / "dbt").write_text(OF_V1)
     (tmp_path / "dbt").chmod(0o755)
