@@ -51,6 +51,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/parse.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/rest_task.py
 	$(BIN)/python benchmarks/manifest.py
 
 clean:

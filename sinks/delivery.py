@@ -87,7 +87,7 @@ class Delivery:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether each sink has answered once. Airflow's client takes a second to load."""
+        """Whether each sink has answered once. The first answer may take a second."""
         return all(outbox.has_answered for outbox in self._outboxes)
 
     def figures(self) -> list[Figures]:
