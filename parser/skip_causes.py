@@ -67,6 +67,8 @@ class SkipCauses:
 
         dbt's log names no parents. Without a lineage only a single failure is certain.
         """
+        if skipped.culprit is not None:
+            return skipped.culprit
         kind = hook_kind(skipped.unique_id)
         if kind is not None:
             return self._hooks.get(kind)

@@ -52,7 +52,7 @@ class Console:
         marks_levels: bool = False,
     ) -> None:
         self._out = out
-        self._marks_levels = marks_levels
+        self.marks_levels = marks_levels
         self._least = _RANKS["error"] if quiet else _RANKS.get(level, 1)
         self._quiet = quiet
         self._style = style
@@ -79,13 +79,21 @@ class Console:
         """Print a line of the child that is not an event, unchanged."""
         self._held.append(self._secrets.mask_line(line))
 
+    def raw(self, data: bytes) -> None:
+        """Print bytes of the child in which secrets are masked already."""
+        self._write(data)
+
+    def marked(self, line: str, level: str) -> None:
+        """Print a line with the mark of its level, if levels are marked."""
+        self._print(line, level)
+
     def say(self, line: str = "") -> None:
         """Print one line of the relay."""
         self._print(line)
 
     def say_errors(self, title: str, lines: Iterable[str]) -> None:
         """Print lines below a title. For an operator they are a group that Airflow's log folds."""
-        if not self._marks_levels:
+        if not self.marks_levels:
             self._print(f"\n{title}")
             for line in lines:
                 self._print(line)
@@ -132,7 +140,7 @@ class Console:
         return f"{head}{self._reset}{moment} [{event.level:<5}]{thread} {event.msg}"
 
     def _print(self, line: str, level: str = "info") -> None:
-        if self._marks_levels:
+        if self.marks_levels:
             mark = _MARKS.get(level, _MARKS["info"])
             line = "\n".join(f"{mark}{part}" for part in line.split("\n"))
         self._held.append(f"{line}\n".encode("utf-8", "replace"))

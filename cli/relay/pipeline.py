@@ -38,7 +38,7 @@ class Pipeline:
     `target_dir` is where dbt writes its artifacts if its log does not say. `since` is the latest
     start of the earlier invocations whose records are published again. With `renews` each record
     says that its node was run again by itself. With `awaits_event` nothing is printed before the
-    first event.
+    first event. With `is_printed` nothing of the log is printed: dbt prints by itself.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Pipeline:
         complete: Callable[[NodeRecord, Invocation], NodeRecord] | None = None,
         renews: bool = False,
         awaits_event: bool = False,
+        is_printed: bool = False,
     ) -> None:
         self.run = Run(attempt=attempt, since=since)
         self.dbt_summary: str | None = None
@@ -63,6 +64,7 @@ class Pipeline:
         self._reader = EventReader(secrets, include_unread=console.shows_debug)
         self._console = console
         self._transcript = Transcript(console, awaits_event=awaits_event)
+        self._is_printed = is_printed
         self._begin = begin
         self._publish = publish
         self._found: list[NodeRecord] = []
@@ -134,7 +136,8 @@ class Pipeline:
 
     def _take_one(self, item: Event | Text) -> None:
         if isinstance(item, Text):
-            self._transcript.text(item)
+            if not self._is_printed:
+                self._transcript.text(item)
             return
         records: list[NodeRecord] | None = []
         try:
@@ -142,12 +145,14 @@ class Pipeline:
         except Exception as error:  # the line is shown all the same
             self._note(error)
         if records is None:
-            self._transcript.refused(item)
+            if not self._is_printed:
+                self._transcript.refused(item)
             return
         self._begin()
         self.dbt_pid = number(item.info.get("pid")) or self.dbt_pid
         try:
-            self._transcript.event(item)
+            if not self._is_printed:
+                self._transcript.event(item)
         except Exception as error:  # the record is sent all the same
             self._note(error)
         if item.name == "StatsLine":

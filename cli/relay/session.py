@@ -37,7 +37,8 @@ class RelayedRun:
     The run begins in the journal with dbt's first event, or with the first record: a log without
     an event, and a command that runs no dbt, leave nothing there that could pass for a run.
     `carried` are records of earlier attempts to publish again. `target_dir` is where dbt writes its
-    artifacts if its log does not say. `is_saved` says that the log is a saved one: nothing of it is
+    artifacts if its log does not say. `is_printed` says that dbt prints its events by itself.
+    `is_saved` says that the log is a saved one: nothing of it is
     printed before its first event, and no dbt is running.
     """
 
@@ -51,6 +52,7 @@ class RelayedRun:
         secrets: Secrets,
         target_dir: Path,
         carried: Sequence[NodeRecord] = (),
+        is_printed: bool = False,
         is_saved: bool = False,
     ) -> None:
         self._destination = destination
@@ -73,6 +75,7 @@ class RelayedRun:
             complete=destination.complete(target_dir),
             renews=info.renews,
             awaits_event=is_saved,
+            is_printed=is_printed,
         )
 
     def __enter__(self) -> RelayedRun:
