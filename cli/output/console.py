@@ -81,7 +81,7 @@ class Console:
 
     def raw(self, data: bytes) -> None:
         """Print bytes of the child in which secrets are masked already."""
-        self._write(data)
+        self._held.append(data)
 
     def marked(self, line: str, level: str) -> None:
         """Print a line with the mark of its level, if levels are marked."""
