@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..records.age import sortable_time
-from ..records.outcomes import SUCCESSFUL, is_successful, outcome_of
+from ..records.outcomes import REPEATS_STATUS, SUCCESSFUL, is_successful, outcome_of
 from ..records.schema import NODE_CHECKS, NodeRecord
 from ..records.values import is_object, number, text
 from .batches import Batches, is_batches_result
 from .error_texts import ErrorTexts
-from .v2_results import GENERAL
 
 if TYPE_CHECKING:
     from ..records.outcomes import Outcome
@@ -122,11 +121,10 @@ class NodeBuffer:
         """Whether a text explains why the node did not succeed."""
         return self._errors is not None or self._has_own_text
 
-    @property
-    def is_announced(self) -> bool:
+    def is_announced(self, *, by_v2: bool) -> bool:
         """Whether dbt counts the node when it announces how many nodes it will run."""
         is_hook = self.unique_id.startswith(("operation.", "macro."))
-        return not is_hook and self.facts.get("materialized") != "ephemeral"
+        return not is_hook and (by_v2 or self.facts.get("materialized") != "ephemeral")
 
     @property
     def has_begun(self) -> bool:
@@ -233,7 +231,7 @@ class NodeBuffer:
     @property
     def _has_own_text(self) -> bool:
         own = self.facts.get("message")
-        if not own or own in GENERAL or is_batches_result(own):
+        if not own or own in REPEATS_STATUS or is_batches_result(own):
             return False
         is_contradicted = self.has_failed or self.is_cancelled
         return not is_contradicted or outcome_of(self.facts["status"]) not in SUCCESSFUL

@@ -19,8 +19,6 @@ _MESSAGES: Final = {
     "skipped": "Skipped due to upstream failure",
 }
 """The messages in the file, by status. For an error it has the text of the log."""
-GENERAL: Final = ("Error", "Compilation Error")
-"""Messages that say nothing: each text of the log says more."""
 _QUOTES: Final = {"bigquery": "`", "databricks": "`", "spark": "`", "snowflake": ""}
 """What dbt puts around the parts of a relation's name; `"` for every other adapter."""
 _WITHOUT_RELATION: Final = ("test", "unit_test", "ephemeral")
