@@ -124,6 +124,10 @@ class JournalRun:
             self._committed += 1
             self._lock.set_committed(self._committed)
 
+    def count_unsettled(self, sink: str) -> int:
+        """How many nodes' newest records a sink has neither taken nor refused."""
+        return self._records.count_unsettled(sink)
+
     def queue(self, sink: str) -> SinkQueue:
         """The records that wait for a sink; KeyError if the run has no sink of that name."""
         return self._queues[sink]

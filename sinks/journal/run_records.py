@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...records.schema import RunRecord
 from ...records.values import encode
 from .salvage import read_body, stored_text
 
@@ -67,6 +68,11 @@ class RunRecords:
             self.unsettled[key][1].discard(sink)
             if not self.unsettled[key][1]:
                 del self.unsettled[key]
+
+    def count_unsettled(self, sink: str) -> int:
+        """How many nodes a sink has not settled."""
+        waiting = [*self.unsettled.values()]
+        return sum(sink in sinks and record.key != RunRecord.key for record, sinks in waiting)
 
     def write_again(self, stored_key: str) -> bool:
         """Write a record again whose row cannot be read; False if this process does not have it."""
