@@ -15,7 +15,7 @@ _ALIKE: Final = 0.05
 """By how much the nodes of the run may differ from the nodes of the earlier run."""
 _PACE: Final = 5.0
 _BEGUN: Final = 0.1
-"""Seconds, and the share of the work, after which the pace of a run says something."""
+"""Seconds, and the share of the nodes, after which the pace of a run says something."""
 
 
 class Forecast:
@@ -32,7 +32,7 @@ class Forecast:
         self._mean = sum(known) / len(known) if known else 0.0
         """For a node whose usual time is not known."""
         self._unknown = len(usual.expected) - len(known)
-        self._whole = self._work = sum(known) + self._unknown * self._mean
+        self._work = sum(known) + self._unknown * self._mean
         self._others = 0
         for name in ended:
             self.end(name)
@@ -60,7 +60,7 @@ class Forecast:
         has for each node for how long it has run. The run goes on with as many nodes at a time as
         it had so far.
         """
-        is_early = seconds < _PACE or self._work > (1 - _BEGUN) * self._whole
+        is_early = seconds < _PACE or len(self._to_come) > (1 - _BEGUN) * len(self._usual.expected)
         if is_early or not self._is_alike(announced, running):
             return None
         work, longest = self._work, 0.0

@@ -64,8 +64,8 @@ def panel(status: Status, columns: int, rows: int, look: Look) -> list[str]:
     else:
         lines = [_progress(status, width, look), *_counts(status)]
         lines += [_failure(record) for record in status.failures][: max(0, room - len(lines) - 1)]
-        lines += _running(status.running, width, min(_MOST_RUNNING, room - len(lines)))
-    if len(lines) < room:
+        lines += _running(status.running, width, look, min(_MOST_RUNNING, room - len(lines)))
+    if 0 < len(lines) < room:
         lines.insert(0, [])
     return [_drawn([(" ", ""), *spans], width, look) for spans in lines[:room]]
 
@@ -110,31 +110,36 @@ def _backlog(backlog: Backlog) -> list[Span]:
 def _failure(record: NodeRecord) -> list[Span]:
     told = telling_line(record.explanation or record.status)
     colour = _COLOURS[record.outcome]
-    return [(f"{record.status} ", colour), (title(record.unique_id), _BOLD), (f": {told}", "")]
+    return [
+        (f"{in_one_line(record.status)} ", colour),
+        (title(record.unique_id), _BOLD),
+        (f": {told}", ""),
+    ]
 
 
-def _running(running: Sequence[Running], width: int, most: int) -> list[list[Span]]:
+def _running(running: Sequence[Running], width: int, look: Look, most: int) -> list[list[Span]]:
     more = 0
     if len(running) > most:
         most = max(0, most - 1)
         running, more = running[:most], len(running) - most
-    threads = max((len(node.thread) for node in running), default=0)
+    named = [in_one_line(node.thread) for node in running]
+    threads = max(map(cells, named), default=0)
     rows: list[tuple[str, str, str, str, str]] = []
-    for node in running:
-        thread = f"{node.thread:<{threads}}  " if threads else ""
+    for node, name in zip(running, named, strict=True):
+        thread = f"{_padded(name, threads, look)}  " if threads else ""
         usual = f"usually {duration(node.usual, exact=True)}" if node.usual is not None else ""
         is_late = node.usual is not None and node.seconds > max(2 * node.usual, node.usual + 5)
         style = _COLOURS["warning"] if is_late else ""
         rows.append((thread, title(node.unique_id), duration(node.seconds), style, usual))
     taken = max(
-        (len(thread) + len(clock) + len(usual) for thread, _, clock, _, usual in rows), default=0
+        (cells(thread) + len(clock) + len(usual) for thread, _, clock, _, usual in rows), default=0
     )
     names = min(max((cells(name) for _, name, _, _, _ in rows), default=0), width - taken - 6)
     clocks = max((len(clock) for _, _, clock, _, _ in rows), default=0)
     lines: list[list[Span]] = [
         [
             (thread, _DIM),
-            (_padded(name, names), ""),
+            (_padded(name, names, look), ""),
             (f"  {clock:>{clocks}}", style),
             (f"  {usual}", _DIM),
         ]
@@ -199,10 +204,10 @@ def _cut(text: str, width: int) -> str:
     return text
 
 
-def _padded(text: str, width: int) -> str:
-    """The text in exactly so many columns."""
+def _padded(text: str, width: int, look: Look) -> str:
+    """The text in so many columns, if there are any."""
     if cells(text) > width:
-        text = _cut(text, max(0, width - 1)) + "…"[: max(0, width)]
+        text = _cut(text, max(0, width - len(look.ellipsis))) + look.ellipsis
     return text + " " * (width - cells(text))
 
 

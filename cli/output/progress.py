@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ...records.outcomes import OUTCOMES
+from ...records.values import number
 from ...sinks.journal.usual import Usual
 from .forecast import Forecast
 
@@ -25,7 +26,7 @@ _FAILURES: Final = 3
 """How many of the latest failures are kept."""
 _STARTS: Final = frozenset({"NodeStart", "NodeExecuting", "LogHookStartLine"})
 _ENDS: Final = frozenset({"NodeFinished", "LogHookEndLine"})
-_TOLD: Final = _STARTS | _ENDS | {"ConcurrencyLine"}
+_TOLD: Final = _STARTS | _ENDS | {"ConcurrencyLine", "LogStartLine"}
 _HOOKS: Final = ("operation.", "macro.")
 _UNIT_TESTS: Final = "unit_test."
 
@@ -96,6 +97,8 @@ class Progress:
         with self._lock:
             if event.name == "ConcurrencyLine":
                 self._announced = run.announced
+            elif event.name == "LogStartLine":
+                self._most_total = max(self._most_total, number(event.data.get("total")) or 0)
             elif event.name in _STARTS:
                 self._start(run, event)
             elif event.name in _ENDS:
@@ -191,7 +194,10 @@ class Progress:
         else:
             self._forecast.end(name)
         if record.sequence == 1:
-            self._done += not name.startswith(_HOOKS)
+            # dbt 1.x neither announces an ephemeral model, nor ends one except in `dbt compile`.
+            is_v1 = (record.dbt_version or "").startswith(("0.", "1."))
+            is_extra = record.materialized == "ephemeral" and is_v1
+            self._done += not (is_extra or name.startswith(_HOOKS))
             self._unit_tests += name.startswith(_UNIT_TESTS)
             self._worked += record.execution_time or 0.0
         self._failures.pop(name, None)
