@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ...records.schema import NodeRecord, RunRecord
-from . import history
+import orjson
+
+from ...records.outcomes import SUCCESSFUL
+from ...records.schema import RunRecord
+from ...records.values import finite_number, is_object
 from .run import JournalRun
 from .salvage import read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from ...records.schema import Record
     from .journal import Journal
     from .rows import RunInfo
 
@@ -43,15 +45,16 @@ def usual(journal: Journal, info: RunInfo) -> Usual:
     expected: frozenset[str] = frozenset()
     announced: int | None = None
     for number, earlier in _runs_before(journal, info):
-        found = history.records(journal, number)
-        for name, seconds in _seconds(found.values()):
-            times.setdefault(name, []).append(seconds)
-        run = found.get(RunRecord.key)
+        rows = journal.database.rows(
+            "select key, outcome, body from record where run = ?", (number,)
+        )
+        bodies = {key: body for key, _, body in rows}
+        run = read_body(bodies.pop(RunRecord.key, None), RunRecord.key)
+        _add_times(times, rows)
         if expected or earlier.command != info.command or earlier.renews:
             continue
         if isinstance(run, RunRecord) and run.state == "finished" and not run.missing:
-            expected = frozenset(found.keys() - {run.key})
-            announced = run.announced
+            expected, announced = frozenset(bodies), run.announced
     return Usual({name: median(found) for name, found in times.items()}, expected, announced)
 
 
@@ -61,11 +64,10 @@ def usual_seconds(journal: Journal, info: RunInfo, names: Sequence[str]) -> dict
     marks = ", ".join("?" * len(names))
     for number, _ in _runs_before(journal, info):
         rows = journal.database.rows(
-            f"select key, body from record where run = ? and key in ({marks})",  # noqa: S608
+            f"select key, outcome, body from record where run = ? and key in ({marks})",  # noqa: S608
             (number, *names),
         )
-        for name, seconds in _seconds(read_body(body, key) for key, body in rows):
-            times.setdefault(name, []).append(seconds)
+        _add_times(times, rows)
     return {name: median(found) for name, found in times.items()}
 
 
@@ -82,13 +84,17 @@ def _runs_before(journal: Journal, info: RunInfo) -> list[tuple[int, RunInfo]]:
     return found
 
 
-def _seconds(records: Iterable[Record | None]) -> Iterator[tuple[str, float]]:
-    """The times of nodes that the run itself ran to a good end."""
-    for record in records:
-        if (
-            isinstance(record, NodeRecord)
-            and record.has_succeeded
-            and record.execution_time is not None
-            and record.resumed_from is None
-        ):
-            yield record.unique_id, record.execution_time
+def _add_times(times: dict[str, list[float]], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Add the times of nodes that the run itself ran to a good end.
+
+    Reads two fields of each body: whole records would cost six times as much.
+    """
+    for key, outcome, body in rows:
+        if outcome not in SUCCESSFUL:
+            continue
+        with contextlib.suppress(ValueError, TypeError):  # a damaged body
+            record: Any = orjson.loads(body)
+            if is_object(record) and "resumed_from" not in record:
+                seconds = finite_number(record.get("execution_time"))
+                if seconds is not None:
+                    times.setdefault(key, []).append(seconds)

@@ -17,7 +17,7 @@ ERROR = "Database Error in model m (m.sql)\n  Binder Error: no such column\n  mo
 STATUS = Status(
     done=142,
     total=300,
-    outcomes={"success": 138, "failure": 1, "skipped": 3},
+    outcomes={"success": 8, "failure": 1, "skipped": 3},
     seconds=83.0,
     left=131.0,
     running=[
@@ -25,7 +25,7 @@ STATUS = Status(
         Running("test.shop.unique_orders_id.e3b841c71a", "Thread-12", 2.9),
     ],
     failures=[node("model.shop.broken", "error", message=ERROR)],
-    backlogs=[Backlog("jsonl:/a", 0, None), Backlog("airflow", 12, "503")],
+    backlogs=[Backlog("jsonl:/a", 0, None), Backlog("airflow", 2, "503")],
 )
 
 
@@ -33,7 +33,7 @@ def test_what_a_person_reads() -> None:
     assert panel(STATUS, 100, 24, PLAIN) == [
         "",
         " 142 of 300 nodes  ━━━━━━━━━━━━━━────────────────  1:23, about 2 min left",
-        " 138 success, 1 failure, 3 skipped; jsonl: all delivered; airflow: 12 records waiting (503)",
+        " 8 success, 1 failure, 3 skipped; jsonl: all delivered; airflow: 2 records waiting (503)",
         " error model broken: Binder Error: no such column",
         " Thread-1   model orders           1:15  usually 10 s",
         " Thread-12  test unique_orders_id   2 s",
@@ -47,7 +47,7 @@ def test_a_run_that_announced_no_number_has_no_bar() -> None:
 
 def test_after_the_end_of_dbt_only_what_is_not_delivered_is_told() -> None:
     waiting = Status(3, 3, {}, 1.0, is_over=True, backlogs=STATUS.backlogs)
-    told = " dbt has ended. Delivering: airflow: 12 records waiting (503)"
+    told = " dbt has ended. Delivering: airflow: 2 records waiting (503)"
     assert panel(waiting, 80, 24, PLAIN) == ["", told]
     assert panel(Status(3, 3, {}, 1.0, is_over=True), 80, 24, PLAIN) == []
 
