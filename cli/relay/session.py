@@ -86,8 +86,8 @@ class RelayedRun:
         self._announced: int | None = None
 
     def __enter__(self) -> RelayedRun:
-        for record in self._carried:
-            self._put(record)
+        if self._carried:
+            self._put(self._carried)
         return self
 
     def __exit__(
@@ -157,7 +157,7 @@ class RelayedRun:
         if self._console.shows_info:
             for line in report.slowest(records, self._usual_seconds):
                 self._console.say(line)
-        if causes.found and self._pipeline.dbt_summary:
+        if causes.found and self._pipeline.dbt_summary and not self._console.marks_levels:
             self._console.say(displayed(self._pipeline.dbt_summary))
         self._console.flush()
 
@@ -183,8 +183,8 @@ class RelayedRun:
             self._delivery.put(self._record)
         return self._delivery
 
-    def _put(self, record: NodeRecord) -> None:
-        self._begin().put(record)
+    def _put(self, records: Sequence[NodeRecord]) -> None:
+        self._begin().put(*records)
 
     def _deliver(
         self, failed: Sequence[NodeRecord], outcomes: dict[str, int], deadline: Deadline
