@@ -15,11 +15,11 @@ from ..sinks import Backlog
 from ..sinks.journal import history
 from ..sinks.journal.usual import usual
 from .output.masking import print_fault
-from .output.panel import panel
+from .output.panel import Look, panel
 from .output.progress import Progress
 from .output.screen import Screen
 from .output.streams import say
-from .output.terminal import look_of, shows_panel
+from .output.terminal import shows_panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,7 +69,7 @@ class Follower:
 
     def draw(self, colours: bool) -> Callable[[int, int], Sequence[str]]:
         """The panel of the run, for standard output."""
-        look = look_of(sys.stdout, colours=colours)
+        look = Look.on(sys.stdout, colours=colours)
 
         def draw(columns: int, rows: int) -> Sequence[str]:
             delivery = self.past.delivery.items()

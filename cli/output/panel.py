@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from ...records.display import in_one_line
 from ...records.plural import counted
@@ -43,6 +43,11 @@ class Look:
 
     colours: bool = True
     unicode: bool = True
+
+    @classmethod
+    def on(cls, stream: TextIO, *, colours: bool) -> Look:
+        """What the terminal behind this stream can show."""
+        return cls(colours, (stream.encoding or "").lower().startswith("utf"))
 
     @property
     def bar(self) -> tuple[str, str]:

@@ -1,10 +1,8 @@
-"""Whether a stream is a terminal that can show a panel, and what it can show there."""
+"""Whether a stream is a terminal on which a panel may be shown."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TextIO
-
-from .panel import Look
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +20,3 @@ def shows_panel(stream: TextIO, environ: Mapping[str, str], *, wanted: bool | No
     if wanted is False or not stream.isatty() or environ.get("TERM", "") in _DUMB:
         return False
     return bool(wanted) or environ.get("CI", "").lower() in _NO
-
-
-def look_of(stream: TextIO, *, colours: bool) -> Look:
-    """What the panel on this stream may consist of."""
-    return Look(colours=colours, unicode=(stream.encoding or "").lower().startswith("utf"))

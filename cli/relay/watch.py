@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from ...sinks.journal.usual import usual
 from ..output import streams
 from ..output.masking import print_fault
-from ..output.panel import panel
-from ..output.progress import Progress
-from ..output.screen import Screen
-from ..output.terminal import look_of, shows_panel
+from ..output.terminal import shows_panel
 from .here import console_on
 
 if TYPE_CHECKING:
@@ -22,6 +19,8 @@ if TYPE_CHECKING:
     from ...parser.secrets import Secrets
     from ...sinks import Backlog, Journal, RunInfo
     from ..dbt.command import DbtCommand
+    from ..output.progress import Progress
+    from ..output.screen import Screen
     from ..settings import RunSettings
     from .destination import Destination
 
@@ -29,11 +28,19 @@ if TYPE_CHECKING:
 class Watch:
     """The console of a run, and the panel below it if `stream` is a terminal that shows one."""
 
-    def __init__(self, stream: TextIO, prepared: DbtCommand, secrets: Secrets, *, has_panel: bool):
-        self._screen = Screen(stream.buffer) if has_panel else None
-        self._look = look_of(stream, colours=prepared.colours)
+    def __init__(
+        self, stream: TextIO, prepared: DbtCommand, secrets: Secrets, *, has_panel: bool
+    ) -> None:
+        self.progress: Progress | None = None
+        self._stream = stream
+        self._colours = prepared.colours
+        self._screen: Screen | None = None
+        if has_panel:
+            from ..output.progress import Progress  # noqa: PLC0415 - a task has no panel
+            from ..output.screen import Screen  # noqa: PLC0415
+
+            self.progress, self._screen = Progress(), Screen(stream.buffer)
         self.console = console_on(self._screen or stream.buffer, prepared, secrets)
-        self.progress = Progress() if has_panel else None
 
     @contextmanager
     def showing(
@@ -44,7 +51,9 @@ class Watch:
         if screen is None or progress is None:
             yield
             return
-        is_asked = False
+        from ..output.panel import Look, panel  # noqa: PLC0415
+
+        look, is_asked = Look.on(self._stream, colours=self._colours), False
 
         def draw(columns: int, rows: int) -> Sequence[str]:
             nonlocal is_asked
@@ -53,7 +62,7 @@ class Watch:
             if not is_asked:
                 is_asked = True
                 progress.use(usual(journal, info))
-            return panel(progress.status(backlogs()), columns, rows, self._look)
+            return panel(progress.status(backlogs()), columns, rows, look)
 
         with ExitStack() as stack:
             stack.enter_context(screen.showing(draw, print_fault))
