@@ -164,6 +164,13 @@ _KEEPING: Final = (
 )
 
 
+PROGRESS: Final = option(
+    "--progress/--no-progress",
+    default=None,
+    help="Show a live panel below the lines. Default: on a terminal, outside CI and Airflow.",
+)
+"""Gives a command the option on whether to show a panel: `progress` is None where nobody said."""
+
 RELAY_OPTIONS: Final = (*_SINK, *_ADDRESS, *_SENDING, *_DAG_RUN, *_PLACE, *_STATE, *_KEEPING)
 """Where the records go, and what the journal keeps of them."""
 

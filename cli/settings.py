@@ -199,7 +199,8 @@ class RunSettings:
 
     `grace` is in seconds. `resumes` continues the previous attempt. `renewed_task_id` is a task
     that has ended, whose nodes run again. `only` has terms of dbt's `--select`, which replace the
-    command's own selection.
+    command's own selection. `progress` is whether to show a live panel; None leaves it to the
+    terminal.
     """
 
     relay: RelaySettings
@@ -208,6 +209,7 @@ class RunSettings:
     renewed_task_id: str | None = None
     only: tuple[str, ...] = ()
     freshness: bool = False
+    progress: bool | None = None
 
 
 def login_of(environ: Mapping[str, str]) -> Login:

@@ -18,6 +18,7 @@ LIMIT: Final = 1000
 
 _LONGEST_LINE: Final = 200
 _HEADINGS: Final = 3
+_TRACEBACK: Final = "Traceback (most recent call last):"
 _OURS: Final = re.compile(r"^dbt-relay: .*?(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 _SPECIAL: Final = re.compile(r"[\\`*\[\]~]|(?<!\w)_+|_+(?!\w)")
 _ENTITY: Final = re.compile(r"&(?=#?\w+;)")
@@ -46,8 +47,11 @@ def telling_line(message: str) -> str:
     """The line of dbt's message that says most.
 
     dbt puts a heading such as `Database Error in model …` above the text, and indents the text.
+    Of a traceback of Python the last line says most.
     """
     lines = [line for line in displayed(message).splitlines() if line.strip()]
+    if any(_TRACEBACK in line for line in lines[: 2 * _HEADINGS]):
+        return lines[-1].strip()
     at = next((n for n, line in enumerate(lines[:_HEADINGS]) if line[0] == " "), 0)
     told = " ".join(line.strip() for line in lines[at : at + 1])
     if told.endswith(":") and len(lines) > at + 1:

@@ -15,7 +15,7 @@ from .salvage import read_body
 from .storage import SET_ASIDE, WHEN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -109,6 +109,16 @@ def records(journal: Journal, number: int) -> dict[str, Record]:
     )
     found = ((key, read_body(body, key)) for key, body in rows)
     return {key: record for key, record in found if record is not None}
+
+
+def records_after(journal: Journal, number: int, seen: int) -> Iterator[tuple[int, Record]]:
+    """The records of a run whose keys were put after a row, each with the number of its row."""
+    rows = journal.database.rows(
+        "select id, key, body from record where run = ? and id > ? order by id", (number, seen)
+    )
+    for row, key, body in rows:
+        if (record := read_body(body, key)) is not None:
+            yield row, record
 
 
 def reasons(journal: Journal, number: int) -> list[tuple[str, str, str, str]]:
