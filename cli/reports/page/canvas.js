@@ -1,0 +1,155 @@
+// A canvas that can be moved and zoomed with a pointer, with buttons and with keys. A subclass says
+// how large its picture is (`width` and `height`, in pixels at zoom 1), draws it, finds the node at
+// a point, and steps from node to node.
+
+class Plot {
+  constructor(id) {
+    this.canvas = document.getElementById(id);
+    this.brush = this.canvas.getContext("2d");
+    this.left = 0; // what of the picture is at the canvas's left and upper edge
+    this.top = 0;
+    this.zoom = 1;
+    this.isAsked = false;
+    this.addTools(document.querySelector(`[data-for="${id}"]`));
+    this.listen();
+    watchers.push((node) => {
+      if (node && this.isFocused) this.reveal(node);
+      this.ask();
+    });
+    new ResizeObserver(() => this.resized()).observe(this.canvas);
+  }
+
+  get isFocused() {
+    return document.activeElement === this.canvas;
+  }
+
+  get viewWidth() {
+    return this.canvas.clientWidth;
+  }
+
+  get viewHeight() {
+    return this.canvas.clientHeight;
+  }
+
+  resized() {
+    if (!this.viewWidth) return;
+    const ratio = Math.max(window.devicePixelRatio, document.documentElement.dataset.print ? 2 : 1);
+    this.canvas.width = Math.round(this.viewWidth * ratio);
+    this.canvas.height = Math.round(this.viewHeight * ratio);
+    this.brush.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (!this.isMoved) this.fit();
+    this.draw();
+  }
+
+  // Draw before the next frame.
+  ask() {
+    if (this.isAsked) return;
+    this.isAsked = true;
+    requestAnimationFrame(() => {
+      this.isAsked = false;
+      this.draw();
+    });
+  }
+
+  draw() {
+    this.brush.clearRect(0, 0, this.viewWidth, this.viewHeight);
+    this.paint(this.brush);
+  }
+
+  moveBy(x, y) {
+    this.isMoved = true;
+    this.left -= x;
+    this.top -= y;
+    this.keepInside();
+    this.ask();
+  }
+
+  addTools(tools) {
+    const add = (label, name, act) => {
+      const button = make("button", { type: "button", "aria-label": name, title: name }, label);
+      button.addEventListener("click", act);
+      tools.append(button);
+    };
+    add("+", "Zoom in", () => this.zoomBy(1.5));
+    add("−", "Zoom out", () => this.zoomBy(1 / 1.5));
+    add("All", "Show all", () => this.showAll());
+  }
+
+  showAll() {
+    this.isMoved = false;
+    this.fit();
+    this.ask();
+  }
+
+  listen() {
+    const { canvas } = this;
+    let from = null;
+    canvas.addEventListener("pointerdown", (event) => {
+      from = { x: event.clientX, y: event.clientY, isDrag: false };
+      canvas.setPointerCapture(event.pointerId);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!from) return this.hover(event);
+      const [x, y] = [event.clientX - from.x, event.clientY - from.y];
+      if (!from.isDrag && Math.hypot(x, y) < 4) return;
+      this.moveBy(x, y);
+      from = { x: event.clientX, y: event.clientY, isDrag: true };
+    });
+    canvas.addEventListener("pointerup", (event) => {
+      if (from && !from.isDrag) select(this.nodeAt(event.offsetX, event.offsetY));
+      from = null;
+    });
+    canvas.addEventListener("pointercancel", () => (from = null));
+    canvas.addEventListener("pointerleave", () => showTip(null));
+    canvas.addEventListener(
+      "wheel",
+      (event) => {
+        // The plain wheel scrolls the page.
+        if (!event.ctrlKey && !event.metaKey) return;
+        event.preventDefault();
+        this.zoomBy(Math.exp(-event.deltaY / 200), event.offsetX, event.offsetY);
+      },
+      { passive: false },
+    );
+    canvas.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  hover(event) {
+    const node = this.nodeAt(event.offsetX, event.offsetY);
+    this.canvas.style.cursor = node ? "pointer" : "grab";
+    showTip(node, event.clientX, event.clientY);
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    if (event.key in arrows) select(this.step(selected, ...arrows[event.key]) ?? selected);
+    else if (event.key === "Home") select(this.first());
+    else if (event.key === "+" || event.key === "=") this.zoomBy(1.5);
+    else if (event.key === "-") this.zoomBy(1 / 1.5);
+    else if (event.key === "0") this.showAll();
+    else return;
+    event.preventDefault();
+  }
+}
+
+function showTip(node, x, y) {
+  const tip = document.getElementById("tip");
+  tip.hidden = !node;
+  if (!node) return;
+  const took = node.seconds === null ? "" : `, ${duration(node.seconds)}`;
+  tip.textContent = `${node.id}: ${node.status}${took}`;
+  tip.style.left = `${Math.min(x + 12, innerWidth - tip.offsetWidth - 8)}px`;
+  tip.style.top = `${Math.min(y + 16, innerHeight - tip.offsetHeight - 8)}px`;
+}
+
+// Write a text into a box, cut to its width.
+function write(brush, text, x, y, width) {
+  if (width < 14) return;
+  let shown = text;
+  const most = Math.ceil(width / 4);
+  if (shown.length > most) shown = shown.slice(0, most);
+  while (shown && brush.measureText(shown).width > width) shown = shown.slice(0, -1);
+  if (shown.length < text.length) shown = `${shown.slice(0, -1)}…`;
+  if (shown.length > 2) brush.fillText(shown, x, y);
+}
