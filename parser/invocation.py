@@ -69,13 +69,14 @@ class Invocation:
     def missing(self) -> int | None:
         """How many announced nodes have not ended; None if dbt announced no number.
 
-        dbt does not count hooks and ephemeral models. A build (dbt 1.8 and later) announces its
-        nodes without unit tests, and adds the unit tests to the `total` of each node, up to dbt
-        1.11 perhaps twice. Then unit tests do not count here either: each runs with its model.
+        dbt does not count hooks, and dbt 1.x no ephemeral models. A build (dbt 1.8 and later)
+        announces its nodes without unit tests, and adds the unit tests to the `total` of each node,
+        up to dbt 1.11 perhaps twice. Then unit tests do not count here either: each runs with its
+        model.
         """
         if self.announced is None:
             return None
-        counted = [n for n in self.nodes.values() if n.is_announced]
+        counted = [n for n in self.nodes.values() if n.is_announced(by_v2=self.is_v2)]
         totals = (n.facts.get("total") or 0 for n in counted)
         if max(totals, default=0) > self.announced:
             counted = [n for n in counted if not n.unique_id.startswith("unit_test.")]

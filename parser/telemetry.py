@@ -1,14 +1,15 @@
 """dbt v2's telemetry (`--log-format otel`, `--otel-file-name`), read as the events of its JSON log.
 
 dbt v2 makes both from the same spans (crates/dbt-common/src/tracing/layers/json_compat_layer.rs).
-The telemetry says more: the failed node for which a node was skipped, the rows that a node changed,
-the kind of an error, and whether a node's last phase came to its end. Its fields are in
-crates/dbt-telemetry/include.
+The telemetry says more: how many nodes dbt will run, the failed node for which a node was skipped,
+the rows that a node changed, the kind of an error, and whether a node's run came to its end. Its
+fields are in crates/dbt-telemetry/include.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ..records.values import is_object, number, text
@@ -60,7 +61,9 @@ def event_in(record: JsonObject) -> tuple[JsonObject, JsonObject] | None:
         return None
     kind = kind.removeprefix(_PREFIX).rpartition(".")[2]
     translate = _TRANSLATIONS.get((text(record.get("record_type")) or "", kind))
-    name, msg, data = translate(attributes, record) if translate is not None else ("", "", {})
+    if translate is None:
+        return {"name": kind, "level": "debug", "invocation_id": _uuid(trace)}, {}
+    name, msg, data = translate(attributes, record)
     time = record.get("end_time_unix_nano") or record.get("start_time_unix_nano")
     info = {
         "name": name or kind,
@@ -88,13 +91,19 @@ def _node_start(attributes: JsonObject, record: JsonObject) -> tuple[str, str, J
     return "NodeStart", "", {"node_info": _node(attributes, record)}
 
 
-def _phase_start(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
+def _run_start(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
+    if attributes.get("phase") != _RUN:
+        return "", "", {}
+    return "ConcurrencyLine", "", {"node_count": _whole(attributes.get("node_count_total"))}
+
+
+def _node_run_start(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
     if attributes.get("phase") != _RUN:
         return "", "", {}
     return "NodeExecuting", "", {"node_info": _node(attributes, record)}
 
 
-def _phase_end(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
+def _node_run_end(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
     if attributes.get("phase") != _RUN or "node_outcome" in attributes:
         return "", "", {}
     return "NodeAborted", "", {"node_info": {"unique_id": attributes.get("unique_id")}}
@@ -173,9 +182,10 @@ def _artifact(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObje
 _TRANSLATIONS: Final[dict[tuple[str, str], Translation]] = {
     ("SpanStart", "Process"): _process,
     ("SpanStart", "QueryExecuted"): _query,
+    ("SpanStart", "PhaseExecuted"): _run_start,
     ("SpanStart", "NodeProcessed"): _node_start,
-    ("SpanStart", "NodeEvaluated"): _phase_start,
-    ("SpanEnd", "NodeEvaluated"): _phase_end,
+    ("SpanStart", "NodeEvaluated"): _node_run_start,
+    ("SpanEnd", "NodeEvaluated"): _node_run_end,
     ("SpanEnd", "NodeProcessed"): _node_end,
     ("SpanStart", "HookProcessed"): _hook,
     ("SpanEnd", "HookProcessed"): _hook,
@@ -259,7 +269,7 @@ def _whole(value: Any) -> int | None:
     """A number of 64 bits, which JSON made by protobuf has as text."""
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -269,12 +279,17 @@ def _timestamp(nanoseconds: Any) -> str:
         return ""
     seconds, fraction = divmod(whole, 10**9)
     try:
-        moment = datetime.fromtimestamp(seconds, timezone.utc)
+        return f"{_moment(seconds)}.{fraction // 1000:06d}Z"
     except (OverflowError, ValueError, OSError):
         return ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction // 1000:06d}Z"
 
 
+@lru_cache(maxsize=8)
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@lru_cache(maxsize=8)
 def _uuid(trace: str) -> str:
     """The invocation's id, which is the trace's id written with hyphens."""
     return "-".join((trace[:8], trace[8:12], trace[12:16], trace[16:20], trace[20:]))

@@ -132,10 +132,10 @@ class RunRecord(_Record):
     published again; `nodes` counts them too. `environment` has a digest of each part of dbt's
     environment: a later attempt resumes only in the same environment.
 
-    `announced` is the number of nodes that dbt said it would run. dbt does not count hooks,
-    ephemeral models and, in a build, unit tests. `missing` is the number of announced nodes without
-    a record, because dbt was stopped before it ran them. dbt v2 announces nothing: then both are
-    None.
+    `announced` is the number of nodes that dbt said it would run. dbt does not count hooks, and dbt
+    1.x no ephemeral models and, in a build, no unit tests. `missing` is the number of announced
+    nodes without a record, because dbt was stopped before it ran them. The JSON log of dbt v2
+    announces nothing: then both are None.
     """
 
     schema = "dbt-relay/run@1"
