@@ -41,7 +41,7 @@ def _data(picture: Picture) -> dict[str, Any]:
         "start": picture.start,
         "seconds": picture.seconds,
         "lanes": [lane.name for lane in picture.lanes],
-        "critical": [place[u] for u in picture.critical_path] if picture.order else [],
+        "critical": [place[u] for u in picture.critical_path],
         "hasGraph": bool(picture.parents),
         "nodes": {**_told(picture.nodes), **_timed(picture), **_placed(picture, place)},
     }

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ...consumer.causes import Causes
 from ...consumer.course import edges
-from ...consumer.course.causes import Cause, causes
 from ...consumer.course.comparison import Comparison, compare
 from ...consumer.course.critical_path import critical_path
 from ...consumer.course.spans import Lane, Span, Wait, instant, lanes, spans, waits
@@ -71,12 +71,13 @@ class Picture:
 
     @cached_property
     def critical_path(self) -> list[str]:
+        """Empty without a graph."""
         seconds = {unique_id: span.seconds for unique_id, span in self.spans.items()}
         return critical_path(self.order, seconds)
 
     @cached_property
-    def causes(self) -> list[Cause]:
-        return causes(self.nodes)
+    def causes(self) -> Causes:
+        return Causes.of(self.nodes)
 
     @cached_property
     def comparison(self) -> Comparison | None:
@@ -84,21 +85,25 @@ class Picture:
 
     @property
     def start(self) -> float:
-        """Seconds since 1970. A saved log is older than its replay, which the journal dates."""
-        first = min((span.start for span in self.spans.values()), default=None)
-        said = instant(self.run.info.started_at) or 0.0
-        return said if first is None or (said <= first and not self._is_replay) else first
-
-    @property
-    def end(self) -> float:
-        last = max((span.end for span in self.spans.values()), default=self.start)
-        record = self.run.record
-        said = instant(record.finished_at) if record is not None else None
-        return last if said is None or said < last or self._is_replay else said
+        """When the first node began, in seconds since 1970."""
+        return min((span.start for span in self.spans.values()), default=0.0)
 
     @property
     def seconds(self) -> float:
-        return max(0.0, self.end - self.start)
+        """From the beginning of the first node to the end of the last."""
+        return max((span.end for span in self.spans.values()), default=0.0) - self.start
+
+    @property
+    def start_up(self) -> float | None:
+        """The seconds until dbt began the first node; None if they are not known.
+
+        A saved log is older than its replay, which the journal dates.
+        """
+        began = instant(self.run.info.started_at)
+        is_replay = self.run.info.command[:1] == ("replay",)
+        if began is None or is_replay or not self.spans or began > self.start:
+            return None
+        return self.start - began
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -131,10 +136,6 @@ class Picture:
         known = self.files.get(node.unique_id)
         candidates = [source / known.path] if known is not None else []
         return next((path for path in (*candidates, source) if path.is_file()), None)
-
-    @property
-    def _is_replay(self) -> bool:
-        return self.run.info.command[:1] == ("replay",)
 
 
 def picture(journal: Journal, run: PastRun) -> Picture:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from ...records.plural import counted
 from .html import Html, element, joined
-from .wording import duration, figures, name_of, remarks, skipped_for, text_of, when
+from .wording import duration, figures, remarks, skipped_for, status_of, text_of, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ...consumer.course.causes import Cause
+    from ...consumer.causes import Cause
     from ...consumer.course.comparison import Change
     from .picture import Picture
 
@@ -64,39 +64,42 @@ def outcomes(picture: Picture) -> Html:
 
 def failures(picture: Picture) -> Html:
     """Each root cause with its text, and the nodes that were skipped for it."""
-    if not picture.causes:
+    causes = picture.causes.found
+    if not causes:
         return element("p", "No node failed.")
-    shown = [_failure(picture, cause) for cause in picture.causes[:_MOST]]
-    return joined(*shown, _more(len(picture.causes)))
+    return joined(*(_failure(picture, cause) for cause in causes[:_MOST]), _more(len(causes)))
 
 
 def _failure(picture: Picture, cause: Cause) -> Html:
     record = cause.record
-    compiled = picture.compiled(record)
-    told = [picture.file_of(record), f"compiled: {compiled}" if compiled is not None else None]
-    skipped = skipped_for(cause)
-    names = (element("li", _link(unique_id)) for unique_id in cause.skipped[:_MOST])
-    return element(
-        "article",
-        element(
-            "h3",
-            _link(record.unique_id, name_of(record)),
-            " ",
-            element("span", record.status, class_=f"badge {record.outcome}"),
-            element("span", f"{record.error_type} error", class_="badge") if record.error_type else "",
-        ),
-        *(element("p", element("code", line), class_="file") for line in told if line),
-        element("pre", text_of(record)),
-        element(
-            "details",
-            element("summary", skipped),
-            element("ul", *names),
-            _more(len(cause.skipped)),
-        )
-        if skipped is not None
-        else None,
-        class_=record.outcome,
+    outcome = record.outcome if record is not None else "failure"
+    kind = f"{record.error_type} error" if record is not None and record.error_type else None
+    heading = element(
+        "h3",
+        _link(cause.unique_id),
+        " ",
+        element("span", status_of(cause), class_=f"badge {outcome}"),
+        element("small", f" {kind}") if kind is not None else None,
     )
+    files = [element("p", element("code", line), class_="file") for line in _files(picture, cause)]
+    text = element("pre", text_of(cause))
+    return element("article", heading, *files, text, _skipped(cause), class_=outcome)
+
+
+def _files(picture: Picture, cause: Cause) -> Iterator[str]:
+    if cause.record is not None:
+        if (file := picture.file_of(cause.record)) is not None:
+            yield file
+        if (compiled := picture.compiled(cause.record)) is not None:
+            yield f"compiled: {compiled}"
+
+
+def _skipped(cause: Cause) -> Html | None:
+    said = skipped_for(cause)
+    if said is None:
+        return None
+    names = element("ul", *_links(cause.skipped[:_MOST]))
+    return element("details", element("summary", said), names, _more(len(cause.skipped)))
 
 
 def comparison(picture: Picture) -> Html:

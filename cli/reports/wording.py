@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...records.plural import counted
 
 if TYPE_CHECKING:
-    from ...consumer.course.causes import Cause
+    from ...consumer.causes import Cause
     from ...records.schema import NodeRecord
     from .picture import Picture
 
@@ -29,10 +29,6 @@ def when(time: str | None) -> str:
     return f"{time[:19].replace('T', ' ')} UTC" if time else "?"
 
 
-def name_of(node: NodeRecord) -> str:
-    return node.name or node.unique_id
-
-
 def rows_of(node: NodeRecord) -> int | None:
     """The rows that a node wrote, or the rows for which a test failed; None if nothing says."""
     rows = (node.adapter_response or {}).get("rows_affected")
@@ -41,9 +37,15 @@ def rows_of(node: NodeRecord) -> int | None:
     return node.failures
 
 
-def text_of(node: NodeRecord) -> str:
-    """What a person should read of a node that failed."""
-    return node.explanation or ("dbt gave no error text" if node.outcome != "skipped" else "")
+def text_of(cause: Cause) -> str:
+    """What a person should read of a failure."""
+    if cause.record is None:
+        return "this node failed and has no record"
+    return cause.record.explanation or "dbt gave no error text"
+
+
+def status_of(cause: Cause) -> str:
+    return cause.record.status if cause.record is not None else "failed"
 
 
 def skipped_for(cause: Cause) -> str | None:
@@ -58,15 +60,19 @@ def title(picture: Picture) -> str:
 
 def figures(picture: Picture) -> dict[str, str]:
     """The run in a few figures, each with its name."""
+    if not picture.spans:
+        return {}
     pool = [lane for lane in picture.lanes if lane.is_of_pool]
     busy = sum(lane.busy for lane in pool)
-    found = {"took": duration(picture.seconds)}
-    if pool:
-        found["threads"] = str(len(pool))
-        found["of nodes"] = duration(busy)
-        if picture.seconds:
-            found["threads busy"] = f"{100 * busy / (len(pool) * picture.seconds):.0f} %"
-    if picture.order and picture.critical_path:
+    start_up = picture.start_up
+    found = {"in all": duration(picture.seconds + (start_up or 0.0))}
+    if start_up is not None:
+        found["until the first node"] = duration(start_up)
+    if pool and picture.seconds:
+        found[f"busy, of {counted(len(pool), 'thread')}"] = (
+            f"{100 * busy / (len(pool) * picture.seconds):.0f} %"
+        )
+    if picture.critical_path:
         seconds = sum(picture.spans[unique_id].seconds for unique_id in picture.critical_path)
         found["critical path"] = duration(seconds)
     return found
@@ -91,4 +97,7 @@ def remarks(picture: Picture) -> list[str]:
         said.append(f"An earlier try ran {ran} of these; this try published the results again.")
     if picture.remark is not None and picture.nodes:
         said.append(f"{picture.remark[:1].upper()}{picture.remark[1:]}.")
+    if unexplained := len(picture.causes.unexplained):
+        skipped = counted(unexplained, "node was", "nodes were")
+        said.append(f"{skipped} skipped, and dbt's log does not say why.")
     return said

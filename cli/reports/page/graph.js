@@ -5,11 +5,11 @@ class Graph extends Plot {
   static COLUMN = 190;
   static ROW = 24;
   static BOX = [160, 18];
+  static HEIGHT = 540; // of the canvas, at most
   static MOST_EDGES = 6000; // more are a blot: then only the selected node's edges are drawn
 
   constructor() {
     super("graph-plot");
-    this.canvas.style.height = "34rem";
     this.box = document.getElementById("with-tests");
     this.box.checked = nodes.length <= 150;
     this.box.addEventListener("change", () => {
@@ -26,8 +26,7 @@ class Graph extends Plot {
     for (const node of this.shown) (layers[node.layer] ??= []).push(node);
     const filled = layers.filter(Boolean);
     for (const layer of filled) layer.sort((a, b) => a.order - b.order);
-    const form = Math.max(0.6, this.viewWidth / Math.max(this.viewHeight, 1)) || 2;
-    const perColumn = this.rowsFor(filled, form);
+    const perColumn = this.rowsFor(filled, (this.viewWidth || 1000) / Graph.HEIGHT);
     let column = 0;
     this.grid = [];
     for (const layer of filled) {
@@ -47,6 +46,9 @@ class Graph extends Plot {
     );
     this.width = Math.max(1, column) * Graph.COLUMN;
     this.height = Math.max(1, perColumn) * Graph.ROW;
+    const zoom = Math.min(1, ((this.viewWidth || 1000) - 24) / this.width);
+    const height = Math.min(Graph.HEIGHT, Math.max(160, this.height * zoom + 40));
+    this.canvas.style.height = `${height}px`;
   }
 
   // The rows of a column with which the whole has the form (width by height).
@@ -136,7 +138,7 @@ class Graph extends Plot {
     const isStrong = ([from, to]) => strong.has(from) && strong.has(to);
     brush.lineWidth = Math.min(1 / this.zoom, 2);
     if (this.edges.length <= Graph.MOST_EDGES && !selected) {
-      brush.strokeStyle = colours.line;
+      brush.strokeStyle = colours.edge;
       this.paintLines(brush, this.edges);
     }
     brush.lineWidth *= 1.6;

@@ -86,7 +86,7 @@ function linkTo(node) {
 let colours = {};
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  const names = ["card", "text", "faint", "line", "band", "accent", "on", "critical"];
+  const names = ["card", "text", "faint", "line", "edge", "band", "accent", "on", "critical"];
   names.push("success", "warning", "failure", "skipped", "interrupted");
   colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`)]));
 }

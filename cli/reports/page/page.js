@@ -4,6 +4,8 @@ function showDetail(node) {
   const detail = document.getElementById("detail");
   detail.hidden = !node;
   if (!node) return;
+  // Beside the node's bar, as well as can be.
+  detail.classList.toggle("left", node.from > data.seconds / 2);
   const close = make("button", { type: "button", class: "close", "aria-label": "Close" }, "×");
   close.addEventListener("click", () => select(null));
   const facts = make("dl");

@@ -94,10 +94,11 @@ class Timeline extends Plot {
     brush.rect(this.gutter, 0, this.viewWidth - this.gutter, this.viewHeight);
     brush.clip();
     this.rows.forEach((row, lane) => this.paintRow(brush, row, lane));
-    const shown = selected && selected.lane >= 0 ? chain(selected) : [...critical].reverse();
-    this.paintWaits(brush, shown);
     for (const node of critical) this.outline(brush, node, colours.critical);
-    if (selected && selected.lane >= 0) this.outline(brush, selected, colours.accent);
+    if (selected && selected.lane >= 0) {
+      this.paintWaits(brush, chain(selected));
+      this.outline(brush, selected, colours.accent);
+    }
     brush.restore();
     this.paintNames(brush);
   }
@@ -117,7 +118,7 @@ class Timeline extends Plot {
       brush.moveTo(Math.round(x) + 0.5, Timeline.AXIS - 6);
       brush.lineTo(Math.round(x) + 0.5, this.viewHeight);
       brush.stroke();
-      if (x < this.viewWidth - 40) brush.fillText(t ? duration(t) : "0", x + 3, Timeline.AXIS / 2);
+      if (x < this.viewWidth - 40) brush.fillText(roundDuration(t), x + 3, Timeline.AXIS / 2);
     }
   }
 
@@ -149,7 +150,7 @@ class Timeline extends Plot {
       drawnTo = to;
       brush.fillStyle = colours[node.outcome];
       brush.fillRect(from, y, Math.max(1, to - from - (to - from > 3 ? 1 : 0)), height);
-      if (to - from > 30 && height > 14) {
+      if (to - from > 44 && height > 14) {
         brush.fillStyle = colours.on;
         const x = Math.max(from, this.gutter);
         write(brush, node.name, x + 4, y + height / 2 + 1, to - x - 8);
@@ -160,8 +161,8 @@ class Timeline extends Plot {
   // From each node to the node that it waited for: up to there it could not start, and what is
   // dashed it waited for a thread.
   paintWaits(brush, shown) {
-    brush.strokeStyle = selected ? colours.accent : colours.critical;
-    brush.lineWidth = 1.5;
+    brush.strokeStyle = colours.accent;
+    brush.lineWidth = 2;
     for (let at = 0; at + 1 < shown.length; at += 1) {
       const [node, before] = [shown[at], shown[at + 1]];
       if (node.lane < 0 || before.lane < 0) continue;
@@ -191,4 +192,9 @@ class Timeline extends Plot {
       this.rowHeight - 4,
     );
   }
+}
+
+// A time on the axis, which is a round one: `20 s`, `2 m`.
+function roundDuration(seconds) {
+  return seconds ? duration(seconds).replace(".0 s", " s").replace(/ 00 [sm]$/, "") : "0";
 }
