@@ -13,7 +13,7 @@ from ..records.exits import Exit
 from .dbt.arguments import asks_about_dbt
 from .dbt.changed import changed
 from .hints import dbt_usage_hint, start_hint
-from .options import CREDENTIALS, RELAY_OPTIONS, option, relay_settings, with_settings
+from .options import CREDENTIALS, RELAY_OPTIONS, REPORT, option, relay_settings, with_settings
 from .output.dbt_output import DbtOutput
 from .output.masking import MaskedStream, secrets_in
 from .output.notice import notice
@@ -123,6 +123,7 @@ def _settings(given: Mapping[str, Any]) -> RunSettings:
         help="Run 'dbt source freshness' with the command's project, profile, target and "
         "variables, for all sources or those of --only.",
     ),
+    REPORT,
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(settings: RunSettings, command: tuple[str, ...]) -> int:

@@ -20,7 +20,7 @@ _LONGEST: Final = 3000
 """Characters of a message. GitHub cuts annotations at 4 KB."""
 
 
-def annotations(picture: Picture, workspace: Path) -> Iterator[str]:
+def annotation_lines(picture: Picture, workspace: Path) -> Iterator[str]:
     """A line for each root cause, then one for each warning, root causes first.
 
     GitHub shows the first ten errors and the first ten warnings of a step. A node's file is named

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...records.plural import counted
 from ..output.markdown import code, code_block, escaped
-from .wording import duration, figures, remarks, skipped_for, status_of, text_of, title
+from .wording import duration, figures, remarks, signed, skipped_for, status_of, text_of, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,9 +98,8 @@ def _comparison(found: Comparison, earlier: int) -> Iterator[str]:
 
 
 def _row(change: Change) -> str:
-    by = f"{'+' if change.by > 0 else '−'}{duration(abs(change.by))}"
     before, now = duration(change.before), duration(change.now)
-    return f"| {code(change.unique_id)} | {before} | {now} | {by} |"
+    return f"| {code(change.unique_id)} | {before} | {now} | {signed(change.by)} |"
 
 
 def _names(unique_ids: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...records.plural import counted
 from .html import Html, element, joined
-from .wording import duration, figures, remarks, skipped_for, status_of, text_of, when
+from .wording import duration, figures, remarks, signed, skipped_for, status_of, text_of, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ _MOST: Final = 200
 def heading(picture: Picture) -> Html:
     """What ran, when and where."""
     info, record = picture.run.info, picture.run.record
-    rows = [("Command", element("code", shlex.join(info.command)))]
+    rows: list[tuple[str, str]] = [("Command", element("code", shlex.join(info.command)))]
     started = when(info.started_at)
     ended = f" to {when(record.finished_at)}" if record and record.finished_at else ""
     rows.append(("When", started + ended))
@@ -130,16 +130,14 @@ def comparison(picture: Picture) -> Html:
         took = f", of {when(earlier.info.started_at)}"
     said = element("p", f"Compared with run {earlier.number}{took}.")
     nothing = "Nothing changed: no node is new or gone, and none took much longer or shorter."
-    return joined(
-        said, element("div", *shown, class_="lists") if shown else element("p", nothing)
-    )
+    return joined(said, element("div", *shown, class_="lists") if shown else element("p", nothing))
 
 
 def _changes(changes: Iterable[Change]) -> list[Html]:
     return [
         element(
             "li",
-            element("b", f"{'+' if change.by > 0 else '−'}{duration(abs(change.by))}"),
+            element("b", signed(change.by)),
             " ",
             _link(change.unique_id),
             element("small", f" {duration(change.before)} → {duration(change.now)}"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ...records.plural import counted
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from ...consumer.causes import Cause
     from ...records.schema import NodeRecord
     from .picture import Picture
+
+
+MINUS: Final = "\u2212"
 
 
 def duration(seconds: float) -> str:
@@ -22,6 +25,11 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} m {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} m"
+
+
+def signed(seconds: float) -> str:
+    """A change: its sign and its duration."""
+    return f"{'+' if seconds > 0 else MINUS}{duration(abs(seconds))}"
 
 
 def when(time: str | None) -> str:

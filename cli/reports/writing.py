@@ -83,14 +83,14 @@ def for_github(picture: Picture, environ: Mapping[str, str]) -> Iterator[str]:
 
     Outside GitHub Actions the summary is printed too.
     """
-    from .github import annotations  # noqa: PLC0415
+    from .github import annotation_lines  # noqa: PLC0415
 
     summary = text_of(picture, "github")
     if path := environ.get(SUMMARY_VARIABLE):
         write(summary, path, adds=True)
     else:
         yield from summary.splitlines()
-    yield from annotations(picture, Path(environ.get(_WORKSPACE_VARIABLE) or Path.cwd()))
+    yield from annotation_lines(picture, Path(environ.get(_WORKSPACE_VARIABLE) or Path.cwd()))
 
 
 def at_the_end(
@@ -103,13 +103,18 @@ def at_the_end(
     try:
         drawn = picture(journal, history.past_run(journal, number))
         for report in reports:
-            if report == "github":
-                yield from for_github(drawn, environ)
-            else:
-                write(text_of(drawn, format_of(report)), report)
-                yield f"relay: report: {report}"
-    except ReportError as error:
-        yield f"relay: {error.message}"
+            yield from _written(drawn, report, environ)
     except Exception as error:
         print_fault(error)
         yield "relay: no report, because dbt-relay failed: please report the traceback above"
+
+
+def _written(picture: Picture, report: str, environ: Mapping[str, str]) -> Iterator[str]:
+    try:
+        if report == "github":
+            yield from for_github(picture, environ)
+        else:
+            write(text_of(picture, format_of(report)), report)
+            yield f"relay: report: {report}"
+    except ReportError as error:
+        yield f"relay: {error.message}"

@@ -71,18 +71,14 @@ function start() {
   if (node) select(node);
 }
 
-// Paper is light, and nobody can open or scroll anything on it.
+// Paper is light.
 function printWell(redraw) {
-  let opened = [];
   addEventListener("beforeprint", () => {
     document.documentElement.dataset.print = "yes";
-    opened = [...document.querySelectorAll("details:not([open])")].slice(0, 100);
-    for (const details of opened) details.open = true;
     redraw();
   });
   addEventListener("afterprint", () => {
     delete document.documentElement.dataset.print;
-    for (const details of opened) details.open = false;
     redraw();
   });
 }
