@@ -138,9 +138,9 @@ def _changes(changes: Iterable[Change]) -> list[Html]:
         element(
             "li",
             element("b", signed(change.by)),
-            " ",
             _link(change.unique_id),
-            element("small", f" {duration(change.before)} → {duration(change.now)}"),
+            element("small", f"{duration(change.before)} → {duration(change.now)}"),
+            class_="change",
         )
         for change in changes
     ]

@@ -143,13 +143,11 @@ function showTip(node, x, y) {
   tip.style.top = `${Math.min(y + 16, innerHeight - tip.offsetHeight - 8)}px`;
 }
 
-// Write a text into a box, cut to its width.
+// Write a text into a box, cut to about its width.
 function write(brush, text, x, y, width) {
   if (width < 14) return;
-  let shown = text;
-  const most = Math.ceil(width / 4);
-  if (shown.length > most) shown = shown.slice(0, most);
-  while (shown && brush.measureText(shown).width > width) shown = shown.slice(0, -1);
-  if (shown.length < text.length) shown = `${shown.slice(0, -1)}…`;
-  if (shown.length > 2) brush.fillText(shown, x, y);
+  const whole = brush.measureText(text).width;
+  const fitting = Math.floor((text.length * width) / whole) - 1;
+  if (whole <= width) brush.fillText(text, x, y);
+  else if (fitting > 1) brush.fillText(`${text.slice(0, fitting)}…`, x, y);
 }

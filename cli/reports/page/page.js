@@ -38,10 +38,11 @@ function showDetail(node) {
   detail.scrollTop = 0;
 }
 
+let views = null;
+
 function start() {
   readColours();
-  const plots = [new Timeline(), new Graph()];
-  const table = new NodeTable();
+  views = { timeline: new Timeline(), graph: new Graph(), table: new NodeTable() };
   watchers.push(showDetail);
 
   document.addEventListener("click", (event) => {
@@ -60,8 +61,9 @@ function start() {
 
   const redraw = () => {
     readColours();
-    for (const plot of plots) plot.resized();
-    table.draw();
+    views.timeline.resized();
+    views.graph.resized();
+    views.table.draw();
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   printWell(redraw);

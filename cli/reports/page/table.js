@@ -4,7 +4,7 @@ const SEVERITY = ["failure", "interrupted", "warning", "skipped", "success"];
 
 class NodeTable {
   static ROW = 30;
-  static MOST_PRINTED = 1000;
+  static MOST_PRINTED = 300;
 
   static COLUMNS = [
     { title: "Node", value: (n) => n.name, text: (n) => n.name },
