@@ -11,7 +11,7 @@ from ...consumer.causes import Causes
 from ...consumer.course import edges
 from ...consumer.course.comparison import Comparison, compare
 from ...consumer.course.critical_path import critical_path
-from ...consumer.course.spans import Lane, Span, Wait, instant, lanes, spans, waits
+from ...consumer.course.spans import Lane, Span, Wait, believable, instant, lanes, spans, waits
 from ...records.outcomes import OUTCOMES
 from ...records.schema import NodeRecord
 from ...sinks.journal import history
@@ -61,9 +61,9 @@ class Picture:
     @cached_property
     def order(self) -> Graph:
         """What each node had to wait for."""
-        kinds = {edges.is_test(node.unique_id) for node in self.nodes}
-        calls = {node.invocation_id for node in self.nodes}
-        return edges.as_built(self.parents) if len(kinds) == 2 and len(calls) == 1 else self.parents
+        has_both = len({edges.is_test(node.unique_id) for node in self.nodes}) == 2
+        order = edges.as_built(self.parents) if has_both else self.parents
+        return believable(order, self.spans)
 
     @cached_property
     def waits(self) -> dict[str, Wait]:

@@ -111,6 +111,21 @@ def lanes(records: Iterable[NodeRecord], spans: Mapping[str, Span]) -> list[Lane
     return found
 
 
+def believable(parents: Graph, spans: Mapping[str, Span]) -> dict[str, tuple[str, ...]]:
+    """The graph without the edges that the times contradict.
+
+    A node that began before its parent had ended did not wait for it: `dbt run` and `dbt test` may
+    have been two commands, and a manifest may be of a later run.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for node, of_node in parents.items():
+        start = spans[node].start if node in spans else None
+        found[node] = tuple(
+            p for p in of_node if start is None or p not in spans or spans[p].end <= start
+        )
+    return found
+
+
 def waits(parents: Graph, spans: Mapping[str, Span]) -> dict[str, Wait]:
     """What each node waited for that has parents in the run."""
     found: dict[str, Wait] = {}

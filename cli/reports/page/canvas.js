@@ -10,6 +10,7 @@ class Plot {
     this.top = 0;
     this.zoom = 1;
     this.isAsked = false;
+    this.measure();
     this.addTools(document.querySelector(`[data-for="${id}"]`));
     this.listen();
     watchers.push((node) => {
@@ -23,15 +24,14 @@ class Plot {
     return document.activeElement === this.canvas;
   }
 
-  get viewWidth() {
-    return this.canvas.clientWidth;
-  }
-
-  get viewHeight() {
-    return this.canvas.clientHeight;
+  // To ask the document for each bar would take most of the time of a drawing.
+  measure() {
+    this.viewWidth = this.canvas.clientWidth;
+    this.viewHeight = this.canvas.clientHeight;
   }
 
   resized() {
+    this.measure();
     if (!this.viewWidth) return;
     const ratio = Math.max(window.devicePixelRatio, document.documentElement.dataset.print ? 2 : 1);
     this.canvas.width = Math.round(this.viewWidth * ratio);
@@ -77,8 +77,7 @@ class Plot {
 
   showAll() {
     this.isMoved = false;
-    this.fit();
-    this.ask();
+    this.resized();
   }
 
   listen() {

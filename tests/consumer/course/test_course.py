@@ -10,7 +10,7 @@ from support.records import node
 from dbt_relay.consumer.course.comparison import compare
 from dbt_relay.consumer.course.critical_path import critical_path
 from dbt_relay.consumer.course.layers import layers
-from dbt_relay.consumer.course.spans import lanes, spans, waits
+from dbt_relay.consumer.course.spans import believable, lanes, spans, waits
 from dbt_relay.records.schema import NodeRecord
 
 
@@ -66,6 +66,11 @@ class TestTimeline:
         found = spans([ran("a", 0, 2), ran("b", 0, 5), ran("c", 7, 8)])
         wait = waits({"c": ["a", "b"]}, found)["c"]
         assert (wait.parent, wait.queued) == ("b", pytest.approx(2))
+
+    def test_a_node_did_not_wait_for_what_ended_after_its_start(self) -> None:
+        found = spans([ran("a", 0, 2), ran("b", 0, 5), ran("c", 3, 8)])
+        graph = {"a": [], "b": ["unknown"], "c": ["a", "b", "unknown"]}
+        assert believable(graph, found) == {"a": (), "b": ("unknown",), "c": ("a", "unknown")}
 
 
 class TestLayers:
