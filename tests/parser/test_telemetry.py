@@ -212,5 +212,6 @@ def test_what_people_print_is_shown() -> None:
     events = [item for item in EventReader().feed(stream) if isinstance(item, Event)]
     shown = [event.msg for event in events if event.level != "debug" and event.msg]
     assert any("hello from model" in msg for msg in shown)
-    assert "    Failed [  1.27s] model main.fail_exec" in shown
+    assert "    Failed [  1.27s] model main.fail_exec (table)" in shown
+    assert "    Passed [  0.03s] test  assert_totals" in shown
     assert sum(msg.startswith("[error]") for msg in shown) == 15
