@@ -14,11 +14,11 @@ import orjson
 
 from ...records.values import is_array, is_object, text
 from .node import Node, owner_name, read_node
-from .project import read_flag
+from .project import read_flag, read_selectors
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Generator, Iterator, Mapping
+    from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 
     from ...records.values import JsonObject
 
@@ -29,7 +29,8 @@ _SECTIONS: Final = (
 _OLDEST: Final = 11
 _SCHEMA: Final = re.compile(r"/dbt/([\w-]+)/v(\d+)\.json$")
 _NUMBERS: Final = re.compile(r"\d+")
-_NEWEST: Final = (9999,)
+_NEWEST: Final = (1, 9999)
+_V2: Final = (2,)
 
 IndirectSelection = Literal["eager", "cautious", "buildable", "empty"]
 
@@ -42,10 +43,11 @@ class ManifestError(ValueError):
 class Manifest:
     """The enabled nodes of a project by unique_id, parents before their children.
 
-    `dbt_version` has only the numbers; a manifest without a version counts as the newest.
-    `indirect_selection` is the project's flag. No manifest has it (dbt 1.7 to 2.0), so `read` takes
-    it from a project file near the manifest. `selectors` has the definitions of `selectors.yml` by
-    name, `default_selector` the name of the one with `default: true`.
+    `dbt_version` has only the numbers; a manifest without a version counts as the newest of dbt 1.
+    `indirect_selection` is the project's flag. No manifest has it, so `read` takes it from a project
+    file near the manifest; dbt v2 ignores it. `selectors` has the definitions of `selectors.yml` by
+    name, `default_selector` the name of the one with `default: true`. dbt v2 writes no default into
+    a manifest, and incomplete definitions, so `read` takes both from the project's file.
     """
 
     nodes: Mapping[str, Node]
@@ -61,6 +63,8 @@ class Manifest:
         try:
             with _without_garbage_collection():
                 found = cls.from_json(_decode(Path(path).read_bytes()), str(path))
+            if found.is_v2:
+                return found._with_selectors(read_selectors(Path(path), found.project_name))
             flag = read_flag(Path(path), found.project_name, "indirect_selection")
             mode = next((m for m in get_args(IndirectSelection) if m == flag), None)
             return found if mode is None else replace(found, indirect_selection=mode)
@@ -108,6 +112,21 @@ class Manifest:
             default_selector=next(
                 (n for n, s in selectors.items() if s.get("default") is True), None
             ),
+        )
+
+    @property
+    def is_v2(self) -> bool:
+        """Whether dbt v2 wrote the manifest, which selects otherwise than dbt 1.x."""
+        return self.dbt_version >= _V2
+
+    def _with_selectors(self, entries: Sequence[JsonObject]) -> Manifest:
+        """The manifest with the entries of `selectors.yml`, without definitions that need Jinja."""
+        every = {entry["name"]: entry.get("definition") for entry in entries}
+        plain = {name: definition for name, definition in every.items() if "{{" not in f"{definition}"}
+        return replace(
+            self,
+            selectors={**self.selectors, **plain},
+            default_selector=next((e["name"] for e in entries if e.get("default") is True), None),
         )
 
     def nearest_ancestors(self, within: Collection[str]) -> dict[str, tuple[str, ...]]:

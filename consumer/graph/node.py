@@ -40,6 +40,7 @@ class Node:
     version: str | float | None = None
     latest_version: str | float | None = None
     access: str | None = None
+    group: str | None = None
     relation_name: str | None = None
     patch_path: str | None = None
     attached_node: str | None = None
@@ -128,6 +129,7 @@ def read_node(
         version=raw.get("version") if kind == "model" else None,
         latest_version=raw.get("latest_version"),
         access=raw.get("access"),
+        group=raw.get("group"),
         relation_name=raw.get("relation_name"),
         patch_path=patch_path.partition("://")[2] if patch_path else None,
         attached_node=raw.get("attached_node"),
