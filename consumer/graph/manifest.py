@@ -90,8 +90,11 @@ class Manifest:
     def from_json(cls, document: Any, name: str = "this document") -> Manifest:
         """The manifest in decoded JSON. Raises ManifestError, which calls the document `name`."""
         metadata = _metadata(document, name)
+        project = text(metadata.get("project_name"))
+        numbers = _NUMBERS.findall(text(metadata.get("dbt_version")) or "")
+        version = tuple(map(int, numbers[:3])) or _NEWEST
         try:
-            nodes, circle = _nodes(document)
+            nodes, circle = _nodes(document, project if version >= _V2 else None)
         except (KeyError, TypeError, AttributeError) as error:
             raise ManifestError(
                 f"{name} does not have the form of a manifest ({error!r}): run `dbt parse` again"
@@ -101,12 +104,10 @@ class Manifest:
                 f"{circle[0]} in {name} depends on itself, which dbt does not allow: run "
                 "`dbt parse` again"
             )
-        numbers = _NUMBERS.findall(text(metadata.get("dbt_version")) or "")
-        version = tuple(map(int, numbers[:3])) or _NEWEST
         selectors: dict[str, JsonObject] = document.get("selectors") or {}
         return cls(
             nodes,
-            text(metadata.get("project_name")),
+            project,
             version,
             selectors={name: found.get("definition") for name, found in selectors.items()},
             default_selector=next(
@@ -229,7 +230,7 @@ def _metadata(document: Any, name: str) -> JsonObject:
     return metadata
 
 
-def _nodes(document: JsonObject) -> tuple[dict[str, Node], list[str]]:
+def _nodes(document: JsonObject, v2_project: str | None) -> tuple[dict[str, Node], list[str]]:
     """The nodes, parents before children, and the unique_ids of nodes in a circle."""
     raw: dict[str, JsonObject] = {}
     for section in _SECTIONS:
@@ -251,6 +252,7 @@ def _nodes(document: JsonObject) -> tuple[dict[str, Node], list[str]]:
             tuple(sorted(parents[u], key=place.__getitem__)),
             tuple(children[u]),
             group_owners,
+            v2_project,
         )
         for u in place
     }

@@ -61,18 +61,10 @@ def _by_path(search: Search, _: Sequence[str], value: str) -> Iterator[str]:
     wanted = normpath(value)
     matches = _path_matcher(wanted)
     for node in search.nodes:
-        path, described_in = _path(node, search.manifest), node.patch_path
+        path, described_in = node.v2_path, node.patch_path
         is_below = path.startswith(f"{wanted}/")
         if is_below or matches(path) or (described_in and matches(described_in)):
             yield node.unique_id
-
-
-def _path(node: Node, manifest: Manifest) -> str:
-    """The path of a node in the project. dbt writes a file for each generic test."""
-    if node.test_type == "generic":
-        return f"target/generic_tests/{node.name}.sql"
-    is_own = node.package_name == manifest.project_name
-    return node.path if is_own else f"dbt_packages/{node.package_name}/{node.path}"
 
 
 def _path_matcher(pattern: str) -> Callable[[str], Any]:
@@ -86,7 +78,7 @@ def _path_matcher(pattern: str) -> Callable[[str], Any]:
 def _by_file(search: Search, _: Sequence[str], value: str) -> Iterator[str]:
     matches = matcher(value)
     for node in search.nodes:
-        name = _path(node, search.manifest).rpartition("/")[2]
+        name = node.v2_path.rpartition("/")[2]
         if matches(name) or matches(name.rpartition(".")[0] or name):
             yield node.unique_id
 
