@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _LONGEST: Final = 500
 """Characters of dbt's description. Every page of the DAG loads the texts of all its tasks."""
 _MOST_TESTS: Final = 20
-_UNIT_TEST_NAME: Final = re.compile(r"[^.]+(\.v\d+)?$")
+_UNIT_TEST_NAME: Final = re.compile(r"[^.]+(?:\.v\d+)?$")
 
 
 def describe(task: NodeTask) -> str:
@@ -54,7 +54,7 @@ def _name(unique_id: str) -> str:
     """
     if unique_id.startswith("test."):
         return unique_id.split(".")[2]
-    return _UNIT_TEST_NAME.search(unique_id)[0]  # pyright: ignore[reportOptionalSubscript]
+    return "".join(_UNIT_TEST_NAME.findall(unique_id))
 
 
 def _shortened(text: str) -> str:

@@ -30,7 +30,7 @@ _OLDEST: Final = 11
 _SCHEMA: Final = re.compile(r"/dbt/([\w-]+)/v(\d+)\.json$")
 _NUMBERS: Final = re.compile(r"\d+")
 _NEWEST: Final = (1, 9999)
-_V2: Final = (2,)
+_V2: Final = 2
 
 IndirectSelection = Literal["eager", "cautious", "buildable", "empty"]
 
@@ -44,10 +44,11 @@ class Manifest:
     """The enabled nodes of a project by unique_id, parents before their children.
 
     `dbt_version` has only the numbers; a manifest without a version counts as the newest of dbt 1.
-    `indirect_selection` is the project's flag. No manifest has it, so `read` takes it from a project
-    file near the manifest; dbt v2 ignores it. `selectors` has the definitions of `selectors.yml` by
-    name, `default_selector` the name of the one with `default: true`. dbt v2 writes no default into
-    a manifest, and incomplete definitions, so `read` takes both from the project's file.
+    `indirect_selection` is the project's flag. No manifest has it, so `read` takes it from a
+    project file near the manifest; dbt v2 ignores it. `selectors` has the definitions of
+    `selectors.yml` by name, `default_selector` the name of the one with `default: true`. dbt v2
+    leaves the default and parts of the definitions out of a manifest, so `read` takes them from a
+    `selectors.yml` beside the project file.
     """
 
     nodes: Mapping[str, Node]
@@ -94,7 +95,7 @@ class Manifest:
         numbers = _NUMBERS.findall(text(metadata.get("dbt_version")) or "")
         version = tuple(map(int, numbers[:3])) or _NEWEST
         try:
-            nodes, circle = _nodes(document, project if version >= _V2 else None)
+            nodes, circle = _nodes(document, project if version[0] >= _V2 else None)
         except (KeyError, TypeError, AttributeError) as error:
             raise ManifestError(
                 f"{name} does not have the form of a manifest ({error!r}): run `dbt parse` again"
@@ -118,12 +119,12 @@ class Manifest:
     @property
     def is_v2(self) -> bool:
         """Whether dbt v2 wrote the manifest, which selects otherwise than dbt 1.x."""
-        return self.dbt_version >= _V2
+        return self.dbt_version[0] >= _V2
 
     def _with_selectors(self, entries: Sequence[JsonObject]) -> Manifest:
         """The manifest with the entries of `selectors.yml`, without definitions that need Jinja."""
-        every = {entry["name"]: entry.get("definition") for entry in entries}
-        plain = {name: definition for name, definition in every.items() if "{{" not in f"{definition}"}
+        every = ((entry["name"], entry.get("definition")) for entry in entries)
+        plain = {name: found for name, found in every if "{{" not in f"{found}"}
         return replace(
             self,
             selectors={**self.selectors, **plain},
@@ -252,7 +253,7 @@ def _nodes(document: JsonObject, v2_project: str | None) -> tuple[dict[str, Node
             tuple(sorted(parents[u], key=place.__getitem__)),
             tuple(children[u]),
             group_owners,
-            v2_project,
+            v2_project=v2_project,
         )
         for u in place
     }

@@ -7,6 +7,7 @@ from fnmatch import translate
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any, Final
 
+from ...records.values import is_array, is_object
 from .methods import METHODS, VERSIONS, Search, by_name_of, check
 from .names import Names, is_pattern, matcher
 
@@ -110,16 +111,15 @@ def _has(
     """Whether a config is this text, number or boolean, or a list with this text."""
     found: Any = config
     for key in keys:
+        if not is_object(found):
+            break
         found = found.get(key)
-        if isinstance(found, dict):
-            continue
-        if isinstance(found, bool):
-            return wanted.lower() == str(found).lower()
-        if isinstance(found, int | float):
-            return wanted == str(found)
-        texts: Iterable[Any] = found if isinstance(found, list) else (found,)
-        return any(isinstance(text, str) and matches(text) for text in texts)
-    return False
+    if isinstance(found, bool):
+        return wanted.lower() == str(found).lower()
+    if isinstance(found, int | float):
+        return wanted == str(found)
+    texts: list[Any] = found if is_array(found) else [found]
+    return any(isinstance(text, str) and bool(matches(text)) for text in texts)
 
 
 def _by_resource_type(search: Search, _: Sequence[str], value: str) -> Iterable[str]:

@@ -108,6 +108,7 @@ def read_node(
     parents: tuple[str, ...],
     children: tuple[str, ...],
     group_owners: Mapping[str, str | None],
+    *,
     v2_project: str | None = None,
 ) -> Node:
     """The node in a manifest. `v2_project` is the project of a manifest that dbt v2 wrote. Raises

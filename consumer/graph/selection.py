@@ -119,7 +119,7 @@ class _Evaluator:
         self._search = search
         self._mode: IndirectSelection | None = indirect_selection or flag
         # A term of dbt v2 adds its tests by itself: no test may need two terms.
-        self._mode_of_several = None if manifest.is_v2 else self._mode
+        self._mode_of_several: IndirectSelection | None = None if manifest.is_v2 else self._mode
         self._are_tests_of_each = self._mode in (_OF_EACH_V2 if manifest.is_v2 else _OF_EACH)
         # The option of dbt v2 wins over the mode in a selector.
         self._wins = manifest.is_v2 and indirect_selection is not None

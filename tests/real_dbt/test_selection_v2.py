@@ -124,7 +124,9 @@ def compare(project: Path, questions: list[Question]) -> None:
             found = None
         if found != expected:
             ours, v2s = set(found or ()), set(expected or ())
-            refusal = " ours refuses" if found is None else " v2 refuses" if expected is None else ""
+            refusal = (
+                " ours refuses" if found is None else " v2 refuses" if expected is None else ""
+            )
             wrong.append(f"{question}:{refusal} only ours {ours - v2s}, only v2's {v2s - ours}")
     assert not wrong, "\n".join(wrong)
 

@@ -24,7 +24,8 @@ SECTIONS = (
 )  # fmt: skip
 FIELDS = (
     "resource_type", "name", "package_name", "original_file_path", "fqn", "tags", "version",
-    "latest_version", "access", "group", "path", "relation_name", "patch_path", "attached_node", "source_name",
+    "latest_version", "access", "group", "path", "relation_name", "patch_path", "attached_node",
+    "source_name",
 )  # fmt: skip
 CONFIG = (
     "enabled", "materialized", "tags", "meta", "group", "severity", "contract", "schema",
