@@ -121,11 +121,10 @@ class NodeBuffer:
         """Whether a text explains why the node did not succeed."""
         return self._errors is not None or self._has_own_text
 
-    @property
-    def is_announced(self) -> bool:
+    def is_announced(self, *, by_v2: bool) -> bool:
         """Whether dbt counts the node when it announces how many nodes it will run."""
         is_hook = self.unique_id.startswith(("operation.", "macro."))
-        return not is_hook and self.facts.get("materialized") != "ephemeral"
+        return not is_hook and (by_v2 or self.facts.get("materialized") != "ephemeral")
 
     @property
     def has_begun(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from ..records.values import is_array, is_object, number, text
+from ..records.values import is_array, is_object, number, shallow, text, whole_numbers
 from .statuses import displayed_status, status_or_message
 from .v2_handlers import end_in_v2, is_logged_error, logged_error, node_aborted, node_executing
 
@@ -89,7 +89,8 @@ def _node_finished(invocation: Invocation, event: Event, node: NodeBuffer | None
             "execution_time": result.get("execution_time", 0.0),
             "thread": result.get("thread"),
             "failures": result.get("num_failures", 0),
-            "adapter_response": result.get("adapter_response"),
+            # dbt logs it as a protobuf Struct, whose numbers are floats: 12 rows are 12.0 there.
+            "adapter_response": whole_numbers(shallow(result.get("adapter_response"))),
             "timing": finished_spans(result.get("timing_info")),
         },
     )

@@ -1,17 +1,18 @@
 """dbt v2's telemetry (`--log-format otel`, `--otel-file-name`), read as the events of its JSON log.
 
 dbt v2 makes both from the same spans (crates/dbt-common/src/tracing/layers/json_compat_layer.rs).
-The telemetry says more: the failed node for which a node was skipped, the rows that a node changed,
-the kind of an error, and whether a node's last phase came to its end. Its fields are in
-crates/dbt-telemetry/include.
+The telemetry says more: how many nodes dbt will run, the failed node for which a node was skipped,
+the rows that a node changed, the kind of an error, and whether a node's run came to its end. Its
+fields are in crates/dbt-telemetry/include.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from ..records.values import is_object, number, text
+from .spans import node_info, reason_for_reuse, status_of, times, timestamp, whole_number
 from .v2_results import seconds_between
 
 if TYPE_CHECKING:
@@ -25,17 +26,6 @@ if TYPE_CHECKING:
 _PREFIX: Final = "v1.public.events.fusion."
 _RUN: Final = "EXECUTION_PHASE_RUN"
 _NODE_HOOKS: Final = ("HOOK_TYPE_PRE_HOOK", "HOOK_TYPE_POST_HOOK")
-_SKIPS: Final = {"NODE_SKIP_REASON_CACHED": "reused", "NODE_SKIP_REASON_NO_OP": "no-op"}
-_TESTED: Final = {"TEST_OUTCOME_WARNED": "warn", "TEST_OUTCOME_FAILED": "fail"}
-_FRESH: Final = {
-    "SOURCE_FRESHNESS_OUTCOME_OUTCOME_WARNED": "warn",
-    "SOURCE_FRESHNESS_OUTCOME_OUTCOME_FAILED": "error",
-}
-_REUSED: Final = {
-    "NODE_CACHE_REASON_NO_CHANGES": "no code or data changes",
-    "NODE_CACHE_REASON_STILL_FRESH": "still fresh",
-    "NODE_CACHE_REASON_UPDATE_CRITERIA_NOT_MET": "the criteria for an update are not met",
-}
 _SHOWN: Final = {
     "success": "Succeeded",
     "pass": "Passed",
@@ -52,7 +42,8 @@ _SHOWN: Final = {
 def event_in(record: JsonObject) -> tuple[JsonObject, JsonObject] | None:
     """The `info` and `data` of the event in a record of the telemetry; None if it is no record.
 
-    A record that no node depends on becomes a debug event without data.
+    A record that no node depends on becomes an event without data. An event without a message for
+    a person has the level debug.
     """
     kind, attributes = text(record.get("event_type")), record.get("attributes")
     trace = text(record.get("trace_id"))
@@ -60,13 +51,15 @@ def event_in(record: JsonObject) -> tuple[JsonObject, JsonObject] | None:
         return None
     kind = kind.removeprefix(_PREFIX).rpartition(".")[2]
     translate = _TRANSLATIONS.get((text(record.get("record_type")) or "", kind))
-    name, msg, data = translate(attributes, record) if translate is not None else ("", "", {})
+    if translate is None:
+        return {"name": kind, "level": "debug", "invocation_id": _uuid(trace)}, {}
+    name, msg, data = translate(attributes, record)
     time = record.get("end_time_unix_nano") or record.get("start_time_unix_nano")
     info = {
         "name": name or kind,
-        "level": (text(record.get("severity_text")) or "").lower() if name else "debug",
+        "level": (text(record.get("severity_text")) or "").lower() if name and msg else "debug",
         "msg": msg,
-        "ts": _timestamp(record.get("time_unix_nano") or time),
+        "ts": timestamp(record.get("time_unix_nano") or time),
         "invocation_id": _uuid(trace),
     }
     return info, data
@@ -85,16 +78,22 @@ def _query(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]
 def _node_start(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
     if attributes.get("in_selection") is False:
         return "", "", {}
-    return "NodeStart", "", {"node_info": _node(attributes, record)}
+    return "NodeStart", "", {"node_info": node_info(attributes, record)}
 
 
-def _phase_start(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
+def _run_start(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
     if attributes.get("phase") != _RUN:
         return "", "", {}
-    return "NodeExecuting", "", {"node_info": _node(attributes, record)}
+    return "ConcurrencyLine", "", {"node_count": whole_number(attributes.get("node_count_total"))}
 
 
-def _phase_end(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
+def _node_run_start(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
+    if attributes.get("phase") != _RUN:
+        return "", "", {}
+    return "NodeExecuting", "", {"node_info": node_info(attributes, record)}
+
+
+def _node_run_end(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
     if attributes.get("phase") != _RUN or "node_outcome" in attributes:
         return "", "", {}
     return "NodeAborted", "", {"node_info": {"unique_id": attributes.get("unique_id")}}
@@ -103,13 +102,15 @@ def _phase_end(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObj
 def _node_end(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
     if attributes.get("in_selection") is False:
         return "", "", {}
-    node, status = _node(attributes, record), _status(attributes)
-    result: JsonObject = {"status": status, "message": _reason(attributes)}
+    node, status = node_info(attributes, record), status_of(attributes)
+    result: JsonObject = {"status": status, "message": reason_for_reuse(attributes)}
     tested = attributes.get("node_test_detail")
     if is_object(tested):
         result["num_failures"] = number(tested.get("failing_rows")) or 0
         node["stores_failures"] = tested.get("store_failures")
-    elif (rows := _whole(attributes.get("rows_affected"))) is not None and status == "success":
+    elif (
+        rows := whole_number(attributes.get("rows_affected"))
+    ) is not None and status == "success":
         result["adapter_response"] = {"rows_affected": rows}
     seconds = seconds_between(node["node_started_at"], node["node_finished_at"])
     result["execution_time"] = seconds
@@ -118,11 +119,22 @@ def _node_end(attributes: JsonObject, record: JsonObject) -> tuple[str, str, Jso
     skipped = attributes.get("node_skip_upstream_detail")
     if is_object(skipped):
         result["skipped_for"] = skipped.get("upstream_unique_id")
-    schema, name = attributes.get("schema"), attributes.get("identifier") or node["node_name"]
-    shown = _SHOWN.get(status, "Finished")
-    took = "-------" if status in ("skipped", "no-op") else f"{seconds or 0:6.2f}s"
-    msg = f"{shown:>10} [{took}] {node['resource_type']} {schema}.{name}"
-    return "NodeFinished", msg, {"node_info": node, "run_result": result}
+    return (
+        "NodeFinished",
+        _line(attributes, node, result),
+        {"node_info": node, "run_result": result},
+    )
+
+
+def _line(attributes: JsonObject, node: JsonObject, result: JsonObject) -> str:
+    """dbt v2's line about the end of a node: ` Succeeded [  0.02s] model main.orders (table)`."""
+    status, kind = result["status"], node["resource_type"]
+    name = attributes.get("identifier") or node["node_name"]
+    took = "-------" if status in ("skipped", "no-op") else f"{result['execution_time'] or 0:6.2f}s"
+    line = f"{_SHOWN.get(status, 'Finished'):>10} [{took}] {kind:<5}"
+    if kind in ("test", "unit_test"):
+        return f"{line} {name}"
+    return f"{line} {attributes.get('schema')}.{name} ({node['materialized']})"
 
 
 def _hook(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
@@ -133,7 +145,7 @@ def _hook(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObj
         "unique_id": unique_id,
         "resource_type": "operation",
         "node_name": attributes.get("name"),
-        **_times(record),
+        **times(record),
     }
     data = {"node_info": node, "index": attributes.get("hook_index", 0)}
     outcome = text(attributes.get("hook_outcome"))
@@ -173,9 +185,10 @@ def _artifact(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObje
 _TRANSLATIONS: Final[dict[tuple[str, str], Translation]] = {
     ("SpanStart", "Process"): _process,
     ("SpanStart", "QueryExecuted"): _query,
+    ("SpanStart", "PhaseExecuted"): _run_start,
     ("SpanStart", "NodeProcessed"): _node_start,
-    ("SpanStart", "NodeEvaluated"): _phase_start,
-    ("SpanEnd", "NodeEvaluated"): _phase_end,
+    ("SpanStart", "NodeEvaluated"): _node_run_start,
+    ("SpanEnd", "NodeEvaluated"): _node_run_end,
     ("SpanEnd", "NodeProcessed"): _node_end,
     ("SpanStart", "HookProcessed"): _hook,
     ("SpanEnd", "HookProcessed"): _hook,
@@ -187,94 +200,7 @@ _TRANSLATIONS: Final[dict[tuple[str, str], Translation]] = {
 }
 
 
-def _node(attributes: JsonObject, record: JsonObject) -> JsonObject:
-    """The `node_info` of dbt's JSON log."""
-    kind = _word(attributes, "node_type", "NODE_TYPE_")
-    materialized = _word(attributes, "materialization", "NODE_MATERIALIZATION_")
-    if materialized in ("custom", "unknown"):
-        materialized = text(attributes.get("custom_materialization")) or ""
-    elif materialized == "unit":
-        materialized = "unit_test"
-    return {
-        "unique_id": attributes.get("unique_id"),
-        "node_name": attributes.get("name"),
-        "node_path": attributes.get("relative_path"),
-        "resource_type": kind,
-        "materialized": materialized,
-        "node_checksum": attributes.get("node_checksum"),
-        "node_relation": _relation(attributes),
-        **_times(record),
-    }
-
-
-def _relation(attributes: JsonObject) -> JsonObject:
-    database, schema = attributes.get("database"), attributes.get("schema")
-    name = attributes.get("identifier")
-    is_whole = all(isinstance(part, str) for part in (database, schema, name))
-    return {
-        "database": database,
-        "schema": schema,
-        "alias": name,
-        "relation_name": f"{database}.{schema}.{name}" if is_whole else "",
-    }
-
-
-def _times(record: JsonObject) -> JsonObject:
-    return {
-        "node_started_at": _timestamp(record.get("start_time_unix_nano")),
-        "node_finished_at": _timestamp(record.get("end_time_unix_nano")),
-    }
-
-
-def _status(attributes: JsonObject) -> str:
-    """The status word in dbt's JSON log (`format_node_outcome_as_status`)."""
-    outcome = _word(attributes, "node_outcome", "NODE_OUTCOME_")
-    tested, fresh = attributes.get("node_test_detail"), attributes.get("node_freshness_outcome")
-    if outcome == "success" and is_object(fresh):
-        return _FRESH.get(text(fresh.get("node_freshness_outcome")) or "", "pass")
-    if outcome == "success" and is_object(tested):
-        return _TESTED.get(text(tested.get("test_outcome")) or "", "pass")
-    if outcome == "success":
-        details = attributes.get("node_evaluation_detail")
-        has_warned = is_object(details) and "NODE_WARNING_OUTCOME_WITH_WARNINGS" in details.values()
-        return "warn" if has_warned else "success"
-    if outcome == "skipped":
-        return _SKIPS.get(text(attributes.get("node_skip_reason")) or "", "skipped")
-    return {"canceled": "cancelled", "": "unknown"}.get(outcome, outcome)
-
-
-def _reason(attributes: JsonObject) -> str | None:
-    """Why dbt reused what was there."""
-    cached = attributes.get("node_cache_detail")
-    if not is_object(cached):
-        return None
-    return text(cached.get("message")) or _REUSED.get(text(cached.get("node_cache_reason")) or "")
-
-
-def _word(attributes: JsonObject, field: str, prefix: str) -> str:
-    return (text(attributes.get(field)) or "").removeprefix(prefix).lower()
-
-
-def _whole(value: Any) -> int | None:
-    """A number of 64 bits, which JSON made by protobuf has as text."""
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _timestamp(nanoseconds: Any) -> str:
-    whole = _whole(nanoseconds)
-    if whole is None:
-        return ""
-    seconds, fraction = divmod(whole, 10**9)
-    try:
-        moment = datetime.fromtimestamp(seconds, timezone.utc)
-    except (OverflowError, ValueError, OSError):
-        return ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction // 1000:06d}Z"
-
-
+@lru_cache(maxsize=8)
 def _uuid(trace: str) -> str:
     """The invocation's id, which is the trace's id written with hyphens."""
     return "-".join((trace[:8], trace[8:12], trace[12:16], trace[16:20], trace[20:]))

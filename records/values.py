@@ -18,6 +18,8 @@ DEEPEST: Final = 100
 adapter's response and a model's `meta` may have any number."""
 
 _LARGEST: Final = 2**63
+_EXACT: Final = 2**53
+"""The size from which a float no longer tells neighbouring integers apart."""
 
 
 def is_object(value: Any) -> TypeGuard[JsonObject]:
@@ -62,6 +64,19 @@ def shallow(value: Any, deepest: int = DEEPEST) -> Any:
     if is_array(value):
         return [shallow(v, deepest - 1) for v in value] if deepest else TOO_DEEP
     return value
+
+
+def whole_numbers(value: Any) -> Any:
+    """The value, with an integer in place of each float that has no fraction and is exact.
+
+    The value must be `shallow`.
+    """
+    if is_object(value):
+        return {k: whole_numbers(v) for k, v in value.items()}
+    if is_array(value):
+        return [whole_numbers(v) for v in value]
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
+    return int(value) if is_whole else value
 
 
 def encode(value: dict[str, Any]) -> bytes:

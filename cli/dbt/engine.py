@@ -18,8 +18,10 @@ from .variables import without_airflow_access
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_HEAD: Final = 2048
-"""Bytes of a program that tell whether it is a script."""
+_HEAD: Final = 1 << 14
+"""Bytes of a program that tell whether it is a script, and what kind of script."""
+_ELSEWHERE: Final = re.compile(rb"\b(?:docker|podman|nerdctl|kubectl|ssh|sudo|srun|env -i)\b")
+"""Words of a script whose dbt may get neither this environment nor a pipe in this file system."""
 _VERSION_2: Final = re.compile(rb"dbt(?:-\w+)?[ =]v?[2-9]\.\d")
 """The beginning of what dbt v2 prints for --version: `dbt-fusion 2.0.0-preview.196`."""
 _PATIENCE: Final = 20.0
@@ -30,14 +32,15 @@ _MOST: Final = 100
 
 
 def starts_v2(command: Sequence[str], environ: Mapping[str, str], state: Path | None) -> bool:
-    """Whether the command's dbt is known to be v2. Behind a wrapper (`uv run dbt`) it is not known.
+    """Whether the command's dbt is known to be v2, on this machine and in this environment. Behind
+    a wrapper (`uv run dbt`) it is not known.
 
     A program that is neither Python's script for dbt 1.x nor answered before is asked for its
     version. The folder `state` remembers the programs that are not v2: to ask dbt 1.x takes long.
     A wrong memory does no harm, because dbt v2 also writes the JSON log of dbt 1.x.
     """
     program = dbt_program(command, environ)
-    if program is None or is_script_of_v1(program):
+    if program is None or is_script_of_v1(program) or _ELSEWHERE.search(_script(program)):
         return False
     identity = _identity(program)
     memory = _memory(state)
@@ -69,12 +72,17 @@ def starts_v1(command: Sequence[str], environ: Mapping[str, str]) -> bool:
 
 def is_script_of_v1(path: Path) -> bool:
     """Whether this is the script that installers write for dbt 1.x: dbt v2 is a native program."""
+    return MODULE.encode() in _script(path)
+
+
+def _script(path: Path) -> bytes:
+    """The beginning of a script; nothing of another file."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError:
-        return False
-    return head.startswith(b"#!") and MODULE.encode() in head
+        return b""
+    return head if head.startswith(b"#!") else b""
 
 
 def _version(program: Path, environ: Mapping[str, str]) -> bytes:

@@ -19,7 +19,7 @@ _LEVELS: Final = {
     "[warning]": "warn",
 }
 """The levels of dbt v2's lines, by their first words."""
-_FIRST_WORD: Final = re.compile(rb"[\s\x1b]*(?:\[\d*m)?\s*([\w\[\]]+)")
+_COLOUR: Final = re.compile(rb"\x1b\[[\d;]*m")
 
 
 class DbtOutput:
@@ -55,5 +55,6 @@ class DbtOutput:
 
 def level_of(line: bytes) -> str:
     """The level at which a line that dbt v2 prints belongs into a log."""
-    word = _FIRST_WORD.match(line)
-    return _LEVELS.get(word[1].decode().lower(), "info") if word is not None else "info"
+    words = _COLOUR.sub(b"", line).split(maxsplit=1)
+    first = words[0].decode("utf-8", "replace").rstrip(":").lower() if words else ""
+    return _LEVELS.get(first, "info")

@@ -79,8 +79,8 @@ class RelayedRun:
         )
 
     def __enter__(self) -> RelayedRun:
-        for record in self._carried:
-            self._put(record)
+        if self._carried:
+            self._put(self._carried)
         return self
 
     def __exit__(
@@ -137,7 +137,7 @@ class RelayedRun:
         failed = self._pipeline.run.failed()
         if failed:
             self._console.say_errors(report.failures_title(failed), report.failures(failed))
-            if self._pipeline.dbt_summary:
+            if self._pipeline.dbt_summary and not self._console.marks_levels:
                 self._console.say(displayed(self._pipeline.dbt_summary))
         self._console.flush()
 
@@ -160,8 +160,8 @@ class RelayedRun:
             self._delivery.put(self._record)
         return self._delivery
 
-    def _put(self, record: NodeRecord) -> None:
-        self._begin().put(record)
+    def _put(self, records: Sequence[NodeRecord]) -> None:
+        self._begin().put(*records)
 
     def _deliver(
         self, failed: Sequence[NodeRecord], outcomes: dict[str, int], deadline: Deadline

@@ -157,6 +157,15 @@ def test_a_run_that_ends_early_leaves_its_running_nodes_interrupted() -> None:
     assert fold(stream).final["model.p.a"].outcome == "interrupted"
 
 
+def test_it_announces_how_many_nodes_dbt_will_run() -> None:
+    """Ephemeral models among them, and no hooks."""
+    for scenario, announced in (("build_fail_otel", 24), ("full_otel", 50), ("cancelled_otel", 2)):
+        run = fold(log(f"2.0.0rc196/{scenario}")).run
+        assert (run.announced, run.missing) == (announced, 0)
+    stopped = fold(log("2.0.0rc196/failfast_otel")).run
+    assert (stopped.announced, stopped.missing) == (24, 1)
+
+
 def test_several_runs_in_one_stream() -> None:
     first = log("2.0.0rc196/build_fail_otel")
     second = first.replace(b"01a214f072497682847f55d85954804c", b"01a214f072497682847f55d85954804d")
@@ -185,7 +194,7 @@ def test_in_the_wrapping_of_a_collector(wrap: str) -> None:
     assert fold(wrapped.encode()).final == fold(log("2.0.0rc196/build_fail_otel")).final
 
 
-@pytest.mark.parametrize("value", [None, 1, "x", [], {}, True, "9" * 40, -1])
+@pytest.mark.parametrize("value", [None, 1, "x", [], {}, True, "9" * 40, -1, 1e400])
 def test_a_field_of_another_type_costs_no_other_record(value: Any) -> None:
     whole = json.loads(ended(node_outcome="NODE_OUTCOME_SUCCESS", rows_affected="1"))
     other = ended(unique_id="model.p.b", node_outcome="NODE_OUTCOME_SUCCESS")
@@ -203,5 +212,6 @@ def test_what_people_print_is_shown() -> None:
     events = [item for item in EventReader().feed(stream) if isinstance(item, Event)]
     shown = [event.msg for event in events if event.level != "debug" and event.msg]
     assert any("hello from model" in msg for msg in shown)
-    assert "    Failed [  1.27s] model main.fail_exec" in shown
+    assert "    Failed [  1.27s] model main.fail_exec (table)" in shown
+    assert "    Passed [  0.03s] test  assert_totals" in shown
     assert sum(msg.startswith("[error]") for msg in shown) == 15
