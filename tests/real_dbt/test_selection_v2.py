@@ -89,7 +89,7 @@ def listed(project: Path, questions: list[Question]) -> list[list[str] | None]:
     def answer(question: Question) -> list[str] | None:
         wanted, excluded, mode = question
         target = targets.get()
-        options = ["--quiet", "--target-path", target]
+        options = ["--quiet", "--no-write-json", "--target-path", target]
         options += ["--output", "json", "--output-keys", "unique_id"]
         if wanted is not None:
             is_selector = re.fullmatch(r"selector:\w+", wanted)
