@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 from typing import TYPE_CHECKING, Any, Final
@@ -102,12 +103,12 @@ def show(
             return _watch(journal, past, as_json=as_json, wanted=progress)
         if watch:
             notice(f"run {past.number} is over")
-        records = history.records(journal, past.number)
+        records = (record for _, record in history.each_record(journal, past.number))
         if as_json:
-            for record in records.values():
+            for record in records:
                 click.echo(encode(record.to_json()))
             return 0
-        for line in (*_heading(past), "", *_nodes(records.values())):
+        for line in itertools.chain(_heading(past), [""], _nodes(records)):
             click.echo(line)
         for sink, state, key, reason in history.reasons(journal, past.number):
             click.echo(in_one_line(f"{state} for {sink}: {key}: {reason}"))
@@ -175,27 +176,24 @@ def _heading(run: PastRun) -> Iterator[str]:
 
 
 def _nodes(records: Iterable[Record]) -> Iterator[str]:
-    nodes = [record for record in records if isinstance(record, NodeRecord)]
-    if not nodes:
+    rows = [("NODE", "OUTCOME", "STATUS", "SECONDS")]
+    bad: list[NodeRecord] = []
+    for node in records:
+        if not isinstance(node, NodeRecord):
+            continue
+        seconds = f"{node.execution_time:.2f}" if node.execution_time is not None else ""
+        rows.append((node.unique_id, node.outcome, node.status, seconds))
+        if node.outcome in ("failure", "interrupted"):
+            bad.append(node)
+    if len(rows) == 1:
         yield "no node has a record"
         return
-    header = ("NODE", "OUTCOME", "STATUS", "SECONDS")
-    rows = [
-        (
-            node.unique_id,
-            node.outcome,
-            node.status,
-            f"{node.execution_time:.2f}" if node.execution_time is not None else "",
-        )
-        for node in nodes
-    ]
-    yield from _table([header, *rows])
-    for node in nodes:
-        if node.outcome in ("failure", "interrupted"):
-            yield ""
-            yield in_one_line(f"{node.unique_id} [{node.status}]")
-            for line in displayed(node.explanation or "no error text").splitlines():
-                yield f"  {line}"
+    yield from _table(rows)
+    for node in bad:
+        yield ""
+        yield in_one_line(f"{node.unique_id} [{node.status}]")
+        for line in displayed(node.explanation or "no error text").splitlines():
+            yield f"  {line}"
 
 
 def _run(journal: Journal, number: int | None) -> PastRun:

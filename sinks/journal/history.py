@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 KEEP_RUNS: Final = 50
 KEEP_DAYS: Final = 14.0
+_AT_A_TIME: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +103,27 @@ def past_run(journal: Journal, number: int) -> PastRun:
     )
 
 
+def each_record(journal: Journal, number: int) -> Iterator[tuple[str, Record]]:
+    """Key and newest record of each key of a run, in the order in which the keys were first put.
+
+    A large run does not fit into little memory, so the records are read a few at a time.
+    """
+    rows = journal.database.rows("select id from record where run = ? order by id", (number,))
+    for at in range(0, len(rows), _AT_A_TIME):
+        some = rows[at : at + _AT_A_TIME]
+        # The plus sign keeps SQLite from looking for the run in its index once more.
+        for key, body in journal.database.rows(
+            "select key, body from record where id between ? and ? and +run = ? order by id",
+            (*some[0], *some[-1], number),
+        ):
+            record = read_body(body, key)
+            if record is not None:
+                yield key, record
+
+
 def records(journal: Journal, number: int) -> dict[str, Record]:
-    """The newest record of each key of a run, in the order in which the keys were first put."""
-    rows = journal.database.rows(
-        "select key, body from record where run = ? order by id", (number,)
-    )
-    found = ((key, read_body(body, key)) for key, body in rows)
-    return {key: record for key, record in found if record is not None}
+    """All that `each_record` gives, by key."""
+    return dict(each_record(journal, number))
 
 
 def records_after(journal: Journal, number: int, seen: int) -> Iterator[tuple[int, Record]]:
