@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml, Skipped
 from support.projects import Project
@@ -101,6 +101,7 @@ def picture_of(**fields: Any) -> Picture:
 
 
 @given(st.text())
+@example("\ufffe\uffff \ud800 \x00")
 def test_no_text_breaks_the_xml(text: str) -> None:
     ET.fromstring(junit(picture_of(message=text, name=text or None, error_type=text or None)))
 

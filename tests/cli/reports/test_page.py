@@ -30,6 +30,7 @@ FOLDER = Path(dbt_relay.__file__).parent / "cli" / "reports" / "page"
 HOSTILE = (
     "</script><script>alert(1)</script>",
     "<!-- <script>",
+    "</script x <!-- <script y",
     "-->]]>",
     "<img src=x onerror=alert(1)>",
     "\u2028\u2029",
