@@ -37,7 +37,9 @@ with DAG("many", schedule=None):
         counts: dict[str, int] = {}
         ti = get_current_context()["ti"]
         for task_id in TASKS:
-            results = json.loads((MANY / task_id / "target/run_results.json").read_text())["results"]
+            results = json.loads((MANY / task_id / "target/run_results.json").read_text())[
+                "results"
+            ]
             expected = {r["unique_id"]: r["status"] for r in results}
             records = {key: ti.xcom_pull(task_ids=task_id, key=key) for key in expected}
             found = {key: (read_record(r) or {}).get("status") for key, r in records.items()}
