@@ -177,6 +177,14 @@ RELAY_OPTIONS: Final = (*_SINK, *_ADDRESS, *_SENDING, *_DAG_RUN, *_PLACE, *_STAT
 READING_OPTIONS: Final = (*_ADDRESS, *_DAG_RUN)
 """Which DAG run of which Airflow to read."""
 
+REPORT: Final = option(
+    "--report",
+    multiple=True,
+    metavar="PATH",
+    help="Write a report when the run is over: a page (.html), JUnit XML (.xml), Markdown (.md) or "
+    "JSON (.json). 'github' prints annotations and adds to the summary of the job. Repeatable.",
+)
+
 
 def with_settings(build: Callable[[Mapping[str, Any]], object], *options: Any) -> Any:
     """Give options to a command function, which gets what `build` makes of them as `settings`.
@@ -212,7 +220,7 @@ def _decorated(function: Any, options: Sequence[Any]) -> Any:
 
 
 def relay_settings(given: Mapping[str, Any]) -> RelaySettings:
-    """From RELAY_OPTIONS, and `--note` where the command has it."""
+    """From RELAY_OPTIONS, and `--note` and `--report` where the command has them."""
     airflow = "cosmos" if given["wire"] == "cosmos" else "airflow"
     place = Place(
         given["dag_id"], given["run_id"], given["task_id"], given["map_index"], given["try_number"]
@@ -226,6 +234,7 @@ def relay_settings(given: Mapping[str, Any]) -> RelaySettings:
         default_sink=airflow,
         is_strict=given["strict_delivery"],
         writes_note=given.get("note", False),
+        reports=given.get("report", ()),
     )
 
 

@@ -12,7 +12,15 @@ import click
 from ..records.exits import Exit
 from .dbt.changed import changed
 from .hints import no_log_hints, start_hint
-from .options import CREDENTIALS, PROGRESS, RELAY_OPTIONS, option, relay_settings, with_settings
+from .options import (
+    CREDENTIALS,
+    PROGRESS,
+    RELAY_OPTIONS,
+    REPORT,
+    option,
+    relay_settings,
+    with_settings,
+)
 from .output.dbt_output import DbtOutput
 from .output.masking import MaskedStream, secrets_in
 from .output.notice import notice
@@ -119,6 +127,7 @@ def _settings(given: Mapping[str, Any]) -> RunSettings:
         help="Run 'dbt source freshness' with the command's project, profile, target and "
         "variables, for all sources or those of --only.",
     ),
+    REPORT,
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(settings: RunSettings, command: tuple[str, ...]) -> int:

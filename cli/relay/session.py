@@ -18,7 +18,7 @@ from .run_record import at_the_end, at_the_start, now, with_versions
 from .state_folder import deliver_command, make_room
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -233,8 +233,10 @@ class RelayedRun:
             command = deliver_command(self._journal, number, os.environ)
             for line in report.leftovers(self._journal, command, figures):
                 say(line)
-        # A relay that was told to stop has no time for what the next run can do as well.
+        # A relay that was told to stop has no time for what another command can do as well.
         if not deadline.is_stopped:
+            for line in self._reports():
+                say(line)
             for line in make_room(self._journal, self._destination.settings.keeping):
                 say(line)
         summary = report.summary(outcomes, failed, figures)
@@ -243,3 +245,12 @@ class RelayedRun:
         elif self._destination.in_airflow:
             say(report.in_one_line_of_json(summary))
         self._console.flush()
+
+    def _reports(self) -> Iterator[str]:
+        """Write the reports that were asked for; the lines to print."""
+        reports = self._destination.settings.reports
+        if not reports or self._delivery is None:
+            return
+        from ..reports.writing import at_the_end as write  # noqa: PLC0415 - few need it
+
+        yield from write(self._journal, self._delivery.run.number, reports, os.environ)

@@ -41,7 +41,8 @@ def projects_in(home: Path) -> None:
 
 
 def role(airflow: Airflow) -> None:
-    """The role of the guide, and Op, may do all that the relay does."""
+    """The role of the guide lets a retry by REST resume, and doctor passes it as it passes Op."""
+    airflow.wait_for_dag("retry_by_rest")
     resumes(airflow, "retry_by_rest")
     run_id, _ = airflow.run("mapped")
     task = ("--dag-id", "mapped", "--run-id", run_id, "--task-id", "dbt", "--map-index", "0")
@@ -56,6 +57,7 @@ def many(airflow: Airflow) -> None:
     """Records of 400 nodes by REST, and of 400 by an operator, arrive at the same time."""
     server = airflow.server
     assert isinstance(server, Production)
+    airflow.wait_for_dag("many")
     run_id = airflow.trigger("many")
     state = airflow.wait("many", run_id, within=300.0)
     assert state == "success", [airflow.whole_log("many", run_id, t) for t in (*TASKS, "read_all")]

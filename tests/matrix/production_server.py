@@ -1,4 +1,4 @@
-"""An Airflow as in production: on PostgreSQL, with FAB and the role of the guide, and with Celery."""
+"""An Airflow as in production: PostgreSQL, FAB with the role of the guide, and Celery."""
 
 from __future__ import annotations
 
