@@ -113,7 +113,7 @@ def _backlog(backlog: Backlog) -> list[Span]:
 
 
 def _failure(record: NodeRecord) -> list[Span]:
-    told = telling_line(record.explanation or record.status)
+    told = in_one_line(telling_line(record.explanation or record.status))
     colour = _COLOURS[record.outcome]
     return [
         (f"{in_one_line(record.status)} ", colour),

@@ -209,9 +209,14 @@ class SinkQueue:
     def _first(self) -> str | None:
         """The key of the record to lease next; None if none waits."""
         while self._order:
-            due, _, key = self._order[0]
+            due, place, key = self._order[0]
             waiting = self._waiting.get(key)
-            if waiting is not None and not waiting.is_leased and waiting.due == due:
+            # A record that was put again after it was settled has another place.
+            if (
+                waiting is not None
+                and not waiting.is_leased
+                and (waiting.due, waiting.place) == (due, place)
+            ):
                 return key
             heapq.heappop(self._order)
         return None

@@ -59,6 +59,16 @@ class Other:
         ended(self.process)
 
 
+def the_rest(watching: subprocess.Popen[str]) -> str:
+    """What it prints until it ends well. `communicate` loses what a `readline` has buffered."""
+    assert watching.stdout is not None
+    assert watching.stderr is not None
+    with watching:
+        out, err = watching.stdout.read(), watching.stderr.read()
+    assert (watching.returncode, err) == (0, "")
+    return out
+
+
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Other]:
     other = Other(tmp_path)
@@ -74,8 +84,7 @@ def test_lines_come_as_nodes_end_and_the_end_of_the_run_ends_it(other: Other) ->
     assert second.split()[-4:] == ["failure", "1.50", "s", FAILS]
     assert watching.poll() is None
     other.end()
-    out, err = ended(watching)
-    assert (watching.returncode, err) == (0, "")
+    out = the_rest(watching)
     third, _, head, *rest = out.splitlines()
     assert third.split() == ["interrupted", "model.shop.runs"]
     assert head.startswith("run 1: ")
@@ -90,8 +99,7 @@ def test_a_run_whose_process_was_killed_is_told_as_such(other: Other) -> None:
     assert watching.stdout is not None
     watching.stdout.readline()
     other.process.send_signal(signal.SIGKILL)
-    out, err = ended(watching)
-    assert (watching.returncode, err) == (0, "")
+    out = the_rest(watching)
     assert "\ndied: " in out
     assert "the relay was killed, or its host went down, before dbt had ended" in out
 
@@ -101,7 +109,7 @@ def test_json_comes_as_nodes_end(other: Other) -> None:
     assert watching.stdout is not None
     assert json.loads(watching.stdout.readline())["unique_id"] == ORDERS
     other.end()
-    out, _ = ended(watching)
+    out = the_rest(watching)
     assert [json.loads(text)["unique_id"] for text in out.splitlines()] == [
         FAILS,
         "model.shop.runs",
