@@ -23,9 +23,9 @@ class Project:
     root: Path
 
     @classmethod
-    def copy(cls, to: Path) -> Project:
+    def copy(cls, to: Path, source: Path = EXAMPLE) -> Project:
         ignored = shutil.ignore_patterns("target", "logs")
-        return cls(Path(shutil.copytree(EXAMPLE, to / "jaffle", ignore=ignored)))
+        return cls(Path(shutil.copytree(source, to / source.name, ignore=ignored)))
 
     def run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command of this environment (dbt, dbt-relay) in the project."""

@@ -15,6 +15,7 @@ from dbt_relay.cli.process.signals import Signals
 from dbt_relay.cli.resume.listing import run_ls
 from dbt_relay.cli.resume.resumption import PreviousAttempt, resume
 from real_dbt.project import BIN, Project
+from real_dbt.task import Task
 
 FIRST = "env_var('AIRFLOW_CTX_TRY_NUMBER') == '1'"
 FLAKY = f"select {{{{ 'no_such' if {FIRST} else '1' }}}} as id from {{{{ ref('orders') }}}}"
@@ -39,38 +40,6 @@ selectors:
         - exclude: [{{method: fqn, value: stg_payments}}]
 """
 QUIET = "--exclude tag:on_purpose"
-
-
-class Task:
-    """A task instance of an Airflow that is not there: its attempts share a journal."""
-
-    def __init__(self, project: Project) -> None:
-        self.project = project
-        self.attempt = 0
-
-    def try_once(self, *command: str) -> list[str]:
-        """Run the next attempt; what the relay and dbt said on stderr and stdout."""
-        self.attempt += 1
-        done = self.project.run(
-            *("dbt-relay", "run", "--resume", "--", *command),
-            AIRFLOW_CTX_DAG_ID="d",
-            AIRFLOW_CTX_DAG_RUN_ID="r",
-            AIRFLOW_CTX_TASK_ID="t",
-            AIRFLOW_CTX_TRY_NUMBER=str(self.attempt),
-            DBT_RELAY_STATE_DIR=str(self.project.root / "state"),
-        )
-        return [*done.stderr.splitlines(), *done.stdout.splitlines()]
-
-    def nodes(self) -> dict[str, dict[str, Any]]:
-        """The newest attempt's records."""
-        state = str(self.project.root / "state")
-        done = self.project.run("dbt-relay", "show", "--json", "--state-dir", state)
-        records = map(json.loads, done.stdout.splitlines())
-        return {r["unique_id"]: r for r in records if "unique_id" in r}
-
-    def ran(self) -> set[str]:
-        """What dbt ran in the newest attempt."""
-        return {u for u, record in self.nodes().items() if "resumed_from" not in record}
 
 
 @pytest.fixture
