@@ -3,11 +3,12 @@
 # make unit    the quick tests, without network
 # make check   lint, types, layers
 # make chaos   200 seeded kills of the relay, Airflow and dbt; a tenth of them is part of make test
-# make matrix  each Airflow from 3.0 on: a table for docs/compatibility.md
+# make matrix  each dbt, each Airflow from 3.0 on, each Python: tables for docs/compatibility.md
 # make fuzz    100,000 mutated real logs through the parser, which must raise nothing
 # make bench   what starting costs, reading dbt's log and its manifest, and the journal
 PYTHON ?= python3
-BIN := .venv/bin
+VENV := .venv
+BIN := $(VENV)/bin
 AIRFLOW := .venv-airflow/bin/airflow
 DBT_V2 := .venv-v2/with-duckdb/dbt
 UV := $(BIN)/uv
@@ -19,55 +20,57 @@ export UV_SYSTEM_CERTS ?= true
 
 .PHONY: demo test unit check chaos matrix fuzz bench clean
 
-demo: .venv/demo
+demo: $(VENV)/demo
 	$(PYTHON) examples/demo.py
 
 # More random examples than in `unit`, and the same each time: see tests/conftest.py.
 test: export HYPOTHESIS_PROFILE := ci
-test: .venv/dev $(AIRFLOW) $(DBT_V2)
+test: $(VENV)/dev $(AIRFLOW) $(DBT_V2)
 	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
-unit: .venv/dev
+unit: $(VENV)/dev
 	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder $(UNIT)
 
-chaos: .venv/dev
+chaos: $(VENV)/dev
 	$(BIN)/python tests/chaos --seeds 200 --jobs 2
 
-matrix: .venv/dev
+matrix: $(VENV)/dev
 	$(BIN)/python tests/matrix
 
-fuzz: .venv/dev
+fuzz: $(VENV)/dev
 	$(BIN)/python tests/fuzz --cases 100000 --jobs 2
 
-check: .venv/dev $(AIRFLOW)
+check: $(VENV)/dev $(AIRFLOW)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/basedpyright --pythonpath .venv-airflow/bin/python --project provider/pyrightconfig.json
 	$(BIN)/python -m pytest -q tests/project
 
-bench: .venv/dev
+bench: $(VENV)/dev
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/parse.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/rest_task.py
 	$(BIN)/python benchmarks/manifest.py
+	$(BIN)/python benchmarks/scale.py 1
 
 clean:
 	rm -rf .venv .venv-airflow .venv-matrix .venv-v2 .demo build *.egg-info
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dbt-relay needs Python 3.10 or newer: make PYTHON=python3.12 …")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
-.venv/demo: $(UV) pyproject.toml tests/constraints/dev.txt
+$(VENV)/demo: $(UV) pyproject.toml tests/constraints/dev.txt
 	$(UV) pip install --quiet --python $(BIN)/python $(PINS) --editable . --group demo
 	@touch $@
 
-.venv/dev: $(UV) pyproject.toml tests/constraints/dev.txt
+$(VENV)/dev: $(UV) pyproject.toml tests/constraints/dev.txt
 	$(UV) pip install --quiet --python $(BIN)/python $(PINS) --editable . --group dev
-	@touch $@ .venv/demo
+	@touch $@ $(VENV)/demo
 
 $(AIRFLOW): $(UV) pyproject.toml tests/constraints/airflow.txt
 	$(PYTHON) -m venv .venv-airflow
@@ -76,7 +79,7 @@ $(AIRFLOW): $(UV) pyproject.toml tests/constraints/airflow.txt
 		apache-airflow-providers-cncf-kubernetes astronomer-cosmos
 	@touch $@
 
-$(DBT_V2): .venv/dev tests/real_dbt/install_v2.py
+$(DBT_V2): $(VENV)/dev tests/real_dbt/install_v2.py
 	$(PYTHON) -m venv .venv-v2
 	$(UV) pip install --quiet --python .venv-v2/bin/python --prerelease allow dbt==2.0.0rc196
 	$(BIN)/python tests/real_dbt/install_v2.py .venv-v2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,20 +12,20 @@ import click
 from ..records.exits import Exit
 from .dbt.arguments import asks_about_dbt
 from .dbt.changed import changed
-from .dbt.command import DbtCommand, prepare
 from .hints import dbt_usage_hint, start_hint
 from .options import CREDENTIALS, RELAY_OPTIONS, option, relay_settings, with_settings
-from .output.console import Console
-from .output.masking import MaskedStderr, secrets_in
+from .output.dbt_output import DbtOutput
+from .output.masking import MaskedStream, secrets_in
 from .output.notice import notice
 from .process.child import CannotStartError, Child, StoppedError
 from .process.signals import Signals
 from .relay.deadline import Deadline
 from .relay.destination import Destination
+from .relay.here import console_of, let_go_of_stdin, prepared_here, telemetry_pipe
 from .relay.renewal import renewing
 from .relay.run_record import now
 from .relay.session import RelayedRun
-from .relay.state_folder import open_journal
+from .relay.state_folder import open_journal, state_dir
 from .resume.environment import environment_digests
 from .settings import RunSettings
 
@@ -36,6 +35,9 @@ if TYPE_CHECKING:
     from ..parser.secrets import Secrets
     from ..records.schema import NodeRecord
     from ..sinks import Journal, RunInfo
+    from .dbt.command import DbtCommand
+    from .output.console import Console
+    from .process.telemetry import TelemetryPipe
     from .resume.resumption import Resumption
 
 HELP: Final = """Run COMMAND, which is dbt or ends in dbt, and publish one record per node.
@@ -143,21 +145,25 @@ def run_dbt(command: tuple[str, ...], settings: RunSettings) -> int:
     destination = Destination.choose(settings.relay, os.environ)
     for remark in destination.remarks:
         notice(remark)
-    _let_go_of_stdin()
+    let_go_of_stdin()
     secrets = secrets_in(os.environ, settings.relay.airflow.connection.proxy)
     with (
         Signals() as signals,
-        MaskedStderr(secrets) as errors,
+        MaskedStream(secrets) as errors,
         open_journal(settings.relay.keeping, os.environ) as journal,
+        telemetry_pipe(command, state_dir(settings.relay.keeping, os.environ)) as telemetry,
     ):
-        prepared = _prepare(command)
+        prepared = prepared_here(command, telemetry)
         info = _info(command, prepared, destination, secrets)
         carried: tuple[NodeRecord, ...] = ()
         try:
             if settings.resumes:
                 resumption = _resumption(command, info, destination, journal, signals)
-                carried, prepared = resumption.carried, _prepare(resumption.command)
-            child = _start(prepared, settings.grace, signals, errors)
+                carried = resumption.carried
+                prepared = prepared_here(resumption.command, telemetry)
+            console = console_of(prepared, secrets, to_stderr=destination.owns_stdout)
+            printed = DbtOutput(console, secrets) if prepared.prints else None
+            child = _start(prepared, settings.grace, signals, (errors, printed, telemetry))
         except (StoppedError, CannotStartError) as error:
             hint = start_hint(command) if isinstance(error, CannotStartError) else ""
             notice(f"{error}{hint}")
@@ -166,12 +172,10 @@ def run_dbt(command: tuple[str, ...], settings: RunSettings) -> int:
         with (
             child,
             _relayed(
-                destination, journal, info, prepared=prepared, secrets=secrets, carried=carried
+                destination, journal, console, info, secrets=secrets, dbt=prepared, carried=carried
             ) as relayed,
         ):
-            ended = _relay_output(child, relayed)
-            errors.end()
-            relayed.log_ended(ended)
+            ended = _relay_output(child, relayed, printed, errors)
             if not relayed.has_events:
                 _say_why_no_log(ended, prepared, command)
             flush_timeout = settings.relay.sending.flush_timeout
@@ -224,51 +228,61 @@ def _resumption(
     return resumption
 
 
-def _start(prepared: DbtCommand, grace: float, signals: Signals, errors: MaskedStderr) -> Child:
+def _start(
+    prepared: DbtCommand,
+    grace: float,
+    signals: Signals,
+    streams: tuple[MaskedStream, DbtOutput | None, TelemetryPipe | None],
+) -> Child:
+    errors, printed, telemetry = streams
     if prepared.removed:
         notice(f"{', '.join(prepared.removed)} {REMOVED}")
     return Child(
-        prepared.argv, env=prepared.env, grace=grace, signals=signals, on_stderr=errors.write
+        prepared.argv,
+        env=prepared.env,
+        grace=grace,
+        signals=signals,
+        on_stderr=errors.write,
+        on_stdout=printed.write if printed is not None else None,
+        telemetry=telemetry if printed is not None else None,
     )
 
 
 def _relayed(
     destination: Destination,
     journal: Journal,
+    console: Console,
     info: RunInfo,
     *,
-    prepared: DbtCommand,
     secrets: Secrets,
+    dbt: DbtCommand,
     carried: Sequence[NodeRecord],
 ) -> RelayedRun:
-    """The run, to be fed with what dbt prints."""
-    console = Console(
-        (sys.stderr if destination.owns_stdout else sys.stdout).buffer,
-        level=prepared.level,
-        quiet=prepared.quiet,
-        style=prepared.style,
-        colours=prepared.colours,
-        secrets=secrets,
-        marks_levels="DBT_RELAY_LOG_LEVELS" in os.environ,
-    )
     return RelayedRun(
         destination,
         journal,
         console,
         info,
         secrets=secrets,
-        target_dir=prepared.target_dir,
+        target_dir=dbt.target_dir,
         carried=carried,
+        is_printed=dbt.prints,
     )
 
 
-def _relay_output(child: Child, relayed: RelayedRun) -> Exit:
-    """Relay what dbt prints, to its end; how dbt ended."""
+def _relay_output(
+    child: Child, relayed: RelayedRun, *outputs: DbtOutput | MaskedStream | None
+) -> Exit:
+    """Relay dbt's log to its end, and then end what dbt prints; how dbt ended."""
     for chunk in child.output():
         relayed.feed(chunk)
         if relayed.dbt_pid is not None:
             child.dbt_is(relayed.dbt_pid)
-    return replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
+    for output in filter(None, outputs):
+        output.end()
+    ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
+    relayed.log_ended(ended)
+    return ended
 
 
 def _say_why_no_log(ended: Exit, prepared: DbtCommand, command: Sequence[str]) -> None:
@@ -279,15 +293,3 @@ def _say_why_no_log(ended: Exit, prepared: DbtCommand, command: Sequence[str]) -
         meant = dbt_usage_hint(command, run)
         if meant is not None:
             notice(meant)
-
-
-def _prepare(command: Sequence[str]) -> DbtCommand:
-    return prepare(command, os.environ, is_terminal=sys.stdout.isatty(), cwd=Path.cwd())
-
-
-def _let_go_of_stdin() -> None:
-    """Close standard input. In an Airflow task it is the supervisor's socket: as long as a process
-    holds it open, the task stays `running`, up to a minute (Airflow 3.3)."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)

@@ -152,7 +152,7 @@ def _nodes(records: Iterable[Record]) -> Iterator[str]:
         if node.outcome in ("failure", "interrupted"):
             yield ""
             yield in_one_line(f"{node.unique_id} [{node.status}]")
-            for line in displayed(node.message or "no error text").splitlines():
+            for line in displayed(node.explanation or "no error text").splitlines():
                 yield f"  {line}"
 
 

@@ -42,7 +42,7 @@ class Trouble:
         if record.has_succeeded:
             return None
         if record.outcome != "skipped":
-            return cls(name, owner, name, record.message or result_text(record))
+            return cls(name, owner, name, record.explanation or result_text(record))
         return cls(name, owner, record.caused_by) if record.caused_by else None
 
 

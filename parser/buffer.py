@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..records.age import sortable_time
-from ..records.outcomes import SUCCESSFUL, is_successful, outcome_of
+from ..records.outcomes import REPEATS_STATUS, SUCCESSFUL, is_successful, outcome_of
 from ..records.schema import NODE_CHECKS, NodeRecord
 from ..records.values import is_object, number, text
 from .batches import Batches, is_batches_result
@@ -35,7 +35,8 @@ class NodeBuffer:
 
     `is_listed` says that `run_results.json` lists the node. `is_provisional` says that the end
     comes from a result line; `result_line` waits for a NodeFinished. `published` is the newest
-    record that the run has returned.
+    record that the run has returned. Only the telemetry of dbt v2 names the `culprit` of a skip;
+    `run_started_at` is when dbt v2 began to run the node, after it compiled it.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class NodeBuffer:
         "_errors",
         "_first_start",
         "caused_by",
+        "culprit",
         "ended_at",
         "facts",
         "has_failed",
@@ -53,6 +55,7 @@ class NodeBuffer:
         "is_running",
         "published",
         "result_line",
+        "run_started_at",
         "unique_id",
     )
 
@@ -66,6 +69,8 @@ class NodeBuffer:
         self.is_provisional = False
         self.result_line: Event | None = None
         self.caused_by: str | None = None
+        self.culprit: str | None = None
+        self.run_started_at: str | None = None
         self.ended_at: str | None = None
         self.published: NodeRecord | None = None
         self._first_start: str | None = None
@@ -116,11 +121,10 @@ class NodeBuffer:
         """Whether a text explains why the node did not succeed."""
         return self._errors is not None or self._has_own_text
 
-    @property
-    def is_announced(self) -> bool:
+    def is_announced(self, *, by_v2: bool) -> bool:
         """Whether dbt counts the node when it announces how many nodes it will run."""
         is_hook = self.unique_id.startswith(("operation.", "macro."))
-        return not is_hook and self.facts.get("materialized") != "ephemeral"
+        return not is_hook and (by_v2 or self.facts.get("materialized") != "ephemeral")
 
     @property
     def has_begun(self) -> bool:
@@ -227,7 +231,7 @@ class NodeBuffer:
     @property
     def _has_own_text(self) -> bool:
         own = self.facts.get("message")
-        if not own or is_batches_result(own):
+        if not own or own in REPEATS_STATUS or is_batches_result(own):
             return False
         is_contradicted = self.has_failed or self.is_cancelled
         return not is_contradicted or outcome_of(self.facts["status"]) not in SUCCESSFUL

@@ -26,10 +26,10 @@ MOST_WRAPPERS: Final = 3
 _LEVELS: Final = 8
 """Levels of objects and lists that the search for an event enters."""
 
-_ESCAPED: Final = re.compile(rb'\{\\+"(?:data|info|_cb_thread)\\+": ?(?:\\+"|[{])')
-_OBJECT: Final = re.compile(rb'\{"(?:data|info)": ?\{')
-_START: Final = re.compile(r'\{\\*"(?:data|info|_cb_thread)\\*": ?(?:\\*"|\{)')
-_BEGINS: Final = re.compile(r'\{"(?:data|info)": ?\{')
+_ESCAPED: Final = re.compile(rb'\{\\+"(?:data|info|_cb_thread|record_type)\\+": ?(?:\\+"|[{])')
+_OBJECT: Final = re.compile(rb'\{"(?:data|info)": ?\{|\{"record_type": ?"')
+_START: Final = re.compile(r'\{\\*"(?:data|info|_cb_thread|record_type)\\*": ?(?:\\*"|\{)')
+_BEGINS: Final = re.compile(r'\{"(?:data|info)": ?\{|\{"record_type": ?"')
 _LITERAL: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 """A JSON string. An unfinished one matches up to the end, so that no other is found inside it."""
 _CRI: Final = re.compile(
@@ -107,7 +107,8 @@ def _candidates(value: Any) -> Iterator[str | JsonObject]:
                 yield found
         elif is_object(found):
             info = found.get("info")
-            if level and is_object(info) and "name" in info:
+            is_event = (is_object(info) and "name" in info) or "record_type" in found
+            if level and is_event:
                 yield found
             elif level < _LEVELS:
                 waiting += [(inner, level + 1) for inner in reversed(found.values())]

@@ -1,6 +1,7 @@
 """An event of dbt's structured log, and text between the events.
 
-An event is `{"data": {…}, "info": {…}}` in dbt 1.7 to 1.12 and in the v2 format `json`. The
+An event is `{"data": {…}, "info": {…}}` in dbt 1.7 to 1.12 and in the v2 format `json`. A record of
+the v2 format `otel` becomes such an event (`telemetry`). The
 dictionaries of dbt's in-process runner have the same keys in camelCase, without default values.
 """
 
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..records.values import JsonObject, is_array, is_object, shallow, text
+from .telemetry import event_in
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])[A-Z]")
 _USER_KEYS: Final = frozenset({"meta", "adapter_response"})
@@ -69,7 +71,10 @@ def event_of(value: Any, line: bytes = b"") -> Event | None:
         return None
     info = value.get("info")
     if not is_object(info):
-        return None
+        found = event_in(value) if "record_type" in value else None
+        if found is None:
+            return None
+        info, value = found[0], {"data": found[1]}
     if "invocationId" in info:
         value = _snake_case(shallow(value))
         info = value["info"]

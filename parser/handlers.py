@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..records.values import is_array, is_object, number, shallow, text, whole_numbers
 from .statuses import displayed_status, status_or_message
-from .v2_errors import NODE_CANCELLED, RUN_CANCELLED, V2Error
+from .v2_handlers import end_in_v2, is_logged_error, logged_error, node_aborted, node_executing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +78,9 @@ def _node_finished(invocation: Invocation, event: Event, node: NodeBuffer | None
     if status in (None, "None") or not node.is_own_end(event.node):
         return
     node.is_provisional = False
+    if invocation.is_v2:
+        end_in_v2(invocation, event.node, node, status, result)
+        return
     node.finish(
         status,
         event.node,
@@ -170,23 +173,6 @@ def _cancel(invocation: Invocation, event: Event, _: NodeBuffer | None) -> NodeB
     return node
 
 
-def logged_error(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
-    """Take an error of dbt v2: of a node before its end, or of the invocation.
-
-    dbt v2 (preview 196) logs each error as `Generic`. Later versions may use the error's name.
-    """
-    if event.level != "error" or not event.msg:
-        return
-    error = V2Error.parse(event.msg)
-    if node is None:
-        invocation.is_cancelled |= error.code == RUN_CANCELLED
-        invocation.error = invocation.error or error.text
-        return
-    node.fail(error.text)
-    if error.code == NODE_CANCELLED:
-        node.is_cancelled = True
-
-
 def _error_title(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
     name, path = text(event.data.get("node_name")), text(event.data.get("path"))
     if node is None and name and path:
@@ -229,6 +215,8 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "RunningOperationCaughtError": _invocation_error,
     "NodeStart": _node_start,
     "NodeFinished": _node_finished,
+    "NodeExecuting": node_executing,
+    "NodeAborted": node_aborted,
     "LogStartLine": _start_line,
     "LogHookStartLine": _start_line,
     "LogHookEndLine": _hook_end,
@@ -254,7 +242,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
 def handler_of(event: Event) -> Handler | None:
     """The handler of this event; None if no record depends on the event."""
     handler = _HANDLERS.get(event.name)
-    return logged_error if handler is None and _is_logged_error(event) else handler
+    return logged_error if handler is None and is_logged_error(event) else handler
 
 
 def finished_spans(spans: Any) -> list[JsonObject] | None:
@@ -263,16 +251,3 @@ def finished_spans(spans: Any) -> list[JsonObject] | None:
         return None
     timed: list[JsonObject] = [s for s in spans if is_object(s) and "" not in s.values()]
     return timed or None
-
-
-def _is_logged_error(event: Event) -> bool:
-    """Whether the event is an error of dbt v2 under the error's own name.
-
-    An error of a node has a `node_info` with only the unique_id. An error of the invocation has
-    only its code.
-    """
-    if event.level != "error":
-        return False
-    if event.node is None:
-        return bool(event.msg) and V2Error.parse(event.msg).code is not None
-    return event.node.keys() == {"unique_id"}

@@ -36,6 +36,11 @@ class Invocation:
         self._by_title: dict[tuple[str, str], NodeBuffer] = {}
         self._hooks: defaultdict[str | None, deque[NodeBuffer]] = defaultdict(deque)
 
+    @property
+    def is_v2(self) -> bool:
+        """Whether this is dbt v2, whose log has other facts than the log of 1.x."""
+        return self.version is not None and not self.version.startswith(("0.", "1."))
+
     def node(self, unique_id: str) -> NodeBuffer:
         """The node's buffer, a new one for a new node."""
         node = self.nodes.get(unique_id)
@@ -60,17 +65,32 @@ class Invocation:
             hooks.popleft()
         return next((h for h in hooks if h.is_running and not h.is_terminal), None)
 
+    def failed_hook(self, kind: str | None = None) -> NodeBuffer | None:
+        """The first failed hook: of this kind (`start`, `end`), or one without an error text."""
+        return next(
+            (
+                node
+                for unique_id, node in self.nodes.items()
+                if unique_id.startswith("operation.")
+                and node.is_terminal
+                and node.outcome == "failure"
+                and (hook_kind(unique_id) == kind if kind else not node.has_error_text)
+            ),
+            None,
+        )
+
     @property
     def missing(self) -> int | None:
         """How many announced nodes have not ended; None if dbt announced no number.
 
-        dbt does not count hooks and ephemeral models. A build (dbt 1.8 and later) announces its
-        nodes without unit tests, and adds the unit tests to the `total` of each node, up to dbt
-        1.11 perhaps twice. Then unit tests do not count here either: each runs with its model.
+        dbt does not count hooks, and dbt 1.x no ephemeral models. A build (dbt 1.8 and later)
+        announces its nodes without unit tests, and adds the unit tests to the `total` of each node,
+        up to dbt 1.11 perhaps twice. Then unit tests do not count here either: each runs with its
+        model.
         """
         if self.announced is None:
             return None
-        counted = [n for n in self.nodes.values() if n.is_announced]
+        counted = [n for n in self.nodes.values() if n.is_announced(by_v2=self.is_v2)]
         totals = (n.facts.get("total") or 0 for n in counted)
         if max(totals, default=0) > self.announced:
             counted = [n for n in counted if not n.unique_id.startswith("unit_test.")]

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 _BEGINS: Final = "MainReportVersion"
 _NOTHING: Final = ()
-_START_ANYWHERE: Final = re.compile(rb'\{"(?:data|info|_cb_thread)": ?[{"]')
-_EVENT_STARTS: Final = re.compile(r'\{"(?:data|info|_cb_thread)": ?[{"]')
-_TORN: Final = re.compile(r'\{"data": ?')
+_START_ANYWHERE: Final = re.compile(rb'\{"(?:data|info|_cb_thread|record_type)": ?[{"]')
+_EVENT_STARTS: Final = re.compile(r'\{"(?:data|info|_cb_thread|record_type)": ?[{"]')
+_TORN: Final = re.compile(r'\{"(?:data|record_type)": ?')
 _MOST_EFFORT: Final = 20
 """The limit of the search for events in a line with other text, in lengths of the line: the decoder
 reads part of the line for each torn event."""
-_LOOKS_LIKE_EVENT: Final = re.compile(rb'\s*\{["*]{1,6}(?:data|info)?["*]{1,6}: ?[{*]')
+_LOOKS_LIKE_EVENT: Final = re.compile(
+    rb'\s*\{["*]{1,6}(?:data|info)?["*]{1,6}: ?[{*]|\s*\{"record_type": ?"'
+)
 _INVISIBLE: Final = re.compile(r"(?:\x1b\[[\d;]*m|[\r\n])*")
 
 

@@ -55,7 +55,8 @@ class DbtRelayOperator(BaseOperator):
         events belong to the alias `dbt`, or to the alias of this name. A task that fails has none
     :param manifest: dbt's manifest of this run, for `assets`: by default `target/manifest.json`
         below `cwd` (templated)
-    :param relay_options: more options of `dbt-relay run`, by name: `{"flush_timeout": 60}`
+    :param relay_options: more options of `dbt-relay run`, by name: `{"flush_timeout": 60}`. A list
+        gives its option several times
     """
 
     template_fields: Collection[str] = (
@@ -132,7 +133,12 @@ class DbtRelayOperator(BaseOperator):
             log=self.log,
             store=RecordStore(store, own.try_number, self.log) if store is not None else None,
         )
-        code = relay.run(relay_call(*self._arguments(own.map_index)))
+        usual = {
+            "map_index": own.map_index,
+            "note": _is_true(self.note),
+            "resume": _is_true(self.resume),
+        }
+        code = relay.run(self._call(usual, {}))
         if code == SKIP:
             raise AirflowSkipException(f"the command ended with {SKIP}")
         if code not in self._good_codes:
@@ -178,21 +184,15 @@ class DbtRelayOperator(BaseOperator):
         """
         ready: DbtRelayOperator = self.prepare_for_execution()
         ready.render_template_fields(context)
-        words = ["run", *self._flags, "--only", nodes, "--grace", GRACE, "--", *ready.words]
         env = environment_of(context, ready.env, append_env=ready.append_env)
-        return Call(relay_call(*words), env, ready.cwd)
+        return Call(ready._call({}, {"only": nodes}), env, ready.cwd)
 
-    def _arguments(self, map_index: int) -> list[str]:
-        options = {
-            "grace": GRACE,
-            "map_index": map_index,
-            "note": _is_true(self.note),
-            **(self.relay_options or {}),
-        }
-        words = ["run", *self._flags, "--resume" if _is_true(self.resume) else "--no-resume"]
-        for name, value in options.items():
-            words += _option(name, value)
-        return [*words, "--", *self.words]
+    def _call(self, usual: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+        """The words that run the command. `relay_options` win over the `usual` options, and `own`
+        over both."""
+        options = {"grace": GRACE, **usual, **(self.relay_options or {}), **own}
+        words = [word for name, value in options.items() for word in _option(name, value)]
+        return relay_call("run", *self._flags, *words, "--", *self.words)
 
 
 def _selected(select: str | Sequence[str] | None) -> list[str]:
@@ -221,7 +221,8 @@ def _option(name: str, value: Any) -> list[str]:
     option = name.replace("_", "-")
     if isinstance(value, bool):
         return [f"--{option}" if value else f"--no-{option}"]
-    return [f"--{option}={value}"]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [f"--{option}={one}" for one in values]
 
 
 def _is_true(value: bool | str) -> bool:

@@ -27,6 +27,20 @@ _OUTCOME_OF_STATUS: Final[dict[str, Outcome]] = {
 }
 
 
+REPEATS_STATUS: Final = frozenset(
+    {
+        "Compilation Error",
+        "Error",
+        "Pass",
+        "Skipped",
+        "Skipped due to upstream failure",
+        "Succeeded",
+        "Warn",
+    }
+)
+"""Messages of dbt v2 that say no more than the status."""
+
+
 def known_outcome(status: str) -> Outcome | None:
     """The outcome of a dbt status word; None for a word that no known dbt uses."""
     return _OUTCOME_OF_STATUS.get(status)

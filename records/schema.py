@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
 from .checks import check_for
-from .outcomes import OUTCOMES, SUCCESSFUL, Outcome, known_outcome
+from .outcomes import OUTCOMES, REPEATS_STATUS, SUCCESSFUL, Outcome, known_outcome
+from .plural import counted
 from .values import is_object
 
 if TYPE_CHECKING:
@@ -21,8 +23,14 @@ class _Record:
 
     def to_json(self) -> dict[str, Any]:
         """The record as a JSON object: `schema` first, without the fields that are None."""
-        pairs = ((f.name, getattr(self, f.name)) for f in fields(self))  # type: ignore[arg-type]
-        return {"schema": self.schema, **{k: v for k, v in pairs if v is not None}}
+        names = _names(type(self))
+        known = {name: v for name in names if (v := getattr(self, name)) is not None}
+        return {"schema": self.schema, **known}
+
+
+@cache
+def _names(kind: type[_Record]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +39,8 @@ class NodeRecord(_Record):
 
     Times are RFC 3339 in UTC with `Z`; `execution_time` is in seconds. `status` is dbt's own word,
     `outcome` one of five for all of dbt's words. `checksum` is dbt's checksum of the node's code;
-    generic tests have none. `sequence` starts at 1 and grows with each amendment. `artificial`
+    generic tests have none. `error_type` is who may mend a failure in dbt v2: `user`, `external` or
+    `internal`. `sequence` starts at 1 and grows with each amendment. `artificial`
     marks a record of the relay for a node whose end dbt never reported.
 
     `resumed_from` is the attempt that ran the node, if this attempt only publishes its result
@@ -59,6 +68,7 @@ class NodeRecord(_Record):
     batches: dict[str, int] | None = None
     skip_cause: str | None = None
     caused_by: str | None = None
+    error_type: str | None = None
     index: int | None = None
     total: int | None = None
     thread: str | None = None
@@ -75,6 +85,13 @@ class NodeRecord(_Record):
     def key(self) -> str:
         """The key of the record. A run has one record for each key."""
         return self.unique_id
+
+    @property
+    def explanation(self) -> str | None:
+        """The message, if it says more than the status. dbt v2's own for a test is `Error`."""
+        if self.message not in REPEATS_STATUS:
+            return self.message
+        return f"Got {counted(self.failures, 'result')}" if self.failures else None
 
     @property
     def is_doubtful(self) -> bool:
@@ -122,10 +139,10 @@ class RunRecord(_Record):
     published again; `nodes` counts them too. `environment` has a digest of each part of dbt's
     environment: a later attempt resumes only in the same environment.
 
-    `announced` is the number of nodes that dbt said it would run. dbt does not count hooks,
-    ephemeral models and, in a build, unit tests. `missing` is the number of announced nodes without
-    a record, because dbt was stopped before it ran them. dbt v2 announces nothing: then both are
-    None.
+    `announced` is the number of nodes that dbt said it would run. dbt does not count hooks, and dbt
+    1.x no ephemeral models and, in a build, no unit tests. `missing` is the number of announced
+    nodes without a record, because dbt was stopped before it ran them. The JSON log of dbt v2
+    announces nothing: then both are None.
     """
 
     schema = "dbt-relay/run@1"

@@ -25,7 +25,7 @@ _POLL: Final = 0.05
 class Delivery:
     """Sends every record of a run to every sink. Each sink has threads of its own.
 
-    `put` commits a record to the journal and waits for no sink. The run in the journal knows each
+    `put` waits for no sink. The run in the journal knows each
     sink by its name.
     """
 
@@ -55,8 +55,9 @@ class Delivery:
     ) -> None:
         self.close()
 
-    def put(self, record: Record) -> None:
-        self.run.put(record, self._clock(), [outbox.name for outbox in self._outboxes])
+    def put(self, *records: Record) -> None:
+        """Commit records in one transaction, and send them soon."""
+        self.run.put_all(records, self._clock(), [outbox.name for outbox in self._outboxes])
         for outbox in self._outboxes:
             outbox.wake()
 
@@ -87,7 +88,7 @@ class Delivery:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether each sink has answered once. Airflow's client takes a second to load."""
+        """Whether each sink has answered once. The first answer may take a second."""
         return all(outbox.has_answered for outbox in self._outboxes)
 
     def figures(self) -> list[Figures]:

@@ -1,29 +1,29 @@
 """The user's dbt command line, changed so that dbt logs what the relay reads.
 
-`logs/dbt.log` stays as the user wants it. The relay prints what the user asked of the console with
-`--quiet`, `--log-level` and colours.
+dbt 1.x logs JSON to its standard output, and the relay prints what the user asked of the console
+with `--quiet`, `--log-level` and colours. dbt v2 writes telemetry to a pipe, and prints by itself.
+`logs/dbt.log` stays as the user wants it.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .arguments import MODULE, WITH_VALUE, position_of_dbt, unbundled
+from .arguments import WITH_VALUE, position_of_dbt, unbundled
+from .engine import starts_v1
 from .flags import DbtFlags, project_folder
 from .variables import PREFIXES, without_airflow_access
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _CONSOLE_OPTIONS: Final = ("--log-format", "--log-level")
 _CONSOLE_SWITCHES: Final = ("--quiet", "-q", "--no-quiet")
-_HEAD: Final = 2048
-"""Bytes of a program that tell whether it is a script."""
+_TELLING_LEVELS: Final = ("info", "debug", "trace")
+"""Levels of the log file at which dbt v2 also writes its telemetry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class DbtCommand:
 
     `level`, `quiet` and `style` are the user's `--log-level`, `--quiet` and `--log-format`.
     `removed` are the user's arguments that dbt does not get, because it would not log enough with
-    them. `is_wrapped` says that the command is a program that runs dbt.
+    them. `is_wrapped` says that the command is a program that runs dbt. `prints` says that dbt
+    writes its telemetry apart from what it prints.
     """
 
     argv: tuple[str, ...]
@@ -46,12 +47,22 @@ class DbtCommand:
     target_dir: Path
     profiles_dir: Path | None
     is_wrapped: bool
+    prints: bool = False
 
 
 def prepare(
-    command: Sequence[str], environ: Mapping[str, str], *, is_terminal: bool, cwd: Path
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    is_terminal: bool,
+    cwd: Path,
+    telemetry: Path | None = None,
 ) -> DbtCommand:
-    """The command to start in place of the user's `command`, which is dbt or ends in dbt."""
+    """The command to start in place of the user's `command`, which is dbt or ends in dbt.
+
+    `telemetry` is a pipe for a dbt that is known to be v2. It stays unused if the user has given
+    dbt another file for that, or lets dbt log too little to files.
+    """
     at = position_of_dbt(command)
     arguments = list(unbundled(command[at + 1 :])) if at is not None else []
     kept, removed = _without_console_options(arguments)
@@ -61,22 +72,22 @@ def prepare(
     colours = wanted.switch("use_colors")
     if colours is None:
         colours = "NO_COLOR" not in environ and (is_terminal or "FORCE_COLOR" in environ)
-    flags = _flags_to_set(wanted)
-    if not colours:
-        # dbt 1.x prints colours by default. dbt v2 warns of this flag where it is on.
-        flags["use_colors"] = "0"
-        if wanted.switch("use_colors_file") is None and wanted.switch("use_colors") is None:
-            flags |= _coloured_file(command, at, environ)
-    env = without_airflow_access(environ)
-    env |= {prefix + name.upper(): value for name, value in flags.items() for prefix in PREFIXES}
-
-    argv = [*command[: at + 1], *kept] if at is not None else list(command)
-    if at == 0:
-        argv[1:1] = _options_to_add(flags, kept)
+    prints = telemetry is not None and _may_write_telemetry(wanted)
+    if telemetry is not None and prints:
+        argv, removed = list(command), []
+        told = _to_write_telemetry(telemetry, environ, colours=colours and is_terminal)
+    else:
+        flags = _flags_to_set(wanted)
+        if not colours:
+            flags |= _without_colours(command, wanted, environ)
+        argv = [*command[: at + 1], *kept] if at is not None else list(command)
+        if at == 0:
+            argv[1:1] = _options_to_add(flags, kept)
+        told = {f"{prefix}{name.upper()}": v for name, v in flags.items() for prefix in PREFIXES}
     profiles_dir = wanted.value("profiles_dir")
     return DbtCommand(
         argv=tuple(argv),
-        env=env,
+        env={**without_airflow_access(environ), **told},
         level="debug" if wanted.switch("debug") else wanted.word("log_level", "info"),
         quiet=wanted.switch("quiet") or False,
         style=wanted.word("log_format", "text"),
@@ -86,7 +97,24 @@ def prepare(
         target_dir=project_dir / (wanted.value("target_path") or "target"),
         profiles_dir=cwd / profiles_dir if profiles_dir else None,
         is_wrapped=at != 0,
+        prints=prints,
     )
+
+
+def _may_write_telemetry(wanted: DbtFlags) -> bool:
+    """Whether dbt v2 will write each node's end to the file that the relay names."""
+    return (
+        wanted.value("otel_file_name") is None
+        and wanted.word("log_level_file", "debug") in _TELLING_LEVELS
+    )
+
+
+def _to_write_telemetry(pipe: Path, environ: Mapping[str, str], *, colours: bool) -> dict[str, str]:
+    """Variables for dbt v2. It sees a pipe in place of the terminal for which `colours` are on."""
+    told = {"DBT_OTEL_FILE_NAME": str(pipe)}
+    if colours:
+        told["CLICOLOR_FORCE"] = environ.get("CLICOLOR_FORCE", "1")
+    return told
 
 
 def _flags_to_set(wanted: DbtFlags) -> dict[str, str]:
@@ -102,6 +130,21 @@ def _flags_to_set(wanted: DbtFlags) -> dict[str, str]:
     return flags
 
 
+def _without_colours(
+    command: Sequence[str], wanted: DbtFlags, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The flags for a console without colours. dbt 1.x prints colours by default.
+
+    The colours of `logs/dbt.log` stay. dbt v2 warns of their flag, so it is set for a dbt that is
+    known to be 1.x. Behind a wrapper dbt may be of any version.
+    """
+    flags = {"use_colors": "0"}
+    is_open = wanted.switch("use_colors_file") is None and wanted.switch("use_colors") is None
+    if is_open and starts_v1(command, environ):
+        flags["use_colors_file"] = "1"
+    return flags
+
+
 def _options_to_add(flags: Mapping[str, str], given: Sequence[str]) -> list[str]:
     """The same flags as options, for a command that is dbt itself; the user's own options win."""
     names = {argument.partition("=")[0] for argument in given}
@@ -111,32 +154,6 @@ def _options_to_add(flags: Mapping[str, str], given: Sequence[str]) -> list[str]
         if name in flags and option not in names:
             options += [option, flags[name]]
     return options
-
-
-def _coloured_file(
-    command: Sequence[str], at: int | None, environ: Mapping[str, str]
-) -> dict[str, str]:
-    """The flag that keeps the colours of `logs/dbt.log`, for a dbt that is known to be 1.x.
-
-    dbt v2 warns of the flag. Behind a wrapper dbt may be of any version, so the flag is left out.
-    """
-    if at is None:
-        return {}
-    word = command[at]
-    is_named = at == 0 or os.sep in word
-    found = shutil.which(word, path=environ.get("PATH")) if is_named else None
-    is_v1 = word == MODULE or (found is not None and _is_script_of_v1(Path(found)))
-    return {"use_colors_file": "1"} if is_v1 else {}
-
-
-def _is_script_of_v1(path: Path) -> bool:
-    """Whether this is the script that installers write for dbt 1.x: dbt v2 is a native program."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-    except OSError:
-        return False
-    return head.startswith(b"#!") and MODULE.encode() in head
 
 
 def _without_console_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

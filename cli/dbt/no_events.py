@@ -21,7 +21,6 @@ _PACKED: Final = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "7z x -so"),
 )
 _ARTIFACT: Final = re.compile(rb'"https?://schemas\.getdbt\.com/dbt/([a-z-]+)/')
-_OTEL: Final = re.compile(rb'"record_type": ?"(?:SpanStart|SpanEnd|LogRecord)"')
 _OURS: Final = re.compile(rb'"schema": ?"dbt-relay/(?:node|run)@')
 _TEXT_LOG: Final = re.compile(
     rb"Running with dbt[=-]|={20,} \d\d:\d\d:\d\d\.\d+ \| [0-9a-f-]{36} ={20,}"
@@ -30,8 +29,8 @@ _TEXT_LOG: Final = re.compile(
     rb"|(?m:^(?:\x1b\[\d*m)*dbt-fusion \d)|=== Execution Summary ==="  # dbt v2
 )
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-_EVENT: Final = b'"info'
-"""A part of each event, escaped or not."""
+_EVENTS: Final = (b'"info', b'"record_type')
+"""A part of each event and of each record of dbt v2's telemetry, escaped or not."""
 
 
 def reason_at_start(log: SavedLog) -> str | None:
@@ -43,11 +42,11 @@ def reason_at_start(log: SavedLog) -> str | None:
     head = log.head
     if any(head.startswith(magic) for magic, _, _ in _PACKED) or head.startswith(b"SQLite format"):
         return reason(log)
-    if _EVENT in head:
+    if any(part in head for part in _EVENTS):
         return None
     if head.lstrip().startswith(b"{") and (_ARTIFACT.search(head) or _OURS.search(head)):
         return reason(log)
-    if _TEXT_LOG.search(head) and not log.is_stream and not log.holds(_EVENT):
+    if _TEXT_LOG.search(head) and not log.is_stream and not any(map(log.holds, _EVENTS)):
         return reason(log)
     return None
 
@@ -75,8 +74,6 @@ def reason(log: SavedLog) -> str:
         )
     if _OURS.search(head):
         return "it holds records of dbt-relay, which were published from a log before"
-    if _OTEL.search(head):
-        return f"it is dbt's telemetry (--log-format otel). For a log, {HOW_TO_LOG}"
     if _TEXT_LOG.search(head):
         return (
             "it is dbt's log as text, which does not hold enough. For the next run: `dbt "

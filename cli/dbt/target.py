@@ -57,12 +57,17 @@ def checksums_in(manifest: Path, invocation_id: str) -> dict[str, str]:
 def folder(invocation: Invocation) -> Path | None:
     """The folder that dbt names for its artifacts; None as long as its log names none."""
     for name in ("run_results.json", "manifest.json"):
-        if written := invocation.artifacts.get(name):
-            return Path(written).parent
+        if (written := _written(invocation, name)) is not None:
+            return written.parent
     return None
 
 
 def _path(invocation: Invocation, target_dir: Path, name: str) -> Path:
     """The path that dbt 1.8 and later log at debug level; for others the usual place."""
-    written = invocation.artifacts.get(name)
-    return Path(written) if written else target_dir / name
+    return _written(invocation, name) or target_dir / name
+
+
+def _written(invocation: Invocation, name: str) -> Path | None:
+    """The path that dbt logged. dbt v2 logs a part of it, below a folder that it does not name."""
+    path = Path(invocation.artifacts.get(name, ""))
+    return path if path.is_absolute() else None

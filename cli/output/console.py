@@ -29,12 +29,12 @@ _RULE: Final = "=" * 30
 
 
 class Console:
-    """Prints events and text to one stream of bytes.
+    """Prints events and text to one stream of bytes. Lines are held until `flush`.
 
     `level`, `quiet` and `style` (`text` or `debug`) are dbt's `--log-level`, `--quiet` and
     `--log-format`. `secrets` are masked in the child's text; events hold none.
 
-    `marks_levels` puts the level before each line.
+    `marks_levels` is for an operator that logs the lines: each has its level in front, and no time.
 
     After a failed write nothing more is printed, and nothing is raised: Airflow closes the pipe of
     a timed-out task while the relay still has records to deliver.
@@ -52,12 +52,13 @@ class Console:
         marks_levels: bool = False,
     ) -> None:
         self._out = out
-        self._marks_levels = marks_levels
+        self.marks_levels = marks_levels
         self._least = _RANKS["error"] if quiet else _RANKS.get(level, 1)
         self._quiet = quiet
         self._style = style
         self._secrets = secrets or Secrets()
         self._reset = _RESET if colours else ""
+        self._held: list[bytes] = []
         self.is_closed = False
 
     @property
@@ -76,7 +77,15 @@ class Console:
 
     def text(self, line: bytes) -> None:
         """Print a line of the child that is not an event, unchanged."""
-        self._write(self._secrets.mask_line(line))
+        self._held.append(self._secrets.mask_line(line))
+
+    def raw(self, data: bytes) -> None:
+        """Print bytes of the child in which secrets are masked already."""
+        self._held.append(data)
+
+    def marked(self, line: str, level: str) -> None:
+        """Print a line with the mark of its level, if levels are marked."""
+        self._print(line, level)
 
     def say(self, line: str = "") -> None:
         """Print one line of the relay."""
@@ -84,7 +93,7 @@ class Console:
 
     def say_errors(self, title: str, lines: Iterable[str]) -> None:
         """Print lines below a title. For an operator they are a group that Airflow's log folds."""
-        if not self._marks_levels:
+        if not self.marks_levels:
             self._print(f"\n{title}")
             for line in lines:
                 self._print(line)
@@ -95,9 +104,11 @@ class Console:
         self._print("::endgroup::", "error")
 
     def flush(self) -> None:
+        held, self._held = self._held, []
         if self.is_closed:
             return
         try:
+            self._out.write(b"".join(held))
             self._out.flush()
         except (OSError, ValueError):
             self._give_up()
@@ -114,7 +125,9 @@ class Console:
         if self._style == "debug":
             return self._debug_line(event)
         if not bare:
-            return f"{self._reset}{event.ts[11:19]}  {event.msg}"
+            # An operator's log has a time of its own before each line.
+            time = "" if self.marks_levels else f"{self._reset}{event.ts[11:19]}  "
+            return f"{time}{event.msg}"
         if self._quiet and name in _ANSWERS and event.data.get("output_format") != "json":
             return str(event.data.get(_ANSWERS[name]))
         return event.msg
@@ -129,18 +142,10 @@ class Console:
         return f"{head}{self._reset}{moment} [{event.level:<5}]{thread} {event.msg}"
 
     def _print(self, line: str, level: str = "info") -> None:
-        if self._marks_levels:
+        if self.marks_levels:
             mark = _MARKS.get(level, _MARKS["info"])
             line = "\n".join(f"{mark}{part}" for part in line.split("\n"))
-        self._write(f"{line}\n".encode("utf-8", "replace"))
-
-    def _write(self, data: bytes) -> None:
-        if self.is_closed:
-            return
-        try:
-            self._out.write(data)
-        except (OSError, ValueError):
-            self._give_up()
+        self._held.append(f"{line}\n".encode("utf-8", "replace"))
 
     def _give_up(self) -> None:
         self.is_closed = True

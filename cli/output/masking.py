@@ -15,7 +15,7 @@ from ..dbt.variables import CREDENTIALS, dbt_secrets
 from .streams import write_stderr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _PROXY: Final = "DBT_RELAY_PROXY"
 
@@ -36,18 +36,20 @@ def print_fault(error: BaseException) -> None:
         click.echo(secrets_in(os.environ).mask_text(text), nl=False, err=True)
 
 
-class MaskedStderr:
-    """Passes a child's standard error on to the relay's own, with secrets masked.
+class MaskedStream:
+    """Passes a child's output on, to the relay's own standard error or to `write`, with secrets
+    masked.
 
     Text passes at once, without waiting for the end of a line. Only bytes that may be the start of
     a secret are held until more comes.
     """
 
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, secrets: Secrets, write: Callable[[bytes], object] = write_stderr) -> None:
         self._secrets = secrets
+        self._write = write
         self._held = b""
 
-    def __enter__(self) -> MaskedStderr:
+    def __enter__(self) -> MaskedStream:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -57,9 +59,9 @@ class MaskedStderr:
         data = self._held + chunk
         cut = len(data) - self._secrets.unfinished(data)
         self._held = data[cut:]
-        write_stderr(self._secrets.mask_line(data[:cut]))
+        self._write(self._secrets.mask_line(data[:cut]))
 
     def end(self) -> None:
         """Pass on what is held: the child writes nothing more."""
-        write_stderr(self._secrets.mask_line(self._held))
+        self._write(self._secrets.mask_line(self._held))
         self._held = b""

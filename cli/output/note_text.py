@@ -70,7 +70,7 @@ def _heading(run: RunRecord) -> str:
 
 
 def _line(node: NodeRecord) -> str:
-    name, told = in_one_line(node.unique_id), telling_line(node.message or node.status)
+    name, told = in_one_line(node.unique_id), telling_line(node.explanation or node.status)
     return _cut(f"- {_escaped(name)}: {_escaped(told)}")
 
 

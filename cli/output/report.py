@@ -30,7 +30,7 @@ def failures(failed: Sequence[NodeRecord]) -> Iterator[str]:
     """The failed nodes with their full error texts."""
     for record in failed:
         yield in_one_line(f"  {record.unique_id} [{record.status}]")
-        for line in displayed(record.message or "no error text").splitlines():
+        for line in displayed(record.explanation or "no error text").splitlines():
             yield f"    {line}"
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from .telemetry import TelemetryPipe
+
 _CHUNK: Final = 1 << 16
 _PR_SET_PDEATHSIG: Final = 1
 _REMEDY: Final = {
@@ -61,6 +63,8 @@ class Child:
     `exit` is None until the child has ended. `stopped_by` is the first stop signal, `stopped_at`
     its time on the monotonic clock; `is_stopped_twice` says that another one followed.
 
+    With `telemetry` the log comes from that pipe, and `on_stdout` takes what the child prints.
+
     Create it in the main thread, before any other thread starts: the kernel's parent-death signal
     belongs to the thread that forks.
     """
@@ -74,6 +78,8 @@ class Child:
         grace: float = 10.0,
         drain: float = 2.0,
         on_stderr: Callable[[bytes], object] | None = None,
+        on_stdout: Callable[[bytes], object] | None = None,
+        telemetry: TelemetryPipe | None = None,
     ) -> None:
         self.exit: Exit | None = None
         self.stopped_by: signal.Signals | None = None
@@ -83,6 +89,8 @@ class Child:
         self._grace = grace
         self._drain = drain
         self._on_stderr = on_stderr or write_stderr
+        self._on_stdout = on_stdout
+        self._telemetry = telemetry
         self._kill_at: float | None = None
         self._dbt: int | None = None
         self._told_all = False
@@ -108,7 +116,7 @@ class Child:
                 pipe.close()
 
     def output(self) -> Iterator[bytes]:
-        """The child's stdout in chunks as they come, until it has exited and its pipes are closed.
+        """The child's log in chunks as they come, until it has exited and its pipes are closed.
 
         A grandchild may hold the pipes open after the child's end. Reading then goes on for `drain`
         seconds; after a stop signal for the rest of `grace`, as the grandchild may be dbt behind a
@@ -119,7 +127,9 @@ class Child:
         give_up_at: float | None = None
         with selectors.DefaultSelector() as selector:
             open_pipes = {stdout.fileno(), stderr.fileno()}
-            for fd in (*open_pipes, self._signals.fileno()):
+            takers = {stdout.fileno(): self._on_stdout, stderr.fileno(): self._on_stderr}
+            logs = [self._telemetry.fileno()] if self._telemetry is not None else []
+            for fd in (*open_pipes, *logs, self._signals.fileno()):
                 selector.register(fd, selectors.EVENT_READ)
             while self.exit is None or open_pipes:
                 if self.exit is not None and self._kill_at is None:
@@ -134,8 +144,8 @@ class Child:
                     if not chunk:
                         selector.unregister(key.fd)
                         open_pipes.discard(key.fd)
-                    elif key.fd == stderr.fileno():
-                        self._on_stderr(chunk)
+                    elif (take := takers.get(key.fd)) is not None:
+                        take(chunk)
                     else:
                         yield chunk
                 now = time.monotonic()
@@ -145,6 +155,8 @@ class Child:
                 if give_up_at is not None and now >= give_up_at:
                     break
                 self._reap()
+        while self._telemetry is not None and (chunk := self._telemetry.read(_CHUNK)):
+            yield chunk
         if self.stopped_by is not None:
             self._signal_group(signal.SIGKILL)
 

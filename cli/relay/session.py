@@ -37,7 +37,8 @@ class RelayedRun:
     The run begins in the journal with dbt's first event, or with the first record: a log without
     an event, and a command that runs no dbt, leave nothing there that could pass for a run.
     `carried` are records of earlier attempts to publish again. `target_dir` is where dbt writes its
-    artifacts if its log does not say. `is_saved` says that the log is a saved one: nothing of it is
+    artifacts if its log does not say. `is_printed` says that dbt prints its events by itself.
+    `is_saved` says that the log is a saved one: nothing of it is
     printed before its first event, and no dbt is running.
     """
 
@@ -51,6 +52,7 @@ class RelayedRun:
         secrets: Secrets,
         target_dir: Path,
         carried: Sequence[NodeRecord] = (),
+        is_printed: bool = False,
         is_saved: bool = False,
     ) -> None:
         self._destination = destination
@@ -73,11 +75,12 @@ class RelayedRun:
             complete=destination.complete(target_dir),
             renews=info.renews,
             awaits_event=is_saved,
+            is_printed=is_printed,
         )
 
     def __enter__(self) -> RelayedRun:
-        for record in self._carried:
-            self._put(record)
+        if self._carried:
+            self._put(self._carried)
         return self
 
     def __exit__(
@@ -134,7 +137,7 @@ class RelayedRun:
         failed = self._pipeline.run.failed()
         if failed:
             self._console.say_errors(report.failures_title(failed), report.failures(failed))
-            if self._pipeline.dbt_summary:
+            if self._pipeline.dbt_summary and not self._console.marks_levels:
                 self._console.say(displayed(self._pipeline.dbt_summary))
         self._console.flush()
 
@@ -157,8 +160,8 @@ class RelayedRun:
             self._delivery.put(self._record)
         return self._delivery
 
-    def _put(self, record: NodeRecord) -> None:
-        self._begin().put(record)
+    def _put(self, records: Sequence[NodeRecord]) -> None:
+        self._begin().put(*records)
 
     def _deliver(
         self, failed: Sequence[NodeRecord], outcomes: dict[str, int], deadline: Deadline

@@ -24,9 +24,10 @@ def result_text(record: NodeRecord) -> str:
     has.
     """
     line = " ".join(part for part in (_count(record), _what(record), _how(record)) if part)
-    if record.message is None or record.outcome == "success":
+    told = record.explanation
+    if told is None or record.outcome == "success":
         return in_one_line(line)
-    return f"{in_one_line(line)}\n{displayed(record.message)}"
+    return f"{in_one_line(line)}\n{displayed(told)}"
 
 
 def _count(record: NodeRecord) -> str:

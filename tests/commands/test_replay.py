@@ -199,7 +199,6 @@ def zipped() -> bytes:
 RESULTS = {"metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/run-results/v6.json"}}
 MANIFEST = {"metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json"}}
 RECORD = {"schema": "dbt-relay/node@1", "unique_id": "a"}
-SPAN = {"record_type": "SpanStart", "event_type": "v1.Invocation"}
 NO_LOGS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "zstd": (b"\x28\xb5\x2f\xfd" + bytes(range(256)) * 9, ("zstd -dc", "dbt-relay replay -")),
     "lz4": (b"\x04\x22\x4d\x18" + bytes(range(256)) * 9, ("lz4 -dc", "dbt-relay replay -")),
@@ -217,7 +216,6 @@ NO_LOGS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "blank": (b"\n\n", ("empty",)),
     "binary": (bytes(range(256)) * 500, ("not text", "--log-format json")),
     "records": (json.dumps(RECORD).encode() + b"\n", ("records of dbt-relay",)),
-    "telemetry": (json.dumps(SPAN).encode() + b"\n", ("telemetry", "--log-format json")),
     "a page": (b"<!DOCTYPE html><html>", ("web page", "--log-format json")),
     "database": (b"SQLite format 3\0" + bytes(4000), ("database", "dbt-relay show")),
     "other JSON": (b'{"level": "info", "event": "x"}\n' * 9, ("--log-format json",)),

@@ -12,7 +12,7 @@ import typing
 from dataclasses import fields
 from typing import Any
 
-from support.logs import SCENARIOS, artifact, log
+from support.logs import CORPUS, SCENARIOS, artifact, log
 
 from dbt_relay.cli.output.console import Console
 from dbt_relay.parser import (
@@ -30,7 +30,8 @@ from dbt_relay.records.values import encode
 from dbt_relay.sinks.airflow.payload import xcom_value
 from fuzz.mutation import mutated, odd
 
-LOGS = sorted(key for key in SCENARIOS if log(key)[:1] == b"{")
+V2 = [f"2.0.0rc196/{path.name[:-9]}" for path in CORPUS.glob("2.0.0rc196/*.jsonl.gz")]
+LOGS = sorted(key for key in (*SCENARIOS, *V2) if log(key)[:1] == b"{")
 _SECRETS = [(), (), ("hunter2",), ("node", "true", '"'), ("jaffle", "error", "model")]
 _LONGEST = 20_000
 

@@ -1,83 +1,37 @@
-"""Run dbt-relay in each Airflow: `python tests/matrix [3.0 3.3 …]`. Prints a table for the docs."""
+"""Run dbt-relay around each dbt, in each Airflow and with each Python. Prints tables for the docs.
+
+python tests/matrix [dbt | airflow | python] [RELEASE …]
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
-import tempfile
-import time
-import traceback
-from datetime import datetime, timezone
 from pathlib import Path
 
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[1])
 
-from matrix.smoke import CHECKS, running
+from matrix import airflow, dbt, pythons
+from matrix.table import FAILED, table
 
-ROOT = Path(__file__).parents[2]
-CONSTRAINTS = {
-    "3.0": "airflow-3.0.txt",
-    "3.1": "airflow-3.1.txt",
-    "3.2": "airflow-3.2.txt",
-    "3.3": "airflow.txt",
-}
-HEAD = "| date | Airflow | Python | standard | urllib3 | result |\n|---|---|---|---|---|---|"
-FOUND = """
-import json, platform
-from importlib.metadata import version
-names = ("apache-airflow", "apache-airflow-providers-standard", "urllib3")
-print(json.dumps([version(names[0]), platform.python_version(), *map(version, names[1:])]))
-"""
-
-
-def environment(version: str) -> Path:
-    """The folder with the programs of an environment with this Airflow. Makes what is missing."""
-    folder = ROOT / ".venv-matrix" / f"airflow-{version}"
-    uv = Path(sys.executable).with_name("uv")
-    if not folder.exists():
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-    constraints = ROOT / "tests/constraints" / CONSTRAINTS[version]
-    install = [uv, "pip", "install", "--quiet", "--python", folder / "bin/python"]
-    install += ["--constraint", constraints, "--editable", f"{ROOT}[airflow]"]
-    subprocess.run(install, check=True)
-    return folder / "bin"
-
-
-def row(version: str) -> tuple[str, bool]:
-    """The row of the table for this Airflow, and whether all went well."""
-    programs = environment(version)
-    found = subprocess.run([programs / "python", "-c", FOUND], capture_output=True, check=True)
-    results: list[str] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="matrix-") as home,
-        running(programs / "airflow", Path(home), Path(sys.executable).parent) as airflow,
-    ):
-        for check in CHECKS:
-            began_at = time.monotonic()
-            try:
-                check(airflow)
-            except Exception as error:
-                traceback.print_exc()
-                print(airflow.report(), file=sys.stderr)
-                results.append(f"{check.__name__} **{type(error).__name__}**")
-            else:
-                results.append(f"{check.__name__} ok")
-            seconds = time.monotonic() - began_at
-            print(f"Airflow {version}: {results[-1]} ({seconds:.0f} s)", file=sys.stderr)
-    today = datetime.now(timezone.utc).date().isoformat()
-    cells = [today, *json.loads(found.stdout.splitlines()[-1]), ", ".join(results)]
-    return f"| {' | '.join(cells)} |", "**" not in cells[-1]
+PARTS = {"dbt": dbt, "airflow": airflow, "python": pythons}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("versions", nargs="*", default=[*CONSTRAINTS], metavar="VERSION")
-    rows = [row(version) for version in parser.parse_args().versions]
-    print("\n".join([HEAD, *(text for text, _ in rows)]))
-    return 0 if all(ok for _, ok in rows) else 1
+    parser.add_argument("part", nargs="?", choices=PARTS)
+    parser.add_argument("releases", nargs="*", metavar="RELEASE")
+    given = parser.parse_args()
+    tables: list[str] = []
+    for name in [given.part] if given.part else PARTS:
+        part = PARTS[name]
+        unknown = {*given.releases} - {*part.RELEASES}
+        if unknown:
+            parser.error(f"no {name} of the matrix: {', '.join(sorted(unknown))}")
+        tables.append(table(part.HEAD, part.rows(given.releases or [*part.RELEASES])))
+    print("\n\n".join(tables))
+    return 1 if any(FAILED in text for text in tables) else 0
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from dbt_relay.parser.v2_errors import V2Error
 from dbt_relay.records.exits import Exit
 
 ENDED = ["build_fail_debug", "build_fail_info", "build_ok_debug", "full_debug", "run_fail_debug"]
-ENDED += ["seed_debug"]
+ENDED += ["seed_debug", "build_fail_otel", "full_otel"]
 CANCELLED = ["sigINT_debug", "cancelled_debug", "failfast_debug"]
+CANCELLED += ["cancelled_otel", "failfast_otel"]
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 ADDED = re.compile(r"^\[error\]|\(dbt\d+\)|^ +\d+: <unknown>|^  --> ", re.MULTILINE)
 GENERAL = ("Error", "Compilation Error")
@@ -50,8 +51,45 @@ def test_each_node_has_one_right_record(scenario: str, with_file: bool) -> None:
         outcomes = {"error": "failure", "fail": "failure", "warn": "warning", "skipped": "skipped"}
         expected = outcomes.get(record.status, "success")
         assert record.outcome == expected
-        if record.outcome == "failure" and record.resource_type != "test" and record.message:
+        if record.status == "error" or record.outcome != "failure":
             assert record.message == COLOURS.sub("", result["message"])
+        if record.relation is not None:
+            assert record.relation == result["relation_name"].replace('"', "")
+
+
+@pytest.mark.parametrize("scenario", ["build_fail_otel", "full_otel"])
+def test_telemetry_says_what_the_file_says_before_there_is_a_file(scenario: str) -> None:
+    final = folded(scenario, with_file=False).final
+    for unique_id, result in results(scenario).items():
+        record = final[unique_id]
+        relation = result.get("relation_name")
+        assert (record.relation or None) == (relation.replace('"', "") if relation else None)
+        assert (record.adapter_response or {}) == result["adapter_response"]
+        assert record.execution_time == pytest.approx(result["execution_time"], abs=0.25)
+        if record.resource_type == "test":
+            assert record.failures == result.get("failures")
+        if record.outcome == "skipped":
+            assert final[record.caused_by or ""].outcome == "failure"
+        if record.status == "error":
+            assert record.error_type in ("user", "external", "internal")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "name"),
+    [
+        ("duckdb", '"a"."b"."c"'),
+        ("bigquery", "`a`.`b`.`c`"),
+        ("snowflake", "a.b.c"),
+        ("other", '"a"."b"."c"'),
+    ],
+)
+def test_a_relation_has_the_quotes_of_its_adapter(adapter: str, name: str) -> None:
+    query = span("SpanStart", "query.QueryExecuted", {"adapter_type": adapter})
+    parts = {"database": "a", "schema": "b", "identifier": "c"}
+    end = span(
+        "SpanEnd", "node.NodeProcessed", {**NODE, **parts, "node_outcome": "NODE_OUTCOME_SUCCESS"}
+    )
+    assert fold(PROCESS + query + end).final["model.p.a"].relation == name
 
 
 @pytest.mark.parametrize("scenario", [*ENDED, *CANCELLED])
@@ -76,7 +114,7 @@ def test_a_node_is_written_once_and_a_second_time_for_a_text(scenario: str) -> N
     assert set(writes.values()) <= {1, 2}
 
 
-@pytest.mark.parametrize("scenario", ["sigINT_debug", "cancelled_debug"])
+@pytest.mark.parametrize("scenario", ["sigINT_debug", "cancelled_debug", "cancelled_otel"])
 @pytest.mark.parametrize("with_file", [True, False])
 def test_a_cancelled_node_is_interrupted_although_dbt_says_success(
     scenario: str, with_file: bool
@@ -90,7 +128,7 @@ def test_a_cancelled_node_is_interrupted_although_dbt_says_success(
 
 
 def test_a_cancelled_node_is_never_published_as_a_success() -> None:
-    for scenario in ("sigINT_debug", "cancelled_debug"):
+    for scenario in ("sigINT_debug", "cancelled_debug", "cancelled_otel"):
         for record in folded(scenario).records:
             assert record.outcome != "success" or not re.search("slow_[abot]", record.unique_id)
 
@@ -103,11 +141,12 @@ def test_after_a_stop_the_file_contradicts_a_success_and_names_nodes_that_never_
     assert never_ran.message == "dbt was stopped before it ran this node"
 
 
-def test_under_fail_fast_the_log_wins() -> None:
+@pytest.mark.parametrize("scenario", ["failfast_debug", "failfast_otel"])
+def test_under_fail_fast_the_log_wins(scenario: str) -> None:
     """The file calls all 24 nodes an error."""
-    assert {result["status"] for result in results("failfast_debug").values()} == {"error"}
-    ended = folded("failfast_debug", with_file=False).final
-    final = folded("failfast_debug").final
+    assert {result["status"] for result in results(scenario).values()} == {"error"}
+    ended = folded(scenario, with_file=False).final
+    final = folded(scenario).final
     assert {u: r.outcome for u, r in ended.items()}.items() <= {
         u: r.outcome for u, r in final.items()
     }.items()
@@ -151,6 +190,29 @@ def test_a_results_file_that_contradicts_a_success_wins(status: str) -> None:
     assert record.message == "boom"
 
 
+def test_a_run_that_failed_before_its_nodes_has_no_record_of_them() -> None:
+    """dbt v2 lists every node of the project as an error then, of `run-operation` too."""
+    error = event("Generic", {}, level="error", msg="[error] [JinjaError (dbt1501)]: no macro 'a'")
+    listed = {"unique_id": "model.p.a", "status": "error", "message": "Compilation Error"}
+    file = {"metadata": {"invocation_id": "i-1"}, "results": [listed]}
+    folded = fold(VERSION + error, results=json.dumps(file).encode())
+    assert folded.records == []
+    assert folded.run.invocations[0].error == "no macro 'a'"
+
+
+def test_after_a_failed_hook_the_nodes_are_skipped_because_of_it() -> None:
+    """dbt v2 calls each an error in its file, and logs the hook's error without a node."""
+    hook = {"unique_id": "operation.p.p-on-run-start-0", "resource_type": "operation"}
+    ended = event("LogHookEndLine", {"node_info": hook, "status": "error"})
+    error = event("Generic", {}, level="error", msg="[error] [A (dbt1308)]: no table")
+    listed = {"unique_id": "model.p.a", "status": "error", "message": "Compilation Error"}
+    file = {"metadata": {"invocation_id": "i-1"}, "results": [listed]}
+    final = fold(VERSION + ended + error, results=json.dumps(file).encode()).final
+    failed, skipped = final["operation.p.p-on-run-start-0"], final["model.p.a"]
+    assert (failed.outcome, failed.message) == ("failure", "no table")
+    assert (skipped.outcome, skipped.caused_by) == ("skipped", failed.unique_id)
+
+
 @pytest.mark.parametrize(
     ("logged", "text", "code"),
     [
@@ -185,3 +247,19 @@ def event(name: str, data: dict[str, Any], *, level: str = "debug", msg: str = "
 
 
 VERSION = event("MainReportVersion", {"version": "=2.0.0-preview.196"})
+
+TRACE = "01a21986ce127de084e772bc9757ea06"
+NODE = {"unique_id": "model.p.a", "name": "a", "node_type": "NODE_TYPE_MODEL", "in_selection": True}
+
+
+def span(record: str, kind: str, attributes: dict[str, Any]) -> bytes:
+    """A record of dbt v2's telemetry."""
+    times = {"start_time_unix_nano": "1795724594000000000"}
+    if record == "SpanEnd":
+        times["end_time_unix_nano"] = "1795724595500000000"
+    kind = f"v1.public.events.fusion.{kind}"
+    value = {"record_type": record, "trace_id": TRACE, **times, "severity_text": "INFO"}
+    return json.dumps({**value, "event_type": kind, "attributes": attributes}).encode() + b"\n"
+
+
+PROCESS = span("SpanStart", "process.Process", {"version": "2.0.0"})

@@ -25,7 +25,6 @@ PAGES = sorted(
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
-_PINNED = re.compile(r"^apache-airflow==([\d.]+)", re.MULTILINE)
 _SYMBOL = re.compile(r"`([\w/]+\.py)`: `([\w.]+)`")
 _PATH = re.compile(r"`((?:[\w.-]+/)+(?:[\w.-]+\.\w+)?|[\w-]+\.(?:md|toml|py|yaml))`")
 
@@ -194,11 +193,3 @@ def test_every_folder_of_the_tests_is_described() -> None:
     }
     folders = (path for path in (ROOT / "tests").iterdir() if path.is_dir())
     assert described == {path.name for path in folders if not path.name.startswith(("_", "."))}
-
-
-def test_the_table_of_airflows_has_a_green_row_for_each_that_is_pinned() -> None:
-    pins = (path.read_text() for path in (ROOT / "tests/constraints").glob("airflow*.txt"))
-    pinned = {version for text in pins for version in _PINNED.findall(text)}
-    ran = {row[1]: row[-1] for row in rows((DOCS / "compatibility.md").read_text())}
-    for version in pinned:
-        assert ran[version] == "rest ok, modes ok, retry ok, mapped ok", version

@@ -45,7 +45,7 @@ def test_importing_the_commands_is_cheap() -> None:
 
 def test_the_help_imports_no_command() -> None:
     code = "from dbt_relay.cli.main import cli; cli.main(['--help'], standalone_mode=False)"
-    loaded = modules_after(code)
+    loaded = modules_after(code) - modules_after("import click")  # has subprocess on Python 3.10
     assert heavy(loaded, "dbt_relay.cli.main")
     assert not heavy(loaded, *CLIENTS, "sqlite3", "subprocess", "dataclasses", "orjson")
     assert not heavy(loaded, "dbt_relay.parser", "dbt_relay.sinks", "dbt_relay.consumer")

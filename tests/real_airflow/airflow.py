@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .server import Server
 
 _READ = re.compile(r"(?m)^(\S+) .*request finished.* method=GET path=/execution(\S+)")
+_CALL = re.compile(r"(?m)^.*request finished.* method=(\S+) path=/execution(\S+) .*status_code=2")
 _MISSED = re.compile(r"(?m)^(\S+) .*XCom not found .* key=(\S+) .*\brun_id=(\S+)")
 DONE = frozenset({"success", "failed"})
 
@@ -260,6 +261,12 @@ class Airflow:
             if (missing, run) == (key, run_id)
         )
         return sorted(at for at in (*by_tasks, *by_triggers) if at > since)
+
+    def calls(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
+        """The calls of a task's worker that the API server has answered, as `METHOD /path`."""
+        own = (self.ti(dag_id, run_id, task_id)["id"], f"/{dag_id}/{run_id}/{task_id}")
+        found = _CALL.findall(self.server.log("api-execution"))
+        return [f"{method} {path}" for method, path in found if any(o in path for o in own)]
 
     def output(self, dag_id: str, run_id: str, task_id: str) -> str:
         """What a BashOperator's command itself printed, without its command line."""

@@ -26,7 +26,8 @@ DAGS = (
     *("command", "command_twice", "command_timeout", "command_mapped"),
     "connection",
     *("operator", "operator_timeout", "operator_mapped", "operator_flaky", "operator_pods"),
-    *("group", "group_folders", "group_flaky", "group_retries", "group_assets", "group_form"),
+    *("group", "group_folders", "group_flaky", "group_cleared", "group_retries"),
+    *("group_assets", "group_form"),
     "operator_assets",
     *("nodes_modes", "nodes_mapped", "nodes_flaky", "nodes_waits"),
 )
@@ -38,7 +39,8 @@ COPIES = (
     "group_form",
     "operator_assets",
 )
-"""DAGs with a copy of the project of their own."""
+FLAKY_COPIES = ("group_flaky", "group_cleared")
+"""DAGs with a copy of the project, or of the flaky project, of their own."""
 
 
 def _executable(path: Path, variable: str) -> Path:
@@ -77,7 +79,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, kubernetes: Kubernetes) ->
     project, flaky = project_in(home), flaky_project_in(home)
     for deployed in (project, flaky):
         deploy(deployed, programs)
-    shutil.copytree(flaky, home / "group_flaky")
+    for dag_id in FLAKY_COPIES:
+        shutil.copytree(flaky, home / dag_id)
     for dag_id in COPIES:
         shutil.copytree(project, home / dag_id)
     server = Server(executable, home, inherited())

@@ -19,6 +19,7 @@ def run_ids(airflow: Airflow) -> dict[str, str]:
     return {
         "group_assets": airflow.trigger("group_assets"),
         "operator_assets": airflow.trigger("operator_assets"),
+        "no_manifest": airflow.trigger("operator_assets", {"manifest": "nowhere.json"}),
         "some": airflow.trigger("group_form", SOME),
         "group_form": airflow.trigger("group_form"),
     }
@@ -57,6 +58,25 @@ def test_an_operator_alone_emits_the_same_events(airflow: Airflow, run_ids: dict
         "seed.jaffle.raw_orders",
         "model.jaffle.stg_orders",
     }
+    nodes = airflow.xcoms("operator_assets", run_id, "dbt")
+    for extra in found.values():
+        record = nodes[extra["unique_id"]]
+        assert extra["seconds"] == record["execution_time"]
+        assert extra["invocation_id"] == record["invocation_id"]
+        assert extra["tests"] == (2 if record["resource_type"] == "model" else 0)
+
+
+def test_a_missing_manifest_fails_no_task(airflow: Airflow, run_ids: dict[str, str]) -> None:
+    whole = airflow.asset_events(
+        "operator_assets", ended(airflow, "operator_assets", run_ids["operator_assets"])
+    )
+    run_id = ended(airflow, "operator_assets", run_ids["no_manifest"])
+    log = airflow.whole_log("operator_assets", run_id, "dbt")
+    assert "there is no manifest at nowhere.json" in log
+    found = airflow.asset_events("operator_assets", run_id)
+    assert found.keys() == whole.keys()
+    for name, extra in found.items():
+        assert extra.keys() == whole[name].keys() - {"tests"}
 
 
 def test_a_manual_run_skips_the_nodes_that_it_does_not_select(

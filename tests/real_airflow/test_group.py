@@ -18,8 +18,22 @@ FLAKY = "model.jaffle.flaky"
 @pytest.fixture(scope="module")
 def run_ids(airflow: Airflow) -> dict[str, str]:
     """A run of each DAG. They run beside each other."""
-    dag_ids = ("group", "group_flaky", "group_retries", "group_folders")
+    dag_ids = ("group", "group_flaky", "group_cleared", "group_retries", "group_folders")
     return {dag_id: airflow.trigger(dag_id) for dag_id in dag_ids}
+
+
+@pytest.fixture(scope="module")
+def cleared(airflow: Airflow, run_ids: dict[str, str]) -> dict[str, str]:
+    """Two runs in which `flaky` failed. In one the node is cleared then, in the other the task that
+    runs dbt. Both run beside each other."""
+    tasks = {"group_flaky": "dbt.flaky", "group_cleared": RUN_DBT}
+    for dag_id in tasks:
+        assert airflow.wait(dag_id, run_ids[dag_id]) == "failed"
+        assert states(airflow, dag_id, run_ids[dag_id])["dbt.after_flaky"] == "upstream_failed"
+    for dag_id, task_id in tasks.items():
+        found = airflow.clear(dag_id, run_ids[dag_id], task_id, downstream=True)
+        assert {"dbt.flaky", "dbt.after_flaky", DONE} <= found
+    return {dag_id: run_ids[dag_id] for dag_id in tasks}
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +99,8 @@ def test_groups_in_the_group_end_as_their_nodes(airflow: Airflow, run_ids: dict[
     assert f"{len(found) - 2} tasks succeeded" in said
 
 
-def test_a_mended_node_makes_the_run_green(airflow: Airflow, run_ids: dict[str, str]) -> None:
-    run_id = run_ids["group_flaky"]
-    state = airflow.wait("group_flaky", run_id)
-    assert state == "failed"
-    assert states(airflow, "group_flaky", run_id)["dbt.after_flaky"] == "upstream_failed"
-    cleared = airflow.clear("group_flaky", run_id, "dbt.flaky", downstream=True)
-    assert {"dbt.flaky", "dbt.after_flaky", DONE} <= cleared
+def test_a_mended_node_makes_the_run_green(airflow: Airflow, cleared: dict[str, str]) -> None:
+    run_id = cleared["group_flaky"]
     log = airflow.whole_log("group_flaky", run_id, "dbt.flaky")
     assert airflow.wait("group_flaky", run_id) == "success", log
     found = states(airflow, "group_flaky", run_id)
@@ -101,6 +110,22 @@ def test_a_mended_node_makes_the_run_green(airflow: Airflow, run_ids: dict[str, 
     assert xcoms[FLAKY]["renewed"] is True
     assert xcoms["model.jaffle.after_flaky"]["status"] == "success"
     assert xcoms[RUN]["exit_code"] == 1, "the record of the run stays"
+
+
+def test_dbt_cleared_with_its_group_runs_only_what_had_not_succeeded(
+    airflow: Airflow, cleared: dict[str, str]
+) -> None:
+    run_id = cleared["group_cleared"]
+    state = airflow.wait("group_cleared", run_id)
+    assert state == "success", airflow.whole_log("group_cleared", run_id, RUN_DBT)
+    assert set(states(airflow, "group_cleared", run_id).values()) == {"success"}
+    rest = {FLAKY, "model.jaffle.after_flaky"}
+    assert run_results(airflow.project.with_name("group_cleared")).keys() == rest
+    xcoms = airflow.xcoms("group_cleared", run_id, RUN_DBT)
+    assert xcoms.pop(RUN)["resumed_from"] == 1
+    assert {u for u, record in xcoms.items() if "resumed_from" not in record} == rest
+    assert {record["attempt"] for record in xcoms.values()} == {2}
+    assert "Running it here" not in airflow.whole_log("group_cleared", run_id, "dbt.flaky")
 
 
 def test_a_node_with_a_retry_runs_twice(airflow: Airflow, run_ids: dict[str, str]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.census import processes_left
 from support.timing import wait_until
 
 from .test_delivery import RUN, TASK, run_results
@@ -15,21 +17,41 @@ from .test_delivery import RUN, TASK, run_results
 if TYPE_CHECKING:
     from .airflow import Airflow
 
+SLOW = ("model.jaffle.slow_one", "model.jaffle.slow_two")
+OTHER_CALLS = 10
+"""Calls of a task besides its nodes' and its heartbeats: Airflow's own, and for the record of the
+run, the return value and the state store."""
+
+
+def assert_one_call_for_each_node(airflow: Airflow, run_id: str, nodes: set[str]) -> None:
+    calls = Counter(airflow.calls("operator", run_id, TASK))
+    of_nodes = {c.rpartition("/")[2]: n for c, n in calls.items() if c.startswith("POST /xcoms/")}
+    others = of_nodes.pop(RUN) + of_nodes.pop("return_value", 0)
+    assert of_nodes == dict.fromkeys(nodes, 1)
+    others += sum(n for c, n in calls.items() if not c.startswith("POST /xcoms/"))
+    others -= sum(n for c, n in calls.items() if c.endswith("/heartbeat"))
+    assert others <= OTHER_CALLS, calls
+
 
 def test_the_records_of_a_build(airflow: Airflow) -> None:
     run_id, state = airflow.run("operator", {"exclude": "tag:on_purpose"})
     log = airflow.whole_log("operator", run_id, TASK)
     assert state == "success", log
+    assert airflow.xcom_keys("operator", run_id, TASK) == {
+        *run_results(airflow.project),
+        RUN,
+        "return_value",
+    }
     xcoms = airflow.xcoms("operator", run_id, TASK)
     truth = run_results(airflow.project)
     summary = airflow.xcom("operator", run_id, TASK, "return_value")
     assert xcoms.pop(RUN)["state"] == "finished"
-    assert xcoms.keys() == truth.keys()
     assert {k: r["status"] for k, r in xcoms.items()} == {k: r["status"] for k, r in truth.items()}
     assert summary["nodes"]["success"] == len(truth)
     assert summary["delivery"]["airflow"]["delivered"] == len(truth)
     assert airflow.audit("operator", run_id) == [], "nothing came over the REST API"
-    assert "Completed successfully" in log
+    assert_one_call_for_each_node(airflow, run_id, {*truth})
+    assert log.count("Completed successfully") == log.count("Done. PASS=") == 1
     assert '"delivery"' not in log
 
 
@@ -40,8 +62,16 @@ def test_a_failure_is_told_with_dbts_words(airflow: Airflow) -> None:
     xcoms = airflow.xcoms("operator", run_id, TASK)
     assert xcoms["model.jaffle.broken_on_purpose"]["outcome"] == "failure"
     assert xcoms["model.jaffle.skipped_on_purpose"]["outcome"] == "skipped"
+    assert_one_call_for_each_node(airflow, run_id, xcoms.keys() - {RUN})
     assert "amount_in_euros" in log
     assert "dbt ended with exit code 1: model.jaffle.broken_on_purpose" in log
+    assert log.count("Done. PASS=") == 1
+
+
+def test_exit_code_99_skips_the_task(airflow: Airflow) -> None:
+    run_id, state = airflow.run("operator", {"command": "bash -c 'exit 99'"})
+    assert state == "success"
+    assert airflow.ti("operator", run_id, TASK)["state"] == "skipped"
 
 
 def test_a_mapped_task(airflow: Airflow) -> None:
@@ -52,13 +82,53 @@ def test_a_mapped_task(airflow: Airflow) -> None:
         assert f"seed.jaffle.{seed}" in found
 
 
-def test_a_timeout_leaves_the_records_of_interrupted_nodes(airflow: Airflow) -> None:
-    run_id, state = airflow.run("operator_timeout")
+def assert_interrupted(airflow: Airflow, run_id: str) -> None:
+    """The records of the nodes have arrived, and no process of their dbt is left."""
     log = airflow.whole_log("operator_timeout", run_id, TASK)
-    assert state == "failed", log
     xcoms = airflow.xcoms("operator_timeout", run_id, TASK)
-    assert xcoms["model.jaffle.slow_one"]["outcome"] == "interrupted", log
+    assert xcoms.keys() == {RUN, *SLOW}, log
+    assert {xcoms[node]["outcome"] for node in SLOW} == {"interrupted"}, log
     assert xcoms[RUN]["state"] in ("finished", "died")
+    assert processes_left(f"AIRFLOW_CTX_DAG_RUN_ID={run_id}", within=10.0) == {}
+
+
+def assert_ended_by_itself(airflow: Airflow, run_id: str) -> None:
+    """The task's last call has told Airflow its state. So its records came before."""
+    assert airflow.wait("operator_timeout", run_id) == "failed"
+    assert_interrupted(airflow, run_id)
+    assert airflow.calls("operator_timeout", run_id, TASK)[-1].endswith("/state")
+
+
+def slow_run(airflow: Airflow) -> tuple[str, int]:
+    """A run whose dbt waits for two queries of a minute, and the process id of its relay."""
+    run_id = airflow.trigger("operator_timeout")
+    airflow.wait_for_log("operator_timeout", run_id, TASK, "START sql table model main.slow_two")
+    relay, *_ = wait_until(lambda: relays_of(run_id), "a relay of the operator", pause=0.2)
+    return run_id, relay
+
+
+def test_a_timeout_leaves_the_records_of_interrupted_nodes(airflow: Airflow) -> None:
+    assert_ended_by_itself(airflow, airflow.trigger("operator_timeout"))
+
+
+def test_a_worker_that_is_told_to_stop_leaves_the_records_too(airflow: Airflow) -> None:
+    """As in a pod that is deleted: Airflow passes the SIGTERM of the worker on to the task."""
+    run_id, relay = slow_run(airflow)
+    worker = parent_of(parent_of(relay))
+    os.kill(worker, signal.SIGTERM)
+    assert_ended_by_itself(airflow, run_id)
+
+
+def test_a_task_that_a_person_marks_as_failed_leaves_the_records_too(airflow: Airflow) -> None:
+    """The task has failed at once. Its worker hears of that at the next heartbeat."""
+    run_id, _ = slow_run(airflow)
+    airflow.mark_failed("operator_timeout", run_id, TASK)
+    wait_until(
+        lambda: airflow.xcom("operator_timeout", run_id, TASK, RUN)["state"] != "running",
+        "the last record of the run",
+        pause=0.5,
+    )
+    assert_interrupted(airflow, run_id)
 
 
 @pytest.mark.parametrize("dag_id", ["operator_flaky", "operator_pods"])
@@ -88,12 +158,15 @@ def relays_of(run_id: str) -> list[int]:
     return sorted(found)
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def test_what_a_killed_relay_leaves_is_pushed(airflow: Airflow) -> None:
-    run_id = airflow.trigger("operator_timeout")
-    airflow.wait_for_log("operator_timeout", run_id, TASK, "START sql table model main.slow_one")
-    relay, *_ = wait_until(lambda: relays_of(run_id), "a relay of the operator", pause=0.2)
+    run_id, relay = slow_run(airflow)
     os.kill(relay, signal.SIGKILL)
     assert airflow.wait("operator_timeout", run_id) == "failed"
     own = airflow.xcom("operator_timeout", run_id, TASK, RUN)
     assert own["state"] == "died"
     assert "the relay was killed" in own["message"]
+    assert processes_left(f"AIRFLOW_CTX_DAG_RUN_ID={run_id}", within=10.0) == {}

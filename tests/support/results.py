@@ -50,7 +50,7 @@ def _filed(result: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "status": result["status"],
         "message": result["message"] or "",
-        "failures": result["failures"],
+        "failures": result.get("failures"),
         "relation": result.get("relation_name"),
         "thread": result["thread_id"],
         "execution_time": _float32(result["execution_time"]),

@@ -188,6 +188,61 @@ def test_nothing_is_said_that_dbt_v2_refuses(is_terminal: bool) -> None:
         assert "--log-format-file debug" not in " ".join(got.argv)
 
 
+PIPE = Path("/pipes/telemetry.jsonl")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["dbt", "build"],
+        ["dbt", "--log-format", "json", "-q", "build", "--log-level", "error"],
+        ["/opt/v2/dbt", "build", "--log-format-file", "otel", "--log-level-file", "info"],
+        ["nice", "/opt/v2/dbt", "build", "--debug"],
+    ],
+)
+def test_dbt_v2_is_told_of_the_pipe_and_of_nothing_else(command: list[str]) -> None:
+    got = prepare(command, {"A": "b"}, is_terminal=False, cwd=Path("/"), telemetry=PIPE)
+    assert (got.argv, got.removed, got.prints) == (tuple(command), (), True)
+    assert got.env == {"A": "b", "DBT_OTEL_FILE_NAME": str(PIPE)}
+
+
+@pytest.mark.parametrize(
+    ("command", "env"),
+    [
+        (["dbt", "build", "--otel-file-name", "mine"], {}),
+        (["dbt", "build"], {"DBT_OTEL_FILE_NAME": "mine"}),
+        (["dbt", "--log-level-file=off", "build"], {}),
+        (["dbt", "build"], {"DBT_LOG_LEVEL_FILE": "WARN"}),
+    ],
+)
+def test_a_dbt_v2_that_may_not_write_to_the_pipe_logs_json(
+    command: list[str], env: dict[str, str]
+) -> None:
+    got = prepare(command, env, is_terminal=False, cwd=Path("/"), telemetry=PIPE)
+    assert got == prepare(command, env, is_terminal=False, cwd=Path("/"))
+    assert not got.prints
+    assert got.env.get("DBT_OTEL_FILE_NAME") == env.get("DBT_OTEL_FILE_NAME")
+
+
+@pytest.mark.parametrize(
+    ("options", "env", "is_terminal", "forced"),
+    [
+        ([], {}, True, "1"),
+        ([], {}, False, None),
+        ([], {"NO_COLOR": "1"}, True, None),
+        (["--no-use-colors"], {}, True, None),
+        ([], {"CLICOLOR_FORCE": "0"}, True, "0"),
+    ],
+)
+def test_on_a_terminal_dbt_v2_prints_in_colours(
+    options: list[str], env: dict[str, str], is_terminal: bool, forced: str | None
+) -> None:
+    """It sees a pipe in place of the terminal."""
+    command = ["dbt", *options, "build"]
+    got = prepare(command, env, is_terminal=is_terminal, cwd=Path("/"), telemetry=PIPE)
+    assert got.env.get("CLICOLOR_FORCE") == forced
+
+
 def test_settings_of_the_project_file(tmp_path: Path) -> None:
     text = (
         "name: x\ntarget-path: out\nvars:\n  debug: true\n  quiet: true\n"

@@ -44,6 +44,20 @@ def test_it_prints_what_dbt_prints(pair: str) -> None:
     assert without_times(got, same_run=same_run) == without_times(expected, same_run=same_run)
 
 
+@pytest.mark.parametrize("pair", sorted(PAIRS))
+def test_for_an_operator_lines_have_a_level_in_place_of_dbts_time(pair: str) -> None:
+    facts = PAIRS[pair]
+    log = gzip.decompress((GOLDEN / f"{pair}.jsonl.gz").read_bytes())
+    quiet = "--quiet" in facts["argv"]
+    options = {"level": facts["level"], "quiet": quiet, "style": facts["style"]}
+    plain = printed(log, **options).decode("utf-8", "replace")
+    marked = printed(log, **options, marks_levels=True).decode("utf-8", "replace")
+    of_events = re.compile(r"<[3467]>(.*)")
+    for line, usual in zip(marked.split("\n"), plain.split("\n"), strict=True):
+        found = of_events.fullmatch(line)
+        assert usual == line if found is None else CLOCK[0].sub("", usual) == found[1]
+
+
 def test_a_reader_that_went_away_is_no_error() -> None:
     class Closed(io.BytesIO):
         def write(self, _: object) -> int:

@@ -34,6 +34,9 @@ with DAG("group_folders", schedule=None):
 with DAG("group_flaky", schedule=None):
     group_of("group_flaky", exclude="tag:slow tag:on_purpose")
 
+with DAG("group_cleared", schedule=None):
+    group_of("group_cleared", select="+after_flaky")
+
 with DAG("group_retries", schedule=None):
     retries = {"retries": 1, "retry_delay": timedelta(seconds=0)}
     group_of("group_retries", select="+broken_on_purpose", producer_options=retries)
@@ -44,7 +47,7 @@ with DAG("group_assets", schedule=None):
 with DAG("group_form", schedule=None, max_active_runs=1):
     group_of("group_form", select="+orders", params=True)
 
-with DAG("operator_assets", schedule=None):
+with DAG("operator_assets", schedule=None, max_active_runs=1):
     DbtRelayOperator(
         task_id="dbt",
         command="dbt build",
@@ -52,4 +55,5 @@ with DAG("operator_assets", schedule=None):
         cwd=str(PROJECTS / "operator_assets"),
         env=ENV,
         assets="jaffle",
+        manifest="{{ dag_run.conf.get('manifest', '') }}",
     )

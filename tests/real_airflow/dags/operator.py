@@ -29,7 +29,7 @@ with DAG("operator_timeout", schedule=None):
         select="slow_one slow_two",
         vars={"slow": True},
         cwd=PROJECT,
-        env=CLEAN,
+        env={**CLEAN, "JAFFLE_DUCKDB": "target/slow.duckdb"},
         # Long enough for dbt to have started its queries on a loaded machine.
         execution_timeout=timedelta(seconds=25),
     )
