@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..records.schema import Record
     from .journal.queue import Order
     from .journal.run import JournalRun
-    from .outbox import Figures
+    from .outbox import Backlog, Figures
     from .sink import Sink
 
 _POLL: Final = 0.05
@@ -94,6 +94,10 @@ class Delivery:
     def figures(self) -> list[Figures]:
         """For each sink, what became of its records so far."""
         return [outbox.figures() for outbox in self._outboxes]
+
+    def backlogs(self) -> list[Backlog]:
+        """For each sink how many records it does not have yet. Any thread may ask often."""
+        return [outbox.backlog() for outbox in self._outboxes]
 
     def close(self) -> None:
         """Send no more. A worker that hangs in a request ends with the process."""

@@ -68,6 +68,15 @@ class Figures:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many nodes wait for a sink, and the sink's trouble if it has one."""
+
+    sink: str
+    waiting: int
+    trouble: str | None
+
+
 class Outbox:
     """Sends the records of one sink's queue. Each worker thread sends one record at a time."""
 
@@ -159,6 +168,11 @@ class Outbox:
                 missing[0] or missing[1],
                 sum(self._seconds) / len(self._seconds) if self._seconds else None,
             )
+
+    def backlog(self) -> Backlog:
+        """What is left to do, from memory: nobody waits for the answer."""
+        waiting = max(0, self._queue.count_nodes() - len(self._delivered))
+        return Backlog(self.name, waiting, self._patience.trouble)
 
     def close(self) -> None:
         with self._changed:

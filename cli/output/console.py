@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ...parser.events import Event
+    from .screen import Screen
 
 _RANKS: Final = {
     "trace": 0, "debug": 0, "test": 0, "info": 1, "warn": 2, "error": 3, "none": 4, "off": 4
@@ -42,7 +43,7 @@ class Console:
 
     def __init__(
         self,
-        out: BinaryIO,
+        out: BinaryIO | Screen,
         *,
         level: str = "info",
         quiet: bool = False,

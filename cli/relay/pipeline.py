@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ...records.exits import Exit
     from ...records.schema import NodeRecord
     from ..output.console import Console
+    from ..output.progress import Progress
 
 _WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
 """Versions of dbt whose log lacks `node_info.node_checksum`."""
@@ -38,7 +39,8 @@ class Pipeline:
     `target_dir` is where dbt writes its artifacts if its log does not say. `since` is the latest
     start of the earlier invocations whose records are published again. With `renews` each record
     says that its node was run again by itself. With `awaits_event` nothing is printed before the
-    first event. With `is_printed` nothing of the log is printed: dbt prints by itself.
+    first event. With `is_printed` nothing of the log is printed: dbt prints by itself. `progress`
+    follows the run.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Pipeline:
         renews: bool = False,
         awaits_event: bool = False,
         is_printed: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self.run = Run(attempt=attempt, since=since)
         self.dbt_summary: str | None = None
@@ -65,6 +68,7 @@ class Pipeline:
         self._console = console
         self._transcript = Transcript(console, awaits_event=awaits_event)
         self._is_printed = is_printed
+        self._progress = progress
         self._begin = begin
         self._publish = publish
         self._found: list[NodeRecord] = []
@@ -98,6 +102,8 @@ class Pipeline:
         """The stream has ended: publish what only now is known."""
         self._take(self._reader.end())
         self._transcript.end()
+        if self._progress is not None:
+            self._progress.dbt_ended()
         for invocation in self.run.invocations:
             with self._guarded():
                 results = target.run_results(invocation, self._target_dir)
@@ -158,6 +164,8 @@ class Pipeline:
         if item.name == "StatsLine":
             self.dbt_summary = item.msg
         self._collect(records)
+        if self._progress is not None:
+            self._progress.take(self.run, item, records)
         # The first failure is when a skip may follow, whose cause the manifest tells.
         if records and records[-1].outcome == "failure":
             invocation = self.run.invocation(records[-1].invocation_id)

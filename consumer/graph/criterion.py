@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
 from .manifest import IndirectSelection
-from .methods import METHODS, SelectionError
+from .methods import SelectionError
 
 if TYPE_CHECKING:
     from ...records.values import JsonObject
@@ -67,18 +67,19 @@ class Criterion:
         return cls(*_method(found["method"], text), value, relatives)
 
     @classmethod
-    def from_definition(cls, definition: JsonObject) -> Criterion:
+    def from_definition(cls, definition: JsonObject, *, is_v2: bool = False) -> Criterion:
         """The criterion in a selector's definition. Raises SelectionError."""
         method, arguments = _method(str(definition["method"]), str(definition))
-        if method == "config" and not arguments:
-            raise SelectionError(f"{definition} does not say which config (dbt v2 leaves it out)")
+        if method == "config" and not arguments and ":" not in str(definition.get("value")):
+            raise SelectionError(
+                f"{definition} does not say which config, because dbt v2 leaves that out of the "
+                "manifest: put selectors.yml and dbt_project.yml beside the manifest or one folder "
+                "above, or give the selector's terms as select"
+            )
         value = definition["value"]
         if not isinstance(value, str | int | float):
             raise SelectionError(f"{definition} has no value that dbt can search for")
-        up, down = (
-            _depth(definition, f"{way}_depth") if definition.get(way) else 0
-            for way in ("parents", "children")
-        )
+        up, down = (_depth(definition, way, is_v2=is_v2) for way in ("parents", "children"))
         at = bool(definition.get("childrens_parents"))
         if at and definition.get("children"):
             raise SelectionError(f"{definition} has both childrens_parents and children")
@@ -94,6 +95,21 @@ class Criterion:
         )
 
 
+def criteria_of(term: str, *, is_v2: bool) -> list[Criterion]:
+    """The criteria of a term with commas. Raises SelectionError.
+
+    dbt v2 ignores an empty criterion, and refuses one that has only signs of relatives.
+    """
+    if not is_v2:
+        return [Criterion.parse(part) for part in term.split(",")]
+    found = [Criterion.parse(part.strip()) for part in term.split(",") if part.strip()]
+    for one in found:
+        is_broken = "+" in str(one.value) and one.relatives == Relatives()
+        if not one.value or is_broken:
+            raise SelectionError(f"{term!r} is not a selection that dbt knows")
+    return found
+
+
 def _method(dotted: str, text: str) -> tuple[str, tuple[str, ...]]:
     """A method and its arguments. Raises SelectionError for one that a manifest cannot answer."""
     method, *arguments = dotted.split(".")
@@ -102,9 +118,6 @@ def _method(dotted: str, text: str) -> tuple[str, tuple[str, ...]]:
             f"{text!r}: the method {method!r} {_ELSEWHERE[method]}, which a manifest does not "
             f"have. Use other methods, or the names that `dbt ls --select {text}` prints"
         )
-    if method not in METHODS and method != SELECTOR:
-        known = ", ".join((*METHODS, SELECTOR))
-        raise SelectionError(f"{text!r}: there is no method {method!r}: use one of {known}")
     return method, tuple(arguments)
 
 
@@ -124,7 +137,9 @@ def _generations(text: str, digits: str | None) -> float:
         raise SelectionError(f"{text[:40]!r}… has too many generations") from None
 
 
-def _depth(definition: JsonObject, key: str) -> float:
-    """A number of generations in a definition. dbt takes 0 for all of them."""
-    depth = definition.get(key)
-    return _generations(str(definition), str(depth) if depth else "")
+def _depth(definition: JsonObject, way: str, *, is_v2: bool) -> float:
+    """The generations in a definition. Only dbt 1.x takes 0 for all, and a depth alone for none."""
+    depth = definition.get(f"{way}_depth")
+    if is_v2 and depth is not None:
+        return _generations(str(definition), str(depth))
+    return _generations(str(definition), str(depth) if depth else "") if definition.get(way) else 0

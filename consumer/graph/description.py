@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 _LONGEST: Final = 500
 """Characters of dbt's description. Every page of the DAG loads the texts of all its tasks."""
 _MOST_TESTS: Final = 20
+_UNIT_TEST_NAME: Final = re.compile(r"[^.]+(?:\.v\d+)?$")
 
 
 def describe(task: NodeTask) -> str:
@@ -46,8 +48,13 @@ def _each_fact(node: Node) -> Iterator[str]:
 
 
 def _name(unique_id: str) -> str:
-    """The name in the unique_id of a test, without the digest of a generic test."""
-    return unique_id.split(".", 2)[2].split(".")[0 if unique_id.startswith("test.") else -1]
+    """The name in the unique_id of a test, without the digest of a generic test.
+
+    The id of a unit test has the model before the name, and in dbt v2 a version `.v2` behind it.
+    """
+    if unique_id.startswith("test."):
+        return unique_id.split(".")[2]
+    return "".join(_UNIT_TEST_NAME.findall(unique_id))
 
 
 def _shortened(text: str) -> str:

@@ -14,11 +14,11 @@ import orjson
 
 from ...records.values import is_array, is_object, text
 from .node import Node, owner_name, read_node
-from .project import read_flag
+from .project import read_flag, read_selectors
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Generator, Iterator, Mapping
+    from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 
     from ...records.values import JsonObject
 
@@ -29,7 +29,8 @@ _SECTIONS: Final = (
 _OLDEST: Final = 11
 _SCHEMA: Final = re.compile(r"/dbt/([\w-]+)/v(\d+)\.json$")
 _NUMBERS: Final = re.compile(r"\d+")
-_NEWEST: Final = (9999,)
+_NEWEST: Final = (1, 9999)
+_V2: Final = 2
 
 IndirectSelection = Literal["eager", "cautious", "buildable", "empty"]
 
@@ -42,10 +43,12 @@ class ManifestError(ValueError):
 class Manifest:
     """The enabled nodes of a project by unique_id, parents before their children.
 
-    `dbt_version` has only the numbers; a manifest without a version counts as the newest.
-    `indirect_selection` is the project's flag. No manifest has it (dbt 1.7 to 2.0), so `read` takes
-    it from a project file near the manifest. `selectors` has the definitions of `selectors.yml` by
-    name, `default_selector` the name of the one with `default: true`.
+    `dbt_version` has only the numbers; a manifest without a version counts as the newest of dbt 1.
+    `indirect_selection` is the project's flag. No manifest has it, so `read` takes it from a
+    project file near the manifest; dbt v2 ignores it. `selectors` has the definitions of
+    `selectors.yml` by name, `default_selector` the name of the one with `default: true`. dbt v2
+    leaves the default and parts of the definitions out of a manifest, so `read` takes them from a
+    `selectors.yml` beside the project file.
     """
 
     nodes: Mapping[str, Node]
@@ -61,6 +64,8 @@ class Manifest:
         try:
             with _without_garbage_collection():
                 found = cls.from_json(_decode(Path(path).read_bytes()), str(path))
+            if found.is_v2:
+                return found._with_selectors(read_selectors(Path(path), found.project_name))
             flag = read_flag(Path(path), found.project_name, "indirect_selection")
             mode = next((m for m in get_args(IndirectSelection) if m == flag), None)
             return found if mode is None else replace(found, indirect_selection=mode)
@@ -86,8 +91,11 @@ class Manifest:
     def from_json(cls, document: Any, name: str = "this document") -> Manifest:
         """The manifest in decoded JSON. Raises ManifestError, which calls the document `name`."""
         metadata = _metadata(document, name)
+        project = text(metadata.get("project_name"))
+        numbers = _NUMBERS.findall(text(metadata.get("dbt_version")) or "")
+        version = tuple(map(int, numbers[:3])) or _NEWEST
         try:
-            nodes, circle = _nodes(document)
+            nodes, circle = _nodes(document, project if version[0] >= _V2 else None)
         except (KeyError, TypeError, AttributeError) as error:
             raise ManifestError(
                 f"{name} does not have the form of a manifest ({error!r}): run `dbt parse` again"
@@ -97,17 +105,30 @@ class Manifest:
                 f"{circle[0]} in {name} depends on itself, which dbt does not allow: run "
                 "`dbt parse` again"
             )
-        numbers = _NUMBERS.findall(text(metadata.get("dbt_version")) or "")
-        version = tuple(map(int, numbers[:3])) or _NEWEST
         selectors: dict[str, JsonObject] = document.get("selectors") or {}
         return cls(
             nodes,
-            text(metadata.get("project_name")),
+            project,
             version,
             selectors={name: found.get("definition") for name, found in selectors.items()},
             default_selector=next(
                 (n for n, s in selectors.items() if s.get("default") is True), None
             ),
+        )
+
+    @property
+    def is_v2(self) -> bool:
+        """Whether dbt v2 wrote the manifest, which selects otherwise than dbt 1.x."""
+        return self.dbt_version[0] >= _V2
+
+    def _with_selectors(self, entries: Sequence[JsonObject]) -> Manifest:
+        """The manifest with the entries of `selectors.yml`, without definitions that need Jinja."""
+        every = ((entry["name"], entry.get("definition")) for entry in entries)
+        plain = {name: found for name, found in every if "{{" not in f"{found}"}
+        return replace(
+            self,
+            selectors={**self.selectors, **plain},
+            default_selector=next((e["name"] for e in entries if e.get("default") is True), None),
         )
 
     def nearest_ancestors(self, within: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -210,7 +231,7 @@ def _metadata(document: Any, name: str) -> JsonObject:
     return metadata
 
 
-def _nodes(document: JsonObject) -> tuple[dict[str, Node], list[str]]:
+def _nodes(document: JsonObject, v2_project: str | None) -> tuple[dict[str, Node], list[str]]:
     """The nodes, parents before children, and the unique_ids of nodes in a circle."""
     raw: dict[str, JsonObject] = {}
     for section in _SECTIONS:
@@ -232,6 +253,7 @@ def _nodes(document: JsonObject) -> tuple[dict[str, Node], list[str]]:
             tuple(sorted(parents[u], key=place.__getitem__)),
             tuple(children[u]),
             group_owners,
+            v2_project=v2_project,
         )
         for u in place
     }

@@ -9,7 +9,7 @@ from .names import Names, index, is_pattern, matcher
 from .paths import Folders, with_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .manifest import Manifest, Node
 
@@ -36,21 +36,25 @@ _TEST_TYPES: Final = {
     "data": ("generic", "singular"),
     "unit": ("unit",),
 }
-_VERSIONS: Final = ("latest", "prerelease", "old", "none")
+VERSIONS: Final = ("latest", "prerelease", "old", "none")
 
 
 class Search:
     """Finds the nodes of a manifest by method and value, with indexes for repeated searches."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, methods: Mapping[str, Method] | None = None) -> None:
         self.manifest = manifest
+        self._methods = METHODS if methods is None else methods
         self.nodes = tuple(manifest.nodes.values())
         self._indexes: dict[str, dict[str, list[str]]] = {}
 
     def find(self, method: str, arguments: Sequence[str], value: str | float) -> set[str]:
-        """The unique_ids of the nodes that match. Raises SelectionError for a value that the method
-        does not have."""
-        return set(METHODS[method](self, arguments, value))
+        """The unique_ids of the nodes that match. Raises SelectionError for a method that this dbt
+        does not have, and for a value that the method does not have."""
+        if method not in self._methods:
+            known = ", ".join((*self._methods, "selector"))
+            raise SelectionError(f"there is no method {method!r}: use one of {known}")
+        return set(self._methods[method](self, arguments, value))
 
     def by_value(self, method: str, pattern: str) -> Iterator[str]:
         """The unique_ids of the nodes with a value that equals or matches the pattern."""
@@ -142,12 +146,12 @@ def _has(found: Any, value: str | float) -> bool:
 
 
 def _by_resource_type(search: Search, _: Sequence[str], value: str) -> Iterable[str]:
-    _check("resource_type", value, sorted(_KINDS))
+    check("resource_type", value, sorted(_KINDS))
     return [n.unique_id for n in search.nodes if n.resource_type == value]
 
 
 def _by_test_type(search: Search, _: Sequence[str], value: str) -> Iterable[str]:
-    _check("test_type", value, _TEST_TYPES)
+    check("test_type", value, _TEST_TYPES)
     types = _TEST_TYPES[value]
     if value == "data" and search.manifest.dbt_version < (1, 8):
         types = ("singular",)
@@ -155,11 +159,11 @@ def _by_test_type(search: Search, _: Sequence[str], value: str) -> Iterable[str]
 
 
 def _by_version(search: Search, _: Sequence[str], value: str) -> Iterable[str]:
-    _check("version", value, _VERSIONS)
+    check("version", value, VERSIONS)
     return [n.unique_id for n in search.nodes if n.standing == value]
 
 
-def _check(method: str, value: str, known: Iterable[str]) -> None:
+def check(method: str, value: str, known: Iterable[str]) -> None:
     if value not in known:
         raise SelectionError(
             f"dbt does not know '{method}:{value}': {method} is one of {', '.join(known)}"
@@ -184,7 +188,7 @@ def _by_source(search: Search, _: Sequence[str], value: str) -> Iterable[str]:
     ]
 
 
-def _by_name_of(kind: str, search: Search, _: Sequence[str], value: str) -> Iterable[str]:
+def _by_name(kind: str, search: Search, _: Sequence[str], value: str) -> Iterable[str]:
     parts = value.split(".")
     if len(parts) > 2:
         raise SelectionError(
@@ -193,6 +197,11 @@ def _by_name_of(kind: str, search: Search, _: Sequence[str], value: str) -> Iter
     package, name = map(matcher, ["*", *parts][-2:])
     nodes = (n for n in search.nodes if n.resource_type == kind)
     return [n.unique_id for n in nodes if package(n.package_name) and name(n.name)]
+
+
+def by_name_of(kind: str) -> Method:
+    """The method that finds nodes of one kind by `name` or `package.name`."""
+    return partial(_by_name, kind)
 
 
 def _by_value_of(method: str, search: Search, _: Sequence[str], value: str) -> Iterable[str]:
@@ -232,11 +241,11 @@ METHODS: Final[dict[str, Method]] = {
     "config": _by_config,
     "resource_type": _by_resource_type,
     "source": _by_source,
-    "exposure": partial(_by_name_of, "exposure"),
-    "metric": partial(_by_name_of, "metric"),
-    "semantic_model": partial(_by_name_of, "semantic_model"),
-    "saved_query": partial(_by_name_of, "saved_query"),
-    "unit_test": partial(_by_name_of, "unit_test"),
+    "exposure": by_name_of("exposure"),
+    "metric": by_name_of("metric"),
+    "semantic_model": by_name_of("semantic_model"),
+    "saved_query": by_name_of("saved_query"),
+    "unit_test": by_name_of("unit_test"),
     "test_type": _by_test_type,
     "test_name": partial(_by_value_of, "test_name"),
     "version": _by_version,

@@ -26,7 +26,8 @@ class Node:
     `source_name` the source that a table belongs to. `parents` and `children` are unique_ids;
     ancestors come first among the parents. `owner` is `meta.owner`, else the owner of the node's
     group in dbt. `compiled_path` is relative to dbt's folder `target/compiled`. `has_freshness`:
-    dbt has a rule for how old the rows of the source may be.
+    dbt has a rule for how old the rows of the source may be. `v2_path` is relative to the project,
+    as dbt v2 knows the node.
     """
 
     unique_id: str
@@ -40,6 +41,7 @@ class Node:
     version: str | float | None = None
     latest_version: str | float | None = None
     access: str | None = None
+    group: str | None = None
     relation_name: str | None = None
     patch_path: str | None = None
     attached_node: str | None = None
@@ -48,6 +50,7 @@ class Node:
     description: str | None = None
     owner: str | None = None
     compiled_path: str | None = None
+    v2_path: str = ""
     is_empty: bool = False
     has_freshness: bool = False
     parents: tuple[str, ...] = ()
@@ -105,8 +108,11 @@ def read_node(
     parents: tuple[str, ...],
     children: tuple[str, ...],
     group_owners: Mapping[str, str | None],
+    *,
+    v2_project: str | None = None,
 ) -> Node:
-    """The node in a manifest. Raises KeyError, TypeError or AttributeError for other JSON."""
+    """The node in a manifest. `v2_project` is the project of a manifest that dbt v2 wrote. Raises
+    KeyError, TypeError or AttributeError for other JSON."""
     kind = raw["resource_type"]
     config: JsonObject = raw.get("config") or {}
     tags: Any = config.get("tags") if kind == "unit_test" else raw.get("tags")
@@ -116,6 +122,7 @@ def read_node(
     # Up to dbt 1.9 the meta of a source is not in its config.
     meta: Any = config.get("meta") or raw.get("meta")
     meta = meta if is_object(meta) else {}
+    v2_path = _v2_path(raw, v2_project) if v2_project else ""
     return Node(
         unique_id=unique_id,
         resource_type=kind,
@@ -128,6 +135,7 @@ def read_node(
         version=raw.get("version") if kind == "model" else None,
         latest_version=raw.get("latest_version"),
         access=raw.get("access"),
+        group=raw.get("group"),
         relation_name=raw.get("relation_name"),
         patch_path=patch_path.partition("://")[2] if patch_path else None,
         attached_node=raw.get("attached_node"),
@@ -135,7 +143,8 @@ def read_node(
         source_name=raw.get("source_name"),
         description=text(raw.get("description")),
         owner=owner_name(meta.get("owner")) or group_owners.get(config.get("group") or ""),
-        compiled_path=_compiled_path(raw),
+        compiled_path=_compiled_path(raw, v2_path),
+        v2_path=v2_path,
         is_empty=kind != "seed" and raw_code is not None and not raw_code.strip(),
         has_freshness=kind == "source" and _has_rules(raw.get("freshness")),
         parents=parents,
@@ -159,9 +168,19 @@ def _has_rules(freshness: Any) -> bool:
     return any(is_object(limit) and limit.get("count") is not None for limit in limits)
 
 
-def _compiled_path(raw: JsonObject) -> str | None:
+def _v2_path(raw: JsonObject, project: str) -> str:
+    """dbt v2 writes a file for each generic test. A package lies in `dbt_packages`."""
+    path, package = raw["original_file_path"], raw["package_name"]
+    if raw.get("test_metadata"):
+        return f"target/generic_tests/{raw['path']}"
+    return path if package == project else f"dbt_packages/{package}/{path}"
+
+
+def _compiled_path(raw: JsonObject, v2_path: str) -> str | None:
     """The file into which dbt compiles a node. One YAML file describes several tests."""
     if raw["resource_type"] not in ("model", "test"):
         return None
+    if v2_path:
+        return f"{raw['package_name']}/{v2_path}"
     path = f"{raw['package_name']}/{raw['original_file_path']}"
     return f"{path}/{raw['path']}" if path.endswith(_YAML) and raw.get("path") else path

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from .criterion import Criterion
+from .criterion import criteria_of
 from .freshness import Freshness
 from .ids import TEST, Place, places
-from .methods import Search, SelectionError
+from .methods import SelectionError
+from .methods_v2 import search_of
 from .names import terms_of
 from .selection import select as selection_of
 
@@ -103,8 +104,7 @@ def plan(
     tasks are those of the sources that dbt checks, upstream of what reads them. Raises
     SelectionError, also if nothing is selected, and TaskIdError.
     """
-    mode = indirect_selection or manifest.indirect_selection
-    run, chosen = _chosen(manifest, select, exclude, mode)
+    run, chosen = _chosen(manifest, select, exclude, indirect_selection)
     room = longest_id - len(TEST)
     built = {node.unique_id: node for node in chosen if _is_built(node)}
     fresh = Freshness.of(manifest, built, exclude) if source_freshness else Freshness()
@@ -180,7 +180,8 @@ class _Selectors:
 
     def __init__(self, manifest: Manifest) -> None:
         self._nodes = manifest.nodes
-        self._search = Search(manifest)
+        self._is_v2 = manifest.is_v2
+        self._search = search_of(manifest)
 
     def of(self, unique_ids: Iterable[str]) -> str:
         return " ".join(self._term(self._nodes[unique_id]) for unique_id in unique_ids)
@@ -190,7 +191,7 @@ class _Selectors:
         return next((t for t in terms if self._selected(t) == {node.unique_id}), terms[-1])
 
     def _selected(self, term: str) -> set[str]:
-        criteria = [Criterion.parse(part) for part in term.split(",")]
+        criteria = criteria_of(term, is_v2=self._is_v2)
         return set[str].intersection(
             *(self._search.find(c.method, c.arguments, c.value) for c in criteria)
         )
@@ -200,10 +201,11 @@ def _chosen(
     manifest: Manifest,
     select: str | Sequence[str] | None,
     exclude: str | Sequence[str] | None,
-    mode: IndirectSelection,
+    mode: IndirectSelection | None,
 ) -> tuple[Set[str], list[Node]]:
     """The unique_ids that dbt selects, and the nodes among them that may have a task."""
-    selected = selection_of(manifest, select, exclude, indirect_selection=mode)
+    flag = manifest.indirect_selection
+    selected = selection_of(manifest, select, exclude, indirect_selection=mode, flag=flag)
     nodes = [manifest.nodes[unique_id] for unique_id in selected.unique_ids]
     if not any(_is_built(node) for node in nodes):
         terms = ", ".join(map(repr, selected.unmatched))

@@ -7,17 +7,25 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .criterion import SELECTOR, Criterion, Relatives
+from .criterion import SELECTOR, Relatives, criteria_of
 from .indirect import Found, combined, walk, with_tests
-from .methods import Search
+from .methods_v2 import search_of
 from .selectors import Selectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Set
 
+    from .criterion import Criterion
     from .manifest import IndirectSelection, Manifest
+    from .methods import Search
+    from .node import Node
 
 _ONE_SELECTOR: Final = re.compile(rf"{SELECTOR}:[^,]*[^,+]")
+
+
+_OF_EACH: Final = frozenset({"buildable"})
+_OF_EACH_V2: Final = frozenset({"buildable", "cautious"})
+"""Modes in which dbt finds other tests with each term than with all terms together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +42,19 @@ def select(
     exclude: str | Sequence[str] | None = None,
     *,
     indirect_selection: IndirectSelection | None = None,
+    flag: IndirectSelection | None = None,
 ) -> Selection:
     """The nodes of any kind that `dbt ls` lists for these options.
 
     A space between terms (or another item of the list) means a union, a comma an intersection.
-    Without `select` all nodes are selected. Without `indirect_selection` a test is selected only if
-    a term names it, or as a child in `a+`. Hooks are never selected. Raises SelectionError.
+    Without `select` all nodes are selected. `flag` is the mode without `indirect_selection`.
+    Without both a test is selected only if a term names it, or as a child in `a+`. Hooks are never
+    selected. Raises SelectionError.
 
     `selector:name` is a selector of `selectors.yml`. It must be alone, like dbt's `--selector`,
-    except in dbt 1.12. Without both options the selector with `default: true` selects.
+    except in dbt 1.12. Without `select` and `exclude` the selector with `default: true` selects.
     """
-    evaluator = _Evaluator(manifest, Search(manifest), indirect_selection)
+    evaluator = _Evaluator(manifest, search_of(manifest), indirect_selection, flag)
     wanted, unwanted = _terms(select), _terms(exclude)
     chosen: Set[str] = manifest.nodes.keys()
     if not unwanted and (selector := _only_selector(manifest, wanted)) is not None:
@@ -52,12 +62,28 @@ def select(
     elif wanted:
         chosen = evaluator.union(wanted).direct
     if unwanted:
-        chosen = chosen - evaluator.union(unwanted).direct
-    nodes = manifest.nodes.items()
+        excluded = evaluator.union(unwanted).direct
+        chosen = chosen - excluded
+        if manifest.is_v2:
+            chosen = {u for u in chosen if not _reads(manifest.nodes[u], excluded)}
+    left_out = _is_left_out_by_v2 if manifest.is_v2 else _is_hook
     return Selection(
-        tuple(u for u, node in nodes if u in chosen and node.resource_type != "operation"),
+        tuple(u for u, node in manifest.nodes.items() if u in chosen and not left_out(node)),
         tuple(dict.fromkeys(evaluator.unmatched)),
     )
+
+
+def _is_hook(node: Node) -> bool:
+    return node.resource_type == "operation"
+
+
+def _is_left_out_by_v2(node: Node) -> bool:
+    return _is_hook(node) or (node.resource_type == "model" and node.is_empty)
+
+
+def _reads(node: Node, excluded: set[str]) -> bool:
+    """Whether a test reads an excluded node, for which dbt v2 leaves out the test."""
+    return node.is_test and not excluded.isdisjoint(node.parents)
 
 
 def _terms(given: str | Sequence[str] | None) -> list[str]:
@@ -81,24 +107,33 @@ class _Evaluator:
     """Finds the nodes of terms, with the tests that each term adds."""
 
     def __init__(
-        self, manifest: Manifest, search: Search, indirect_selection: IndirectSelection | None
+        self,
+        manifest: Manifest,
+        search: Search,
+        indirect_selection: IndirectSelection | None,
+        flag: IndirectSelection | None,
     ) -> None:
         self.unmatched: list[str] = []
         self.selectors = Selectors(manifest, self._with_tests)
         self._manifest = manifest
         self._search = search
-        self._mode: IndirectSelection | None = indirect_selection
+        self._mode: IndirectSelection | None = indirect_selection or flag
+        # A term of dbt v2 adds its tests by itself: no test may need two terms.
+        self._mode_of_several: IndirectSelection | None = None if manifest.is_v2 else self._mode
+        self._are_tests_of_each = self._mode in (_OF_EACH_V2 if manifest.is_v2 else _OF_EACH)
+        # The option of dbt v2 wins over the mode in a selector.
+        self._wins = manifest.is_v2 and indirect_selection is not None
 
     def union(self, terms: Iterable[str]) -> Found:
         """The union of terms. Terms of one criterion search for their relatives together, so a list
         of a hundred `+name` walks the graph once."""
         found: list[Found] = []
         together: dict[Relatives, set[str]] = {}
-        parsed = [(term, [Criterion.parse(part) for part in term.split(",")]) for term in terms]
+        parsed = [(term, criteria_of(term, is_v2=self._manifest.is_v2)) for term in terms]
         for term, criteria in parsed:
             matches = [self._matches(criterion) for criterion in criteria]
-            is_plain = self._mode != "buildable" and criteria[0].method != SELECTOR
-            if len(criteria) == 1 and is_plain:
+            is_plain = not self._are_tests_of_each and len(criteria) == 1
+            if is_plain and criteria[0].method != SELECTOR:
                 matched = matches[0]
                 together.setdefault(criteria[0].relatives, set()).update(matched)
             else:
@@ -110,14 +145,14 @@ class _Evaluator:
         found += [
             self._reached(nodes, relatives, self._mode) for relatives, nodes in together.items()
         ]
-        return combined(self._manifest, found, set[str].union, self._mode)
+        return combined(self._manifest, found, set[str].union, self._mode_of_several)
 
     def _intersection(self, criteria: Sequence[Criterion], matches: Sequence[set[str]]) -> Found:
         found = [
             self._reached(nodes, c.relatives, self._mode_of(c))
             for nodes, c in zip(matches, criteria, strict=True)
         ]
-        return combined(self._manifest, found, set[str].intersection, self._mode)
+        return combined(self._manifest, found, set[str].intersection, self._mode_of_several)
 
     def _with_tests(self, criterion: Criterion) -> set[str]:
         nodes = self._matches(criterion)
@@ -131,7 +166,10 @@ class _Evaluator:
 
     def _mode_of(self, criterion: Criterion) -> IndirectSelection | None:
         """A selector has its tests already."""
-        return None if criterion.method == SELECTOR else criterion.indirect_selection or self._mode
+        if criterion.method == SELECTOR:
+            return None
+        own = None if self._wins else criterion.indirect_selection
+        return own or self._mode
 
     def _reached(
         self, nodes: set[str], relatives: Relatives, mode: IndirectSelection | None
@@ -143,10 +181,24 @@ class _Evaluator:
 
 
 def _with_relatives(manifest: Manifest, nodes: set[str], wanted: Relatives) -> set[str]:
+    if manifest.is_v2 and wanted.with_parents_of_children and not wanted.up:
+        return _around(manifest, {n for n in nodes if _is_read(manifest, n)})
     found = set(nodes)
-    if wanted.with_parents_of_children:
-        found |= walk(manifest, nodes, "children", math.inf)
-        found |= walk(manifest, found, "parents", math.inf)
+    if wanted.with_parents_of_children and not manifest.is_v2:
+        found |= _around(manifest, nodes)
     found |= walk(manifest, nodes, "parents", wanted.up)
     found |= walk(manifest, nodes, "children", wanted.down)
     return found
+
+
+def _around(manifest: Manifest, nodes: set[str]) -> set[str]:
+    """The nodes of `@a`: all children, and all parents of these.
+
+    dbt v2 finds nothing around a node that no other node reads, and takes `@+a` for `+a`.
+    """
+    found = walk(manifest, nodes, "children", math.inf)
+    return walk(manifest, found, "parents", math.inf)
+
+
+def _is_read(manifest: Manifest, unique_id: str) -> bool:
+    return not all(_is_hook(manifest.nodes[child]) for child in manifest.nodes[unique_id].children)

@@ -6,7 +6,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from ...records.values import is_array, is_object
-from .criterion import SELECTOR, Criterion
+from .criterion import SELECTOR, Criterion, criteria_of
 from .methods import SelectionError
 from .names import matcher
 
@@ -25,7 +25,8 @@ class Selectors:
         self._find = find
         # Other versions than dbt 1.12 know selectors only as the option `--selector`, and write the
         # definition of an inherited selector into the manifest.
-        self._is_method = (1, 12) <= manifest.dbt_version < (2,)
+        self._is_method = manifest.dbt_version >= (1, 12) and not manifest.is_v2
+        self._is_v2 = manifest.is_v2
         self._open: list[str] = []
 
     def nodes(self, name: str) -> set[str]:
@@ -58,15 +59,15 @@ class Selectors:
 
     def _nodes(self, definition: Any) -> set[str]:
         if isinstance(definition, str):
-            return self._of_criterion(Criterion.parse(definition))
+            return self._of_text(definition)
         match definition:
             case {"union": [*parts]}:
-                return self._combined(set[str].union, parts)
+                return self._combined(set[str].union, parts) - self._beside(definition)
             case {"intersection": [*parts]}:
-                return self._combined(set[str].intersection, parts)
+                return self._combined(set[str].intersection, parts) - self._beside(definition)
             case {"method": _, "value": _}:
-                found = self._of_criterion(Criterion.from_definition(definition))
-                return found - self._excluded(definition)
+                criterion = Criterion.from_definition(definition, is_v2=self._is_v2)
+                return self._of_criterion(criterion) - self._excluded(definition)
             case {**one} if len(one) == 1:
                 ((method, value),) = one.items()
                 return self._nodes({"method": method, "value": value})
@@ -80,24 +81,35 @@ class Selectors:
         included: list[set[str]] = []
         excluded = set[str]()
         for part in parts:
-            if is_object(part) and "exclude" in part and not self._is_inherited(part):
+            if is_object(part) and "exclude" in part and not self._has_own_nodes(part):
                 excluded |= self._excluded(part)
             else:
                 included.append(self._nodes(part))
         return (reduce(combine, included) if included else set[str]()) - excluded
 
-    def _is_inherited(self, part: JsonObject) -> bool:
-        """Whether the part stands for another selector.
+    def _has_own_nodes(self, part: JsonObject) -> bool:
+        """Whether the part of a union or intersection is more than its `exclude`.
 
-        Of a criterion with an `exclude` in a union or intersection dbt takes only the exclusion. An
-        inherited selector with an `exclude` looks the same in most manifests.
+        Of a criterion with an `exclude` dbt 1.x takes only the exclusion. An inherited selector
+        with an `exclude` looks the same in most manifests.
         """
+        if self._is_v2:
+            return len(part) > 1
         return not self._is_method and part in self._definitions.values()
+
+    def _beside(self, definition: JsonObject) -> set[str]:
+        """The nodes of an `exclude` beside a union or intersection, which only dbt v2 knows."""
+        return self._excluded(definition) if self._is_v2 else set()
 
     def _excluded(self, definition: JsonObject) -> set[str]:
         given: Any = definition.get("exclude") or []
         parts: list[Any] = given if is_array(given) else [given]
         return set[str]().union(*map(self._nodes, parts))
+
+    def _of_text(self, text: str) -> set[str]:
+        """The nodes of a text. For dbt 1.x it is one criterion, whatever its value."""
+        found = criteria_of(text, is_v2=True) if self._is_v2 else [Criterion.parse(text)]
+        return reduce(set[str].intersection, map(self._of_criterion, found)) if found else set()
 
     def _of_criterion(self, criterion: Criterion) -> set[str]:
         if criterion.method == SELECTOR and not self._is_method:

@@ -96,6 +96,10 @@ class SinkQueue:
         """The records of this process that the sink has not settled."""
         return [w.record for w in self._waiting.values() if w.record is not None]
 
+    def count_nodes(self) -> int:
+        """How many nodes wait or are on their way."""
+        return len(self._waiting) - (RunRecord.key in self._waiting)
+
     def lease(self, now: float) -> Leased | None:
         """The due record that has waited longest; None if no record can be leased now."""
         with self._database.lock:

@@ -1,6 +1,6 @@
 """Run dbt-relay around each dbt, in each Airflow and with each Python. Prints tables for the docs.
 
-python tests/matrix [dbt | airflow | python] [RELEASE …]
+python tests/matrix [dbt | airflow | production | python] [RELEASE …]
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[1])
 
-from matrix import airflow, dbt, pythons
+from matrix import airflow, dbt, production, pythons
 from matrix.table import FAILED, table
 
-PARTS = {"dbt": dbt, "airflow": airflow, "python": pythons}
+PARTS = {"dbt": dbt, "airflow": airflow, "production": production, "python": pythons}
 
 
 def main() -> int:

@@ -9,6 +9,8 @@ from pathlib import Path
 from matrix.environments import CONSTRAINTS, ROOT, environment, versions
 from matrix.smoke import CHECKS, running
 from matrix.table import FAILED, results
+from real_airflow.projects import inherited
+from real_airflow.server import Server
 
 HEAD = ("Airflow", "standard", "urllib3", "Python", "result")
 
@@ -33,7 +35,9 @@ def _row(release: str) -> list[str]:
     packages = ("apache-airflow", "apache-airflow-providers-standard", "urllib3")
     with (
         tempfile.TemporaryDirectory(prefix="matrix-") as home,
-        running(folder / "bin/airflow", Path(home), Path(sys.executable).parent) as airflow,
+        running(
+            Server(folder / "bin/airflow", Path(home), inherited()), Path(sys.executable).parent
+        ) as airflow,
     ):
         found = results(f"Airflow {release}", CHECKS, airflow)
         if any(FAILED in result for result in found):

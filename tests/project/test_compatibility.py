@@ -18,6 +18,7 @@ DBTS = sorted(PINS.glob("dbt-*.txt"))
 RUNS = {
     "dbt": "records ok, console ok, exits ok, resume ok, stop ok",
     "Airflow": "rest ok, modes ok, retry ok, mapped ok",
+    "Airflow on PostgreSQL": "rest ok, modes ok, retry ok, mapped ok, role ok, many ok",
     "Python": "unit ok",
 }
 """A green result, by the second column's title."""
@@ -44,6 +45,7 @@ def test_each_version_that_is_pinned_has_a_green_row_and_no_other_has_one() -> N
     dbts = pinned("dbt-core", "dbt-*.txt") + pinned("dbt", "dbt-v2.txt")
     assert ran("dbt") == dbts
     assert ran("Airflow") == pinned("apache-airflow", "airflow*.txt")
+    assert ran("Airflow on PostgreSQL") == pinned("apache-airflow", "production.txt")
 
 
 def test_each_python_that_the_package_declares_ran_but_3_14() -> None:

@@ -3,8 +3,9 @@
     python tests/support/manifests.py target/manifest.json > tests/consumer/graph/manifest.json
 
 The project is tests/consumer/graph/bazaar, with examples/jaffle in its dbt_packages/ and jaffle's
-profile, parsed by dbt 1.11.16 on DuckDB. tests/real_dbt/test_selection.py makes the manifest anew
-and compares the two.
+profile, parsed by dbt 1.11.16 on DuckDB. manifest_v2.json is dbt v2's, of the project as
+tests/real_dbt/bazaar_v2.py changes it. tests/real_dbt/test_selection.py and test_selection_v2.py
+make the manifests anew and compare them.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any
 
 BAZAAR = Path(__file__).parents[1] / "consumer" / "graph" / "bazaar"
 FIXTURE = BAZAAR.with_name("manifest.json")
+FIXTURE_V2 = BAZAAR.with_name("manifest_v2.json")
 SECTIONS = (
     "nodes", "sources", "exposures", "metrics", "semantic_models", "saved_queries", "unit_tests",
     "functions",
 )  # fmt: skip
 FIELDS = (
     "resource_type", "name", "package_name", "original_file_path", "fqn", "tags", "version",
-    "latest_version", "access", "relation_name", "patch_path", "attached_node", "source_name",
+    "latest_version", "access", "group", "path", "relation_name", "patch_path", "attached_node",
+    "source_name",
 )  # fmt: skip
 CONFIG = (
     "enabled", "materialized", "tags", "meta", "group", "severity", "contract", "schema",

@@ -283,5 +283,6 @@ def test_not_a_number_is_read(tmp_path: Path) -> None:
 def test_a_newer_manifest_of_a_dbt_without_a_version_is_read() -> None:
     schema = "https://schemas.getdbt.com/dbt/manifest/v20.json"
     newer = Manifest.from_json({"metadata": {"dbt_schema_version": schema}, "nodes": {}})
-    assert newer.dbt_version > (2, 0)
+    assert newer.dbt_version > (1, 12)
+    assert not newer.is_v2
     assert newer.nodes == {}
