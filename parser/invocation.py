@@ -51,12 +51,16 @@ class Invocation:
         return node
 
     def node_titled(self, name: str, path: str) -> NodeBuffer | None:
-        """The node with this name and file name, for an error text without a unique_id."""
+        """The node with this name and file name, for an error text without a unique_id.
+
+        For a generic test dbt 1.7 names the YAML file, and not the test's own path.
+        """
         for node in self.described:
             if node.title is not None:
                 self._by_title.setdefault(node.title, node)
         self.described.clear()
-        return self._by_title.get((name, file_name(path)))
+        found = self._by_title.get((name, file_name(path)))
+        return found or self._by_title.get((name, f"{name}.sql"))
 
     def running_hook(self, kind: str) -> NodeBuffer | None:
         """The first running hook of a kind, `start` or `end`."""

@@ -36,12 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name != "real_airflow")
 
 
+_WITH_ONE_SERVER = ("real_airflow", "real_postgres")
+
+
 class _Scheduling(LoadScopeScheduling):
-    """One process of pytest-xdist runs a file, or all that shares the one Airflow."""
+    """One process of pytest-xdist runs a file, or all that shares one server."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.partition("::")[0])
-        return path.parent.name if path.parent.name == "real_airflow" else str(path)
+        return path.parent.name if path.parent.name in _WITH_ONE_SERVER else str(path)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

@@ -7,7 +7,7 @@ import re
 from typing import ClassVar
 
 import pytest
-from support.logs import SCENARIOS, artifact, fold, folded_log, line, log
+from support.logs import BEGIN, SCENARIOS, artifact, fold, folded_log, line, log
 
 from dbt_relay.parser import read_lineage
 from dbt_relay.parser.failed_ancestors import FailedAncestors
@@ -207,12 +207,68 @@ class TestV2:
         assert (record.index, record.total) == (None, None)
 
 
-def test_hooks_on_postgresql_have_succeeded() -> None:
-    """dbt 1.7 writes `CREATE TABLE` and `INSERT 0 1`, later versions write `success`."""
-    final = folded_log("postgres/dbt1_7_build_debug").final
-    hooks = [r for r in final.values() if r.resource_type == "operation"]
-    assert len(hooks) == 2
-    assert {(r.status, r.outcome) for r in hooks} == {("success", "success")}
+@pytest.mark.parametrize(
+    ("scenario", "hooks"),
+    [("dbt1_7_build_debug", 2), ("dbt1_7_build_info", 3), ("dbt1_8_build_debug", 3)],
+)
+def test_hooks_on_postgresql_have_succeeded(scenario: str, hooks: int) -> None:
+    """dbt 1.7 and 1.8 write `CREATE TABLE` and `INSERT 0 1`, later versions write `success`."""
+    final = folded_log(f"postgres/{scenario}").final
+    ended = [(r.status, r.outcome) for r in final.values() if r.resource_type == "operation"]
+    assert ended == [("success", "success")] * hooks
+
+
+@pytest.mark.parametrize(
+    ("event", "answer"),
+    [
+        ("LogModelResult", {"status": "SELECT 12"}),
+        ("LogModelResult", {"status": "REFRESH MATERIALIZED VIEW"}),
+        ("LogSeedResult", {"status": "success", "result_message": "INSERT 51"}),
+        ("LogSnapshotResult", {"status": "success", "result_message": "INSERT 0 3"}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("node_status", "outcome"),
+    [("success", "success"), ("error", "failure"), ("skipped", "skipped")],
+)
+def test_a_result_line_with_the_databases_answer_ends_as_its_node(
+    event: str, answer: dict[str, str], node_status: str, outcome: str
+) -> None:
+    node = {
+        "unique_id": "x.p.a",
+        "resource_type": "model",
+        "node_name": "a",
+        "node_status": node_status,
+    }
+    final = fold(BEGIN + line(event, {"node_info": node, "index": 1, "total": 1, **answer})).final
+    record = final["x.p.a"]
+    assert record.outcome == outcome
+    if outcome == "success":
+        assert record.message == answer.get("result_message", answer["status"])
+
+
+def test_a_databases_answer_without_a_known_status_is_no_success() -> None:
+    node = {"unique_id": "model.p.a", "resource_type": "model", "node_status": "exploded"}
+    ended = line("LogModelResult", {"node_info": node, "status": "SELECT 12"})
+    record = fold(BEGIN + ended).final["model.p.a"]
+    assert (record.status, record.outcome) == ("select 12", "warning")
+    assert record.is_doubtful
+
+
+def test_whole_numbers_of_an_adapter_response_are_integers() -> None:
+    response = {"all": [-1.0, 0.5, {"none": None}], "big": 1e300, "is": True, "rows": 12.0}
+    node = {"unique_id": "model.p.a", "resource_type": "model", "node_name": "a"}
+    ended = {"run_result": {"status": "success", "adapter_response": response}, "node_info": node}
+    record = fold(BEGIN + line("NodeFinished", ended)).final["model.p.a"]
+    whole = {"all": [-1, 0.5, {"none": None}], "big": 1e300, "is": True, "rows": 12}
+    assert repr(record.adapter_response) == repr(whole)
+
+
+def test_a_generic_test_of_dbt_1_7_has_its_text_without_debug_events() -> None:
+    final = folded_log("postgres/dbt1_7_build_info").final
+    texts = {r.name: r.message for r in final.values() if r.outcome in ("warning", "failure")}
+    assert texts["too_few_ids"] == "Got 2 results, configured to fail if != 0"
+    assert texts["accepted_values_seen_id__1__2"] == "Got 1 result, configured to warn if != 0"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+select lock_in_a_circle() as n

@@ -1,0 +1,2 @@
+{{ config(tags=['sleeps']) }}
+select pg_sleep(300)::text as slept

@@ -1,0 +1,1 @@
+select id / 0 as share from {{ ref('items') }}

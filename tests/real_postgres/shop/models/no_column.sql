@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select no_such from {{ ref('items') }}

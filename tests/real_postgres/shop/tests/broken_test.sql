@@ -1,0 +1,1 @@
+select * from {{ ref('loud') }} where no_such
