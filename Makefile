@@ -3,7 +3,7 @@
 # make unit    the quick tests, without network
 # make check   lint, types, layers
 # make chaos   200 seeded kills of the relay, Airflow and dbt; a tenth of them is part of make test
-# make matrix  each dbt, each Airflow from 3.0 on, each Python: tables for docs/compatibility.md
+# make matrix  each dbt, each Airflow from 3.0 on, PostgreSQL, each Python: tables for docs/compatibility.md
 # make fuzz    100,000 mutated real logs through the parser, which must raise nothing
 # make bench   what starting costs, reading dbt's log and its manifest, and the journal
 PYTHON ?= python3
@@ -35,7 +35,7 @@ unit: $(VENV)/dev
 chaos: $(VENV)/dev
 	$(BIN)/python tests/chaos --seeds 200 --jobs 2
 
-matrix: $(VENV)/dev
+matrix: $(VENV)/dev $(POSTGRES)
 	$(BIN)/python tests/matrix
 
 fuzz: $(VENV)/dev

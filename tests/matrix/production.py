@@ -7,14 +7,15 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
+from matrix import redis
 from matrix.environments import CONSTRAINTS, ROOT, environment, versions
 from matrix.production_checks import CHECKS, projects_in
 from matrix.production_server import Production
-from matrix.servers import postgres, redis
 from matrix.smoke import CHECKS as SMOKE
 from matrix.smoke import running
 from matrix.table import FAILED, results
 from real_airflow.projects import inherited
+from support import postgres
 
 HEAD = ("Airflow on PostgreSQL", "executor", "fab", "celery", "Python", "result")
 RELEASES = ("LocalExecutor", "CeleryExecutor")
@@ -33,8 +34,8 @@ def _row(executor: str) -> list[str]:
     folder = environment("production", "--constraint", pins, *package, *_INSTALLED)
     with (
         tempfile.TemporaryDirectory(prefix="matrix-") as home,
-        postgres() as database,
-        redis() if executor == "CeleryExecutor" else nullcontext() as broker,
+        postgres.serving() as database,
+        redis.serving() if executor == "CeleryExecutor" else nullcontext() as broker,
     ):
         projects_in(Path(home))
         program = folder / "bin/airflow"

@@ -66,7 +66,7 @@ def many(airflow: Airflow) -> None:
     rest, operator = (airflow.ti("many", run_id, task) for task in TASKS)
     assert rest["start_date"] < operator["end_date"]
     assert operator["start_date"] < rest["end_date"]
-    assert "deadlock detected" not in server.postgres.log, server.postgres.log
+    assert "deadlock detected" not in server.database_log, server.database_log
 
 
 CHECKS = (role, many)

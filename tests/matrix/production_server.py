@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from real_airflow.projects import ROOT
 from real_airflow.server import START_WITHIN, Server
+from support.postgres import USER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from matrix.servers import Postgres
+    from support.postgres import Postgres
 
 GUIDE = ROOT / "docs/how-to/set-up-airflow.md"
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
@@ -42,8 +43,8 @@ class Production(Server):
     ) -> None:
         super().__init__(executable, home, environ)
         self.passwords[self.relay_user] = self.passwords["user"]
-        self.postgres = postgres
-        database = f"postgresql+psycopg2://{postgres.place}"
+        self._postgres = postgres
+        database = f"postgresql+psycopg2://{USER}@/postgres?host={postgres.folder}"
         self.environ |= {
             "AIRFLOW__CORE__AUTH_MANAGER": FAB,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
@@ -56,6 +57,11 @@ class Production(Server):
                 "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
             }
             self.commands["worker"] = ["celery", "worker", "--skip-serve-logs"]
+
+    @property
+    def database_log(self) -> str:
+        """What PostgreSQL has logged since it began."""
+        return (self._postgres.folder / "server.log").read_text()
 
     def _migrate(self) -> None:
         super()._migrate()
