@@ -15,6 +15,7 @@ import gzip
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -97,7 +98,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         logs = {name: Path(folder) / f"{at}.jsonl" for at, name in enumerate(LOGS)}
         for name, (packed, times) in LOGS.items():
-            logs[name].write_bytes(gzip.decompress(packed.read_bytes()) * times)
+            with logs[name].open("wb") as file:
+                for _ in range(times):
+                    with gzip.open(packed) as log:
+                        shutil.copyfileobj(log, file)
         # First, while this process is small: a child's peak is never below its parent's.
         memory = peak_memory(logs["dbt 1.11"])
         for name, log in logs.items():
