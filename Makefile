@@ -52,7 +52,9 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/parse.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/rest_task.py
 	$(BIN)/python benchmarks/manifest.py
+	$(BIN)/python benchmarks/scale.py 1
 
 clean:
 	rm -rf .venv .venv-airflow .venv-matrix .venv-v2 .demo build *.egg-info

@@ -14,6 +14,7 @@ _COMMANDS: Final = {
     "deliver": (".deliver", "Send the records that wait."),
     "doctor": (".doctor", "Check that this machine can deliver."),
     "replay": (".replay", "Relay the results in a saved log."),
+    "report": (".report", "Write a report of a run."),
     "run": (".run", "Run dbt and relay its results."),
     "runs": (".runs", "List the latest runs."),
     "show": (".runs", "Show the nodes of a run."),

@@ -6,13 +6,28 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .dbt.arguments import GLOBAL, SUBCOMMANDS, WITH_VALUE, WITH_VALUES, position_of_dbt
+from .dbt.arguments import (
+    GLOBAL,
+    SUBCOMMANDS,
+    WITH_VALUE,
+    WITH_VALUES,
+    asks_about_dbt,
+    position_of_dbt,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import click
 
+    from ..records.exits import Exit
+
+_NO_LOG: Final = (
+    "no event of dbt's log came through, so there are no records. If the command runs dbt, it may "
+    "set a --log-format or --quiet of its own, or hide dbt's output"
+)
+_DBT_USAGE: Final = 2
+"""dbt's exit code for a command line that it does not understand."""
 _AFTER_DBT: Final = "put dbt's options after dbt"
 _PERHAPS_AFTER_DBT: Final = "if that is an option of dbt, put it after dbt"
 _BEFORE_DASHES: Final = "put dbt-relay's options before `--`"
@@ -45,6 +60,17 @@ def usage_hint(words: Sequence[str], names: Collection[str], run: click.Command)
     if Path(first).is_file():
         return f"to read a saved log: dbt-relay replay {shlex.join(words)}"
     return None
+
+
+def no_log_hints(
+    ended: Exit, command: Sequence[str], run: click.Command, *, is_wrapped: bool
+) -> Iterator[str]:
+    """Why no event of dbt's log came through. `is_wrapped` says that a program runs dbt."""
+    # If dbt failed before its log began, it has printed why.
+    if (is_wrapped or ended.code == 0) and not asks_about_dbt(command):
+        yield _NO_LOG
+    if ended.code == _DBT_USAGE and (meant := dbt_usage_hint(command, run)) is not None:
+        yield meant
 
 
 def dbt_usage_hint(command: Sequence[str], run: click.Command) -> str | None:

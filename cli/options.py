@@ -164,11 +164,26 @@ _KEEPING: Final = (
 )
 
 
+PROGRESS: Final = option(
+    "--progress/--no-progress",
+    default=None,
+    help="Show a live panel below the lines. Default: on a terminal, outside CI and Airflow.",
+)
+"""Gives a command the option on whether to show a panel: `progress` is None where nobody said."""
+
 RELAY_OPTIONS: Final = (*_SINK, *_ADDRESS, *_SENDING, *_DAG_RUN, *_PLACE, *_STATE, *_KEEPING)
 """Where the records go, and what the journal keeps of them."""
 
 READING_OPTIONS: Final = (*_ADDRESS, *_DAG_RUN)
 """Which DAG run of which Airflow to read."""
+
+REPORT: Final = option(
+    "--report",
+    multiple=True,
+    metavar="PATH",
+    help="Write a report when the run is over: a page (.html), JUnit XML (.xml), Markdown (.md) or "
+    "JSON (.json). 'github' prints annotations and adds to the summary of the job. Repeatable.",
+)
 
 
 def with_settings(build: Callable[[Mapping[str, Any]], object], *options: Any) -> Any:
@@ -205,7 +220,7 @@ def _decorated(function: Any, options: Sequence[Any]) -> Any:
 
 
 def relay_settings(given: Mapping[str, Any]) -> RelaySettings:
-    """From RELAY_OPTIONS, and `--note` where the command has it."""
+    """From RELAY_OPTIONS, and `--note` and `--report` where the command has them."""
     airflow = "cosmos" if given["wire"] == "cosmos" else "airflow"
     place = Place(
         given["dag_id"], given["run_id"], given["task_id"], given["map_index"], given["try_number"]
@@ -219,6 +234,7 @@ def relay_settings(given: Mapping[str, Any]) -> RelaySettings:
         default_sink=airflow,
         is_strict=given["strict_delivery"],
         writes_note=given.get("note", False),
+        reports=given.get("report", ()),
     )
 
 

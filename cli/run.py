@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..records.exits import Exit
-from .dbt.arguments import asks_about_dbt
 from .dbt.changed import changed
-from .hints import dbt_usage_hint, start_hint
-from .options import CREDENTIALS, RELAY_OPTIONS, option, relay_settings, with_settings
+from .hints import no_log_hints, start_hint
+from .options import (
+    CREDENTIALS,
+    PROGRESS,
+    RELAY_OPTIONS,
+    REPORT,
+    option,
+    relay_settings,
+    with_settings,
+)
 from .output.dbt_output import DbtOutput
 from .output.masking import MaskedStream, secrets_in
 from .output.notice import notice
@@ -21,11 +28,12 @@ from .process.child import CannotStartError, Child, StoppedError
 from .process.signals import Signals
 from .relay.deadline import Deadline
 from .relay.destination import Destination
-from .relay.here import console_of, let_go_of_stdin, prepared_here, telemetry_pipe
+from .relay.here import let_go_of_stdin, prepared_here, telemetry_pipe
 from .relay.renewal import renewing
 from .relay.run_record import now
 from .relay.session import RelayedRun
 from .relay.state_folder import open_journal, state_dir
+from .relay.watch import watch_over
 from .resume.environment import environment_digests
 from .settings import RunSettings
 
@@ -36,8 +44,8 @@ if TYPE_CHECKING:
     from ..records.schema import NodeRecord
     from ..sinks import Journal, RunInfo
     from .dbt.command import DbtCommand
-    from .output.console import Console
     from .process.telemetry import TelemetryPipe
+    from .relay.watch import Watch
     from .resume.resumption import Resumption
 
 HELP: Final = """Run COMMAND, which is dbt or ends in dbt, and publish one record per node.
@@ -52,16 +60,10 @@ Examples:
   dbt-relay run -- uv run dbt build
   dbt-relay run -- ./nightly.sh         a script that ends in dbt
 """
-NO_LOG: Final = (
-    "no event of dbt's log came through, so there are no records. If the command runs dbt, it may "
-    "set a --log-format or --quiet of its own, or hide dbt's output"
-)
 REMOVED: Final = (
     "is not passed to dbt, because dbt-relay needs dbt's full log. The output on this screen still "
     "obeys the option"
 )
-DBT_USAGE: Final = 2
-"""dbt's exit code for a command line that it does not understand."""
 
 
 def _settings(given: Mapping[str, Any]) -> RunSettings:
@@ -72,6 +74,7 @@ def _settings(given: Mapping[str, Any]) -> RunSettings:
         renewed_task_id=given["renew"],
         only=tuple(term for terms in given["only"] for term in terms.split()),
         freshness=given["freshness"],
+        progress=given["progress"],
     )
 
 
@@ -117,12 +120,14 @@ def _settings(given: Mapping[str, Any]) -> RunSettings:
         help="Run only these nodes of the command, in place of its --select, --exclude and "
         "--selector. Takes what --select takes.",
     ),
+    PROGRESS,
     option(
         "--freshness/--no-freshness",
         default=False,
         help="Run 'dbt source freshness' with the command's project, profile, target and "
         "variables, for all sources or those of --only.",
     ),
+    REPORT,
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(settings: RunSettings, command: tuple[str, ...]) -> int:
@@ -161,8 +166,8 @@ def run_dbt(command: tuple[str, ...], settings: RunSettings) -> int:
                 resumption = _resumption(command, info, destination, journal, signals)
                 carried = resumption.carried
                 prepared = prepared_here(resumption.command, telemetry)
-            console = console_of(prepared, secrets, to_stderr=destination.owns_stdout)
-            printed = DbtOutput(console, secrets) if prepared.prints else None
+            watch = watch_over(settings, prepared, destination, secrets)
+            printed = DbtOutput(watch.console, secrets) if prepared.prints else None
             child = _start(prepared, settings.grace, signals, (errors, printed, telemetry))
         except (StoppedError, CannotStartError) as error:
             hint = start_hint(command) if isinstance(error, CannotStartError) else ""
@@ -172,12 +177,14 @@ def run_dbt(command: tuple[str, ...], settings: RunSettings) -> int:
         with (
             child,
             _relayed(
-                destination, journal, console, info, secrets=secrets, dbt=prepared, carried=carried
+                destination, journal, watch, info, secrets=secrets, dbt=prepared, carried=carried
             ) as relayed,
+            watch.showing(journal, info, relayed.backlogs),
         ):
             ended = _relay_output(child, relayed, printed, errors)
             if not relayed.has_events:
-                _say_why_no_log(ended, prepared, command)
+                for line in no_log_hints(ended, command, run, is_wrapped=prepared.is_wrapped):
+                    notice(line)
             flush_timeout = settings.relay.sending.flush_timeout
             return relayed.end(Deadline.after(child, signals, flush_timeout))
 
@@ -251,7 +258,7 @@ def _start(
 def _relayed(
     destination: Destination,
     journal: Journal,
-    console: Console,
+    watch: Watch,
     info: RunInfo,
     *,
     secrets: Secrets,
@@ -261,12 +268,13 @@ def _relayed(
     return RelayedRun(
         destination,
         journal,
-        console,
+        watch.console,
         info,
         secrets=secrets,
         target_dir=dbt.target_dir,
         carried=carried,
         is_printed=dbt.prints,
+        progress=watch.progress,
     )
 
 
@@ -283,13 +291,3 @@ def _relay_output(
     ended = replace(child.exit or Exit(code=0), stopped_by=child.stopped_by)
     relayed.log_ended(ended)
     return ended
-
-
-def _say_why_no_log(ended: Exit, prepared: DbtCommand, command: Sequence[str]) -> None:
-    # If dbt failed before its log began, it has printed why.
-    if (prepared.is_wrapped or ended.code == 0) and not asks_about_dbt(command):
-        notice(NO_LOG)
-    if ended.code == DBT_USAGE:
-        meant = dbt_usage_hint(command, run)
-        if meant is not None:
-            notice(meant)

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ..consumer.causes import Causes
 from ..records.display import displayed, in_one_line
 from ..records.plural import counted
 from ..records.schema import NodeRecord
 from ..records.values import encode
 from ..sinks.journal import history
-from .options import journal_options, option
+from ..sinks.journal.usual import usual_seconds
+from .options import PROGRESS, journal_options, option
+from .output import report
+from .output.notice import notice
+from .relay.run_record import DIED
 from .relay.state_folder import journal_to_read, no_run
 
 if TYPE_CHECKING:
@@ -34,12 +39,13 @@ Examples:
 _SHOW_HELP: Final = """Show the nodes of a run. RUN is its number in `dbt-relay runs`.
 
 Without RUN it shows the latest run. The texts of failures follow. With --json: the records
-as a sink gets them, one a line.
+as a sink gets them, one a line. With --watch: each node as it ends, until the run ends.
 
 \b
 Examples:
   dbt-relay show
   dbt-relay show 17 --json
+  dbt-relay show --watch     a run in another window or of an Airflow worker on this machine
 """
 _STATES: Final = ("delivered", "waiting", "rejected")
 _as_json = option(
@@ -80,14 +86,22 @@ def runs(limit: int, as_json: bool, settings: Keeping) -> int:
 
 @click.command(help=_SHOW_HELP)
 @_as_json
+@option("--watch/--no-watch", default=False, help="Follow the run until it ends.")
+@PROGRESS
 @journal_options
 @click.argument("run", type=int, required=False)
-def show(run: int | None, as_json: bool, settings: Keeping) -> int:
+def show(
+    run: int | None, as_json: bool, watch: bool, progress: bool | None, settings: Keeping
+) -> int:
     with journal_to_read(settings, os.environ) as journal:
         try:
             past = _run(journal, run)
         except LookupError:
             return no_run(run, journal)
+        if watch and past.state == "running":
+            return _watch(journal, past, as_json=as_json, wanted=progress)
+        if watch:
+            notice(f"run {past.number} is over")
         records = history.records(journal, past.number)
         if as_json:
             for record in records.values():
@@ -98,6 +112,32 @@ def show(run: int | None, as_json: bool, settings: Keeping) -> int:
         for sink, state, key, reason in history.reasons(journal, past.number):
             click.echo(in_one_line(f"{state} for {sink}: {key}: {reason}"))
         return 0
+
+
+def _watch(journal: Journal, past: PastRun, *, as_json: bool, wanted: bool | None) -> int:
+    from .follow import Follower, follow  # noqa: PLC0415 - few who look at a run watch it
+
+    if as_json:
+        for record in Follower(journal, past.number).records():
+            click.echo(encode(record.to_json()))
+        return 0
+    ended = follow(journal, past, wanted=wanted)
+    records = history.records(journal, past.number).values()
+    nodes = [record for record in records if isinstance(record, NodeRecord)]
+    causes = Causes.of(nodes)
+    click.echo("")
+    for line in _heading(ended):
+        click.echo(line)
+    if causes.found:
+        click.echo(report.failures_title(causes))
+        for line in report.failures(causes):
+            click.echo(line)
+    for line in report.slowest(nodes, lambda names: usual_seconds(journal, past.info, names)):
+        click.echo(line)
+    for sink, counts in ended.delivery.items():
+        told = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts.get(state))
+        click.echo(f"{sink}: {told or 'no record'}")
+    return 0
 
 
 def _row(run: PastRun) -> tuple[str, ...]:
@@ -130,6 +170,8 @@ def _heading(run: PastRun) -> Iterator[str]:
         yield in_one_line(f"dbt {record.dbt_version or '?'}, invocation {record.invocation_id}")
     if record is not None and record.message:
         yield displayed(record.message)
+    elif run.died_unnoticed:
+        yield DIED
 
 
 def _nodes(records: Iterable[Record]) -> Iterator[str]:

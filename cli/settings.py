@@ -172,7 +172,8 @@ class RelaySettings:
 
     `default_sink` is the sink of an Airflow task for which no sink is named.
     `is_strict` makes undelivered records a failure, `writes_note` leaves a note at the task.
-    `renews` says that nodes are run again for a task of the DAG run that has ended.
+    `renews` says that nodes are run again for a task of the DAG run that has ended. `reports` are
+    files to write at the end of the run, or `github`.
     """
 
     sinks: tuple[str, ...]
@@ -183,6 +184,7 @@ class RelaySettings:
     is_strict: bool = False
     writes_note: bool = False
     renews: bool = False
+    reports: tuple[str, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -199,7 +201,8 @@ class RunSettings:
 
     `grace` is in seconds. `resumes` continues the previous attempt. `renewed_task_id` is a task
     that has ended, whose nodes run again. `only` has terms of dbt's `--select`, which replace the
-    command's own selection.
+    command's own selection. `progress` is whether to show a live panel; None leaves it to the
+    terminal.
     """
 
     relay: RelaySettings
@@ -208,6 +211,7 @@ class RunSettings:
     renewed_task_id: str | None = None
     only: tuple[str, ...] = ()
     freshness: bool = False
+    progress: bool | None = None
 
 
 def login_of(environ: Mapping[str, str]) -> Login:

@@ -65,6 +65,20 @@ class Invocation:
             hooks.popleft()
         return next((h for h in hooks if h.is_running and not h.is_terminal), None)
 
+    def failed_hook(self, kind: str | None = None) -> NodeBuffer | None:
+        """The first failed hook: of this kind (`start`, `end`), or one without an error text."""
+        return next(
+            (
+                node
+                for unique_id, node in self.nodes.items()
+                if unique_id.startswith("operation.")
+                and node.is_terminal
+                and node.outcome == "failure"
+                and (hook_kind(unique_id) == kind if kind else not node.has_error_text)
+            ),
+            None,
+        )
+
     @property
     def missing(self) -> int | None:
         """How many announced nodes have not ended; None if dbt announced no number.

@@ -22,6 +22,9 @@ _CHECKSUM: Final = re.compile(
     rb'"unique_id": "([^"]+)", "fqn": \[[^\]]*\], "alias": "[^"]*", '
     rb'"checksum": \{"name": "\w+", "checksum": "([^"]+)"\}'
 )
+_FILES: Final = re.compile(
+    rb'"path": ("[^"]*"), "original_file_path": ("[^"]*"), "unique_id": ("[^"]+")'
+)
 _PARENT_MAP: Final = (b'"parent_map": {', b'"parent_map":{')
 """The spellings of dbt 1.x and of v2. A JSON string cannot contain these unescaped quotes."""
 
@@ -74,3 +77,23 @@ def read_checksums(artifact: bytes | mmap, invocation_id: str) -> dict[str, str]
     if head is None or head[1] != invocation_id.encode():
         return {}
     return {m[1].decode(): m[2].decode() for m in _CHECKSUM.finditer(artifact)}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """The file of a node, below its package's root, and the file's or the test's own `path`."""
+
+    file: str
+    path: str
+
+
+def read_files(artifact: bytes | mmap) -> dict[str, SourceFile]:
+    """The file of each node by unique_id, macros among them.
+
+    Searches the text for the form that dbt 1.7 to 1.12 write. A record of dbt v2 names the file.
+    """
+    found: dict[str, SourceFile] = {}
+    for match in _FILES.finditer(artifact):
+        path, file, unique_id = (orjson.loads(text) for text in match.groups())
+        found[unique_id] = SourceFile(file, path)
+    return found

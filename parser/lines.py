@@ -23,7 +23,7 @@ class LineSplitter:
             self._parts.append(chunk)
             self._size += len(chunk)
             return self.end() if self._size > self._max_line else b""
-        block = b"".join((*self._parts, chunk[:cut]))
+        block = b"".join((*self._parts, memoryview(chunk)[:cut]))
         rest = chunk[cut:]
         self._parts, self._size = [rest], len(rest)
         return block

@@ -21,6 +21,7 @@ def reconcile(invocation: Invocation, results: RunResults) -> list[NodeBuffer]:
     In every other case the log knows more than the file. Returns the nodes that the file lists.
     """
     is_fail_fast = any(n.is_terminal and n.outcome == "failure" for n in invocation.nodes.values())
+    has_failed_hook = invocation.failed_hook("start") is not None
     listed: list[NodeBuffer] = []
     for unique_id, result in results.results.items():
         node, status = invocation.node(unique_id), text(result.get("status"))
@@ -32,6 +33,9 @@ def reconcile(invocation: Invocation, results: RunResults) -> list[NodeBuffer]:
         elif not node.is_terminal:
             if not _never_began(invocation, node, result):
                 _fill_gap(invocation, node, status, result)
+            elif has_failed_hook:
+                _describe(node, result)
+                node.finish("skipped", {}, {})
         else:
             _compare(node, status, text(result.get("message")))
         listed.append(node)
@@ -41,7 +45,8 @@ def reconcile(invocation: Invocation, results: RunResults) -> list[NodeBuffer]:
 def _never_began(invocation: Invocation, node: NodeBuffer, result: JsonObject) -> bool:
     """Whether the file calls a node an error only because dbt failed before it ran any.
 
-    The file of dbt v2 lists all nodes then, each with the message `Compilation Error`.
+    The file of dbt v2 lists the selected nodes then, each with the message `Compilation Error`.
+    After a failed hook, dbt 1.x calls such nodes skipped.
     """
     is_general = text(result.get("message")) in REPEATS_STATUS
     is_error = result.get("status") == "error"

@@ -108,8 +108,8 @@ class Run:
             records += self._publish(invocation, *_finish(invocation, how))
         return records
 
-    def failed(self) -> list[NodeRecord]:
-        """The records of the nodes that failed or were interrupted, in the order of their ends.
+    def records(self) -> list[NodeRecord]:
+        """The newest record of each node, in the order of their ends.
 
         For a node of several invocations the latest record counts.
         """
@@ -119,8 +119,11 @@ class Run:
             for node in invocation.nodes.values()
             if node.published is not None
         }
-        bad = (r for r in latest.values() if r.outcome in ("failure", "interrupted"))
-        return sorted(bad, key=lambda r: r.finished_at or "")
+        return sorted(latest.values(), key=lambda r: r.finished_at or "")
+
+    def failed(self) -> list[NodeRecord]:
+        """The records of the nodes that failed or were interrupted, in the order of their ends."""
+        return [r for r in self.records() if r.outcome in ("failure", "interrupted")]
 
     def _invocation_of(self, event: Event) -> Invocation | None:
         invocation_id = event.invocation_id

@@ -91,7 +91,7 @@ class SkipCauses:
         return self._ancestors.closest(skipped.unique_id)
 
     def settle(self, nodes: Iterable[NodeBuffer]) -> list[NodeBuffer]:
-        """Set the cause of every skipped node of the invocation; returns these nodes.
+        """Set the cause of every skipped node of the invocation; returns the nodes it changed.
 
         The end times decide which failures came before a skip, because the threads log in no fixed
         order. If that gives no cause, any failure counts.
@@ -102,16 +102,15 @@ class SkipCauses:
         ended.sort(key=lambda n: (_end_of(n), _is_skip(n)))
         self._ancestors, self._failed, self._first, self._hooks = None, {}, [], {}
         self._skipped = {n.unique_id for n in ended if _is_skip(n)}
-        skipped: list[NodeBuffer] = []
+        skipped = [(node, node.caused_by) for node in ended if _is_skip(node)]
         for node in ended:
             if _is_skip(node):
-                skipped.append(node)
                 node.caused_by = self.cause_of(node) if self._lineage is not None else None
             self.add_end(node)
         self._ancestors = None
-        for node in skipped:
+        for node, _ in skipped:
             node.caused_by = node.caused_by or self.cause_of(node)
-        return skipped
+        return [node for node, before in skipped if node.caused_by != before]
 
     def _only_failure(self, ended: str) -> str | None:
         """The only failure before this time, or the only failure at all."""

@@ -47,21 +47,27 @@ def end_in_v2(
     )
 
 
-def logged_error(invocation: Invocation, event: Event, node: NodeBuffer | None) -> None:
+def logged_error(
+    invocation: Invocation, event: Event, node: NodeBuffer | None
+) -> NodeBuffer | None:
     """Take an error of dbt v2: of a node before its end, or of the invocation.
 
     dbt v2 (preview 196) logs each error as `Generic`. Later versions may use the error's name.
     """
     if event.level != "error" or not event.msg:
-        return
+        return node
     error = V2Error.parse(event.msg)
     if node is None:
         invocation.is_cancelled |= error.code == RUN_CANCELLED
         invocation.error = invocation.error or error.text
-        return
+        hook = invocation.failed_hook() if error.code != RUN_CANCELLED else None
+        if hook is not None:  # the telemetry names no hook for its error
+            hook.explain(error.text)
+        return hook
     node.fail(error.text)
     if error.code == NODE_CANCELLED:
         node.is_cancelled = True
+    return node
 
 
 def is_logged_error(event: Event) -> bool:

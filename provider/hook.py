@@ -45,7 +45,7 @@ class DbtRelayHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Whether Airflow answers, takes the credentials and allows to write XComs; and the words.
 
-        A process of its own asks, because Airflow's client takes 67 MB.
+        A process of its own asks, so that Airflow's process does not keep what that imports.
         """
         own = {n: v for n, v in os.environ.items() if not n.startswith("DBT_RELAY_")}
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
 from .checks import check_for
@@ -22,8 +23,14 @@ class _Record:
 
     def to_json(self) -> dict[str, Any]:
         """The record as a JSON object: `schema` first, without the fields that are None."""
-        pairs = ((f.name, getattr(self, f.name)) for f in fields(self))  # type: ignore[arg-type]
-        return {"schema": self.schema, **{k: v for k, v in pairs if v is not None}}
+        names = _names(type(self))
+        known = {name: v for name in names if (v := getattr(self, name)) is not None}
+        return {"schema": self.schema, **known}
+
+
+@cache
+def _names(kind: type[_Record]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,14 @@ from .journal.journal import Journal
 from .journal.rows import NOT_SENT, RunInfo
 from .journal.run import JournalRun
 from .jsonl import JsonlSink
-from .outbox import Figures
+from .outbox import Backlog, Figures
 from .sink import Delivered, Hold, Rejected, Retry, Sink, Verdict
 
 __all__ = [
     "KEEP_DAYS",
     "KEEP_RUNS",
     "NOT_SENT",
+    "Backlog",
     "Delivered",
     "Delivery",
     "Figures",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..records.schema import Record
     from .journal.queue import Order
     from .journal.run import JournalRun
-    from .outbox import Figures
+    from .outbox import Backlog, Figures
     from .sink import Sink
 
 _POLL: Final = 0.05
@@ -25,7 +25,7 @@ _POLL: Final = 0.05
 class Delivery:
     """Sends every record of a run to every sink. Each sink has threads of its own.
 
-    `put` commits a record to the journal and waits for no sink. The run in the journal knows each
+    `put` waits for no sink. The run in the journal knows each
     sink by its name.
     """
 
@@ -55,8 +55,9 @@ class Delivery:
     ) -> None:
         self.close()
 
-    def put(self, record: Record) -> None:
-        self.run.put(record, self._clock(), [outbox.name for outbox in self._outboxes])
+    def put(self, *records: Record) -> None:
+        """Commit records in one transaction, and send them soon."""
+        self.run.put_all(records, self._clock(), [outbox.name for outbox in self._outboxes])
         for outbox in self._outboxes:
             outbox.wake()
 
@@ -87,12 +88,16 @@ class Delivery:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether each sink has answered once. Airflow's client takes a second to load."""
+        """Whether each sink has answered once. The first answer may take a second."""
         return all(outbox.has_answered for outbox in self._outboxes)
 
     def figures(self) -> list[Figures]:
         """For each sink, what became of its records so far."""
         return [outbox.figures() for outbox in self._outboxes]
+
+    def backlogs(self) -> list[Backlog]:
+        """For each sink how many records it does not have yet. Any thread may ask often."""
+        return [outbox.backlog() for outbox in self._outboxes]
 
     def close(self) -> None:
         """Send no more. A worker that hangs in a request ends with the process."""

@@ -23,8 +23,13 @@ if TYPE_CHECKING:
     from .journal.run import JournalRun
     from .sink import Sink, Verdict
 
-_CHECKPOINT_EVERY: Final = 50
+_CHECKPOINT_EVERY: Final = 500
 """Settled records between two checkpoints of the journal: one or two megabytes of its log."""
+BATCH: Final = 50
+"""Records at most that a sink has and whose delivery is not in the journal yet. A process that is
+killed sends them again."""
+BATCH_SECONDS: Final = 0.02
+"""A sink that is slower than this has each delivery written at once."""
 _PACE_OF: Final = 20
 """The pace is the mean over so many of the latest records."""
 _LONGEST_SLEEP: Final = 3600.0
@@ -63,6 +68,15 @@ class Figures:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many nodes wait for a sink, and the sink's trouble if it has one."""
+
+    sink: str
+    waiting: int
+    trouble: str | None
+
+
 class Outbox:
     """Sends the records of one sink's queue. Each worker thread sends one record at a time."""
 
@@ -84,6 +98,9 @@ class Outbox:
         self._hold: Hold | None = None
         """The last hold that asked a person to act; None once the sink works again."""
         self._has_answered = False
+        self._delivered: list[Leased] = []
+        """Records that the sink has, until the journal has that too."""
+        self._written_at = clock()
         self._closed = False
 
     def start(self, workers: int) -> None:
@@ -122,6 +139,7 @@ class Outbox:
     def is_settled(self, deadline: float) -> bool:
         """Whether nothing more can be sent before the deadline."""
         with self._changed:
+            self._write_delivered()
             if self._is_sending:
                 return False
             ready = self._ready_at()
@@ -135,6 +153,7 @@ class Outbox:
         with self._changed:
             # Records that were not sent yet wait for the same trouble to end.
             trouble = self._patience.trouble or NOT_SENT
+            self._write_delivered()
             account = self._queue.account()
             waiting = {k: trouble if r == NOT_SENT else r for k, r in account.waiting.items()}
             rejected = account.rejected
@@ -150,10 +169,17 @@ class Outbox:
                 sum(self._seconds) / len(self._seconds) if self._seconds else None,
             )
 
+    def backlog(self) -> Backlog:
+        """What is left to do, from memory: nobody waits for the answer."""
+        waiting = max(0, self._queue.count_nodes() - len(self._delivered))
+        return Backlog(self.name, waiting, self._patience.trouble)
+
     def close(self) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+            with contextlib.suppress(ClosedError):
+                self._write_delivered()
             is_sending = self._is_sending
         if not is_sending:
             self._sink.close()
@@ -195,6 +221,9 @@ class Outbox:
                     leased = self._queue.lease(now)
                     if leased is not None:
                         return leased
+                elif self._delivered:
+                    self._write_delivered()
+                    continue
                 self._changed.wait(
                     None if ready is None else min(_LONGEST_SLEEP, max(0.0, ready - now))
                 )
@@ -213,10 +242,15 @@ class Outbox:
         self._has_answered = True
         if not isinstance(verdict, (Retry, Hold)):
             self._withdraw_hold()
+        if not isinstance(verdict, Delivered):
+            self._write_delivered()
         match verdict:
             case Delivered():
                 self._seconds.append(now - began_at)
-                self._queue.acknowledge(leased)
+                self._delivered.append(leased)
+                is_slow = now - self._written_at >= BATCH_SECONDS
+                if is_slow or len(self._delivered) >= BATCH:
+                    self._write_delivered()
                 self._retry_run_record_first(leased)
             case Rejected(reason):
                 self._queue.reject(leased, reason)
@@ -227,6 +261,13 @@ class Outbox:
                     self._hold = verdict
                 self._queue.put_back(leased, self._due(), reason)
                 self._run_record_failures += leased.record.key == RunRecord.key
+
+    def _write_delivered(self) -> None:
+        """Write to the journal what the sink has."""
+        delivered, self._delivered = self._delivered, []
+        if delivered:
+            self._queue.acknowledge(*delivered)
+        self._written_at = self._clock()
 
     def _due(self) -> float:
         """When a failed record is due: after all others, since the record may be at fault."""

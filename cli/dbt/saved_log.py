@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-_CHUNK: Final = 1 << 16
+_CHUNK: Final = 1 << 18
 _HEAD: Final = 1 << 16
 _SCAN: Final = 1 << 20
 _LONGEST_MARK: Final = 4

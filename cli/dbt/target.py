@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...parser.artifacts import RunResults, read_run_results
-from ...parser.lineage import Lineage, read_checksums, read_lineage
+from ...parser.lineage import Lineage, read_checksums, read_files, read_lineage
 
 if TYPE_CHECKING:
     from ...parser.invocation import Invocation
+    from ...parser.lineage import SourceFile
 
 
 def run_results(invocation: Invocation, target_dir: Path) -> RunResults | None:
@@ -52,6 +53,22 @@ def checksums_in(manifest: Path, invocation_id: str) -> dict[str, str]:
             return read_checksums(text, invocation_id)
     except (OSError, ValueError):
         return {}
+
+
+def project(target_dir: Path) -> tuple[Lineage, dict[str, SourceFile]] | None:
+    """The graph and the files of the nodes in the folder's manifest, of whichever invocation.
+
+    None if there is no manifest.
+    """
+    try:
+        with (
+            (target_dir / "manifest.json").open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+        ):
+            found = read_lineage(text)
+            return (found, read_files(text)) if found is not None else None
+    except (OSError, ValueError):
+        return None
 
 
 def folder(invocation: Invocation) -> Path | None:

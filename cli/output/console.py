@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ...parser.events import Event
+    from .screen import Screen
 
 _RANKS: Final = {
     "trace": 0, "debug": 0, "test": 0, "info": 1, "warn": 2, "error": 3, "none": 4, "off": 4
@@ -29,7 +30,7 @@ _RULE: Final = "=" * 30
 
 
 class Console:
-    """Prints events and text to one stream of bytes.
+    """Prints events and text to one stream of bytes. Lines are held until `flush`.
 
     `level`, `quiet` and `style` (`text` or `debug`) are dbt's `--log-level`, `--quiet` and
     `--log-format`. `secrets` are masked in the child's text; events hold none.
@@ -42,7 +43,7 @@ class Console:
 
     def __init__(
         self,
-        out: BinaryIO,
+        out: BinaryIO | Screen,
         *,
         level: str = "info",
         quiet: bool = False,
@@ -58,6 +59,7 @@ class Console:
         self._style = style
         self._secrets = secrets or Secrets()
         self._reset = _RESET if colours else ""
+        self._held: list[bytes] = []
         self.is_closed = False
 
     @property
@@ -76,11 +78,11 @@ class Console:
 
     def text(self, line: bytes) -> None:
         """Print a line of the child that is not an event, unchanged."""
-        self._write(self._secrets.mask_line(line))
+        self._held.append(self._secrets.mask_line(line))
 
     def raw(self, data: bytes) -> None:
         """Print bytes of the child in which secrets are masked already."""
-        self._write(data)
+        self._held.append(data)
 
     def marked(self, line: str, level: str) -> None:
         """Print a line with the mark of its level, if levels are marked."""
@@ -103,9 +105,11 @@ class Console:
         self._print("::endgroup::", "error")
 
     def flush(self) -> None:
+        held, self._held = self._held, []
         if self.is_closed:
             return
         try:
+            self._out.write(b"".join(held))
             self._out.flush()
         except (OSError, ValueError):
             self._give_up()
@@ -142,15 +146,7 @@ class Console:
         if self.marks_levels:
             mark = _MARKS.get(level, _MARKS["info"])
             line = "\n".join(f"{mark}{part}" for part in line.split("\n"))
-        self._write(f"{line}\n".encode("utf-8", "replace"))
-
-    def _write(self, data: bytes) -> None:
-        if self.is_closed:
-            return
-        try:
-            self._out.write(data)
-        except (OSError, ValueError):
-            self._give_up()
+        self._held.append(f"{line}\n".encode("utf-8", "replace"))
 
     def _give_up(self) -> None:
         self.is_closed = True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...records.display import displayed, in_one_line
 from ...records.plural import counted
+from .markdown import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,9 +19,8 @@ LIMIT: Final = 1000
 
 _LONGEST_LINE: Final = 200
 _HEADINGS: Final = 3
+_TRACEBACK: Final = "Traceback (most recent call last):"
 _OURS: Final = re.compile(r"^dbt-relay: .*?(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
-_SPECIAL: Final = re.compile(r"[\\`*\[\]~]|(?<!\w)_+|_+(?!\w)")
-_ENTITY: Final = re.compile(r"&(?=#?\w+;)")
 _HALF: Final = re.compile(r"(?<!\\)(?:\\\\)*\\\Z|&[a-z]*\Z")
 """Half of an escaped character, as a cut may leave it at the end."""
 
@@ -46,8 +46,11 @@ def telling_line(message: str) -> str:
     """The line of dbt's message that says most.
 
     dbt puts a heading such as `Database Error in model …` above the text, and indents the text.
+    Of a traceback of Python the last line says most.
     """
     lines = [line for line in displayed(message).splitlines() if line.strip()]
+    if any(_TRACEBACK in line for line in lines[: 2 * _HEADINGS]):
+        return lines[-1].strip()
     at = next((n for n, line in enumerate(lines[:_HEADINGS]) if line[0] == " "), 0)
     told = " ".join(line.strip() for line in lines[at : at + 1])
     if told.endswith(":") and len(lines) > at + 1:
@@ -65,23 +68,13 @@ def _heading(run: RunRecord) -> str:
         resumed = f", which resumed try {run.resumed_from}" if run.resumed_from else ""
         line += f" (try {run.attempt}{resumed})"
     if run.message:
-        line += f"; {_escaped(telling_line(run.message))}"
+        line += f"; {escaped(telling_line(run.message))}"
     return _cut(line)
 
 
 def _line(node: NodeRecord) -> str:
     name, told = in_one_line(node.unique_id), telling_line(node.explanation or node.status)
-    return _cut(f"- {_escaped(name)}: {_escaped(told)}")
-
-
-def _escaped(text: str) -> str:
-    """The text, escaped so that Markdown shows it as it is.
-
-    Underscores inside words stay: they mean nothing in Markdown, and names are full of them. HTML
-    is escaped too: Airflow drops it, other renderers may not.
-    """
-    text = _SPECIAL.sub(lambda found: "".join(f"\\{c}" for c in found[0]), text)
-    return _ENTITY.sub("&amp;", text).replace("<", "&lt;")
+    return _cut(f"- {escaped(name)}: {escaped(told)}")
 
 
 def _cut(line: str) -> str:

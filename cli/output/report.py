@@ -13,25 +13,51 @@ from ...records.schema import RunRecord
 from ...sinks import NOT_SENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from ...consumer.causes import Causes
     from ...records.schema import NodeRecord
     from ...sinks import Figures, Journal
 
 _MOST_NAMES: Final = 20
 """In one line."""
+_FEW_NAMES: Final = 3
+_SLOWEST: Final = 5
 
 
-def failures_title(failed: Sequence[NodeRecord]) -> str:
-    return f"{counted(len(failed), 'node')} did not succeed:"
+def failures_title(causes: Causes) -> str:
+    return f"{counted(len(causes.found), 'node')} did not succeed:"
 
 
-def failures(failed: Sequence[NodeRecord]) -> Iterator[str]:
-    """The failed nodes with their full error texts."""
-    for record in failed:
-        yield in_one_line(f"  {record.unique_id} [{record.status}]")
-        for line in displayed(record.explanation or "no error text").splitlines():
+def failures(causes: Causes) -> Iterator[str]:
+    """The failed nodes with their full error texts, each with the nodes skipped for it."""
+    for cause in causes.found:
+        record = cause.record
+        status = f" [{record.status}]" if record is not None else ""
+        yield in_one_line(f"  {cause.unique_id}{status}")
+        explanation = record.explanation if record is not None else None
+        for line in displayed(explanation or "no error text").splitlines():
             yield f"    {line}"
+        if cause.skipped:
+            yield f"    {_skipped(cause.skipped)} for it: {_few(cause.skipped)}"
+    if causes.unexplained:
+        yield f"  {_skipped(causes.unexplained)} after this: {_few(causes.unexplained)}"
+
+
+def slowest(
+    records: Iterable[NodeRecord], usual: Callable[[Sequence[str]], Mapping[str, float]]
+) -> Iterator[str]:
+    """The slowest nodes of a run that has more than those, with their `usual` seconds."""
+    ran = [r for r in records if r.execution_time is not None and r.outcome != "skipped"]
+    if len(ran) <= _SLOWEST:
+        return
+    found = sorted(ran, key=lambda r: r.execution_time or 0.0, reverse=True)[:_SLOWEST]
+    known = usual([record.unique_id for record in found])
+    yield f"The slowest {_SLOWEST} of {counted(len(ran), 'node')}:"
+    for record in found:
+        seconds = known.get(record.unique_id)
+        usually = f" (usually {seconds:.2f} s)" if seconds is not None else ""
+        yield in_one_line(f"  {record.execution_time:8.2f} s  {record.unique_id}{usually}")
 
 
 def delivery(records: int, figures: Sequence[Figures], until: str) -> Iterator[str]:
@@ -88,9 +114,17 @@ def _missing(figures: Figures, until: str) -> Iterator[str]:
             yield in_one_line(f"relay:   {_reason(reason, figures, until)}")
 
 
-def _names(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    shown = ", ".join(names[:_MOST_NAMES])
+def _skipped(names: Sequence[str]) -> str:
+    return f"{counted(len(names), 'node')} skipped"
+
+
+def _few(names: Sequence[str]) -> str:
+    return in_one_line(_names(names, _FEW_NAMES))
+
+
+def _names(names: Sequence[str], most: int = _MOST_NAMES) -> str:
+    more = len(names) - most
+    shown = ", ".join(names[:most])
     return f"{shown} and {more:,} more" if more > 0 else shown
 
 

@@ -7,12 +7,16 @@ import io
 import os
 import select
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
 _NAMES: Final = ("stdin", "stdout", "stderr")
 _closed: set[int] = set()
+_stderr_takers: list[Callable[[bytes], object]] = []
 
 
 def make_safe() -> None:
@@ -55,12 +59,31 @@ def wait_for_room(fd: int) -> None:
 
 def write_stderr(data: bytes) -> None:
     """Write all bytes to standard error, unless nobody reads it any more."""
+    if _stderr_takers:
+        _stderr_takers[-1](data)
+        return
     with contextlib.suppress(OSError):
         while data:
             try:
                 data = data[os.write(2, data) :]
             except BlockingIOError:
                 wait_for_room(2)
+
+
+@contextlib.contextmanager
+def stderr_taken(take: Callable[[bytes], object]) -> Generator[None]:
+    """Until the end of the block, give all text for standard error to `take`."""
+    before, taken = sys.stderr, io.BufferedWriter(_TakenFile(take))
+    _stderr_takers.append(take)
+    sys.stderr = io.TextIOWrapper(
+        taken, before.encoding, before.errors, line_buffering=True, write_through=True
+    )
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        sys.stderr = before
+        _stderr_takers.pop()
 
 
 def say(line: str) -> None:
@@ -92,3 +115,17 @@ class _MessageFile(_PatientFile):
             return super().write(data)
         except OSError:
             return len(data)
+
+
+class _TakenFile(io.RawIOBase):
+    """A file whose bytes somebody else takes."""
+
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        self._take = take
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._take(bytes(data))
+        return len(data)

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..dbt.command import DbtCommand, prepare
 from ..dbt.engine import starts_v2
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ...parser.secrets import Secrets
+    from ..output.screen import Screen
 
 
 def telemetry_pipe(
@@ -43,10 +44,10 @@ def prepared_here(command: Sequence[str], telemetry: TelemetryPipe | None) -> Db
     )
 
 
-def console_of(prepared: DbtCommand, secrets: Secrets, *, to_stderr: bool) -> Console:
-    """The console on one of this process's streams, as the user wants to see dbt there."""
+def console_on(out: BinaryIO | Screen, prepared: DbtCommand, secrets: Secrets) -> Console:
+    """The console on a stream of this process, as the user wants to see dbt there."""
     return Console(
-        (sys.stderr if to_stderr else sys.stdout).buffer,
+        out,
         level=prepared.level,
         quiet=prepared.quiet,
         style=prepared.style,

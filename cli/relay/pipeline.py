@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ...records.exits import Exit
     from ...records.schema import NodeRecord
     from ..output.console import Console
+    from ..output.progress import Progress
 
 _WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
 """Versions of dbt whose log lacks `node_info.node_checksum`."""
@@ -31,19 +32,21 @@ _WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
 class Pipeline:
     """Takes the log of one run.
 
-    `publish` takes each record. `begin` is called at each event, before the event is printed.
-    Neither may block. `complete` adds to a record what dbt's log does not say.
+    `publish` takes the records of a chunk of the log, before the chunk's lines are printed. `begin`
+    is called at each event. Neither may block. `complete` adds to a record what dbt's log does not
+    say.
 
     `target_dir` is where dbt writes its artifacts if its log does not say. `since` is the latest
     start of the earlier invocations whose records are published again. With `renews` each record
     says that its node was run again by itself. With `awaits_event` nothing is printed before the
-    first event. With `is_printed` nothing of the log is printed: dbt prints by itself.
+    first event. With `is_printed` nothing of the log is printed: dbt prints by itself. `progress`
+    follows the run.
     """
 
     def __init__(
         self,
         console: Console,
-        publish: Callable[[NodeRecord], object],
+        publish: Callable[[list[NodeRecord]], object],
         *,
         begin: Callable[[], object] = lambda: None,
         secrets: Secrets,
@@ -54,6 +57,7 @@ class Pipeline:
         renews: bool = False,
         awaits_event: bool = False,
         is_printed: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self.run = Run(attempt=attempt, since=since)
         self.dbt_summary: str | None = None
@@ -64,8 +68,11 @@ class Pipeline:
         self._console = console
         self._transcript = Transcript(console, awaits_event=awaits_event)
         self._is_printed = is_printed
+        self._progress = progress
         self._begin = begin
         self._publish = publish
+        self._found: list[NodeRecord] = []
+        """Records to publish at the end of the chunk."""
         self._target_dir = target_dir
         self._traced: set[str] = set()
         self._complete = complete
@@ -95,16 +102,18 @@ class Pipeline:
         """The stream has ended: publish what only now is known."""
         self._take(self._reader.end())
         self._transcript.end()
+        if self._progress is not None:
+            self._progress.dbt_ended()
         for invocation in self.run.invocations:
             with self._guarded():
                 results = target.run_results(invocation, self._target_dir)
                 if results is not None:
-                    self._send(self.run.reconcile(results.masked(self._secrets)))
+                    self._collect(self.run.reconcile(results.masked(self._secrets)))
             with self._guarded():
                 self._trace(invocation)
         with self._guarded():
-            self._send(self.run.finish(ended))
-        self._console.flush()
+            self._collect(self.run.finish(ended))
+        self._send()
 
     @contextmanager
     def _guarded(self) -> Generator[None]:
@@ -129,7 +138,7 @@ class Pipeline:
                     self._note(error)
         if self._reader.fault is not None and not before:
             print_fault(self._reader.fault)
-        self._console.flush()
+        self._send()
 
     def _take_one(self, item: Event | Text) -> None:
         if isinstance(item, Text):
@@ -154,22 +163,32 @@ class Pipeline:
             self._note(error)
         if item.name == "StatsLine":
             self.dbt_summary = item.msg
-        self._send(records)
+        self._collect(records)
+        if self._progress is not None:
+            self._progress.take(self.run, item, records)
         # The first failure is when a skip may follow, whose cause the manifest tells.
         if records and records[-1].outcome == "failure":
             invocation = self.run.invocation(records[-1].invocation_id)
             if invocation is not None:
                 self._trace(invocation)
 
-    def _send(self, records: list[NodeRecord]) -> None:
+    def _collect(self, records: list[NodeRecord]) -> None:
         for record in records:
             try:
                 known = self._with_checksum(record)
                 if self._renews:
                     known = replace(known, renewed=True)
-                self._publish(self._completed(known))
+                self._found.append(self._completed(known))
             except Exception as error:  # the others are sent all the same
                 self._note(error)
+
+    def _send(self) -> None:
+        """Publish the records that were found, and then print the lines that were read."""
+        found, self._found = self._found, []
+        if found:
+            with self._guarded():
+                self._publish(found)
+        self._console.flush()
 
     def _with_checksum(self, record: NodeRecord) -> NodeRecord:
         """The record, with the checksum of its code where only dbt's manifest has it."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ...consumer.causes import Causes
 from ...records.display import displayed
+from ...sinks.journal.usual import usual_seconds
 from .. import exit_codes
 from ..output import report
 from ..output.note_text import task_note
@@ -15,15 +18,16 @@ from .run_record import at_the_end, at_the_start, now, with_versions
 from .state_folder import deliver_command, make_room
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from ...parser.secrets import Secrets
     from ...records.exits import Exit
     from ...records.schema import NodeRecord
-    from ...sinks import Delivery, Figures, Journal, RunInfo
+    from ...sinks import Backlog, Delivery, Figures, Journal, RunInfo
     from ..output.console import Console
+    from ..output.progress import Progress
     from .deadline import Deadline
     from .destination import Destination
 
@@ -38,8 +42,8 @@ class RelayedRun:
     an event, and a command that runs no dbt, leave nothing there that could pass for a run.
     `carried` are records of earlier attempts to publish again. `target_dir` is where dbt writes its
     artifacts if its log does not say. `is_printed` says that dbt prints its events by itself.
-    `is_saved` says that the log is a saved one: nothing of it is
-    printed before its first event, and no dbt is running.
+    `is_saved` says that the log is a saved one: nothing of it is printed before its first event,
+    and no dbt is running. `progress` follows the run.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class RelayedRun:
         carried: Sequence[NodeRecord] = (),
         is_printed: bool = False,
         is_saved: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self._destination = destination
         self._journal = journal
@@ -76,11 +81,13 @@ class RelayedRun:
             renews=info.renews,
             awaits_event=is_saved,
             is_printed=is_printed,
+            progress=progress,
         )
+        self._announced: int | None = None
 
     def __enter__(self) -> RelayedRun:
-        for record in self._carried:
-            self._put(record)
+        if self._carried:
+            self._put(self._carried)
         return self
 
     def __exit__(
@@ -120,6 +127,14 @@ class RelayedRun:
         ):
             self._record = with_versions(self._record, pipeline.run)
             self._delivery.put(self._record)
+        # Whoever watches the run finds the number in the journal. No sink needs it before the end.
+        if pipeline.run.announced != self._announced:
+            self._announced = pipeline.run.announced
+            self._delivery.run.put(replace(self._record, announced=self._announced), 0.0, ())
+
+    def backlogs(self) -> list[Backlog]:
+        """For each sink how many records it does not have yet. Any thread may ask."""
+        return self._delivery.backlogs() if self._delivery is not None else []
 
     def log_ended(self, ended: Exit | None) -> None:
         """Publish what is known only now. `ended` is how dbt ended, None for a saved log."""
@@ -134,11 +149,16 @@ class RelayedRun:
 
         The last line is the task's `return_value` in Airflow: print nothing after it.
         """
-        failed = self._pipeline.run.failed()
-        if failed:
-            self._console.say_errors(report.failures_title(failed), report.failures(failed))
-            if self._pipeline.dbt_summary and not self._console.marks_levels:
-                self._console.say(displayed(self._pipeline.dbt_summary))
+        records = self._pipeline.run.records()
+        causes = Causes.of(records)
+        failed = [r for r in records if r.outcome in ("failure", "interrupted")]
+        if causes.found:
+            self._console.say_errors(report.failures_title(causes), report.failures(causes))
+        if self._console.shows_info:
+            for line in report.slowest(records, self._usual_seconds):
+                self._console.say(line)
+        if causes.found and self._pipeline.dbt_summary and not self._console.marks_levels:
+            self._console.say(displayed(self._pipeline.dbt_summary))
         self._console.flush()
 
         outcomes = self._delivery.run.outcomes() if self._delivery is not None else {}
@@ -150,6 +170,9 @@ class RelayedRun:
             return exit_codes.UNDELIVERED
         return code
 
+    def _usual_seconds(self, names: Sequence[str]) -> Mapping[str, float]:
+        return usual_seconds(self._journal, self._info, names) if not self._is_saved else {}
+
     def _begin(self) -> Delivery:
         """The delivery, with the run's own record in it."""
         if self._delivery is None:
@@ -160,8 +183,8 @@ class RelayedRun:
             self._delivery.put(self._record)
         return self._delivery
 
-    def _put(self, record: NodeRecord) -> None:
-        self._begin().put(record)
+    def _put(self, records: Sequence[NodeRecord]) -> None:
+        self._begin().put(*records)
 
     def _deliver(
         self, failed: Sequence[NodeRecord], outcomes: dict[str, int], deadline: Deadline
@@ -210,8 +233,10 @@ class RelayedRun:
             command = deliver_command(self._journal, number, os.environ)
             for line in report.leftovers(self._journal, command, figures):
                 say(line)
-        # A relay that was told to stop has no time for what the next run can do as well.
+        # A relay that was told to stop has no time for what another command can do as well.
         if not deadline.is_stopped:
+            for line in self._reports():
+                say(line)
             for line in make_room(self._journal, self._destination.settings.keeping):
                 say(line)
         summary = report.summary(outcomes, failed, figures)
@@ -220,3 +245,12 @@ class RelayedRun:
         elif self._destination.in_airflow:
             say(report.in_one_line_of_json(summary))
         self._console.flush()
+
+    def _reports(self) -> Iterator[str]:
+        """Write the reports that were asked for; the lines to print."""
+        reports = self._destination.settings.reports
+        if not reports or self._delivery is None:
+            return
+        from ..reports.writing import at_the_end as write  # noqa: PLC0415 - few need it
+
+        yield from write(self._journal, self._delivery.run.number, reports, os.environ)

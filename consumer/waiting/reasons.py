@@ -35,7 +35,9 @@ def gap_reason(run: RunRecord, what: str) -> str | None:
             "the run in time; if its journal still exists, `dbt-relay deliver` on that machine "
             "publishes its records"
         )
-    if run.state != "finished" or run.exit_code not in (0, 1):
+    # An exit code of 1 without a failed node is an error before all nodes (dbt v2).
+    failed_early = run.exit_code == 1 and run.failed == [] and run.message is not None
+    if run.state != "finished" or run.exit_code not in (0, 1) or failed_early:
         ended = f"exit code {run.exit_code}" if run.signal is None else run.signal
         told = f": {displayed(run.message)}" if run.message else ""
         return f"dbt ended ({ended}) before it ran {what}{told}"

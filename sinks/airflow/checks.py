@@ -260,7 +260,10 @@ def _get(session: Session, request: Request, absent: str) -> Content | Check:
     def understand(answer: Answer, to: AirflowSettings) -> Content | Check:
         if answer.status == 403:
             what = f"could not check {absent.partition(': ')[0]}"
-            remedy = "the user has no permission to read it. Records can still be written"
+            remedy = (
+                "the user has no permission to read it. Records can still be written, but "
+                "--resume runs every node"
+            )
             return Check("warn", what, remedy)
         if answer.status == 404 and answer.detail and not answer.asks_for_map_index:
             return failed(f"Airflow has no {absent}")

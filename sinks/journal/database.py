@@ -32,7 +32,8 @@ class Database:
     A damaged file is set aside, and a new file takes its place. If no file can be used (a full
     disk, a read-only folder, a file of a newer dbt-relay), the database goes on in memory;
     `trouble` then says why, and `remedy` what to do. `warn` gets one message about either.
-    `on_replaced` gets the old connection and the new one, to carry over what its owner needs.
+    `on_replaced` gets the old connection and the new one, to carry over what its owner needs. Who
+    holds `lock` keeps other threads from the database.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Database:
         self.remedy: str | None = None
         self._warn = warn
         self._on_replaced = on_replaced
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._inode = 0
         self._is_closed = False
         self._db = self._open()
@@ -64,7 +65,7 @@ class Database:
     @contextlib.contextmanager
     def closing(self) -> Generator[None]:
         """Close the database after the block. No other thread uses the database meanwhile."""
-        with self._lock:
+        with self.lock:
             try:
                 yield
             finally:
@@ -91,12 +92,6 @@ class Database:
         """Give the disk space of deleted rows back to the file system."""
         # `execute` takes one step, which frees one page. `executescript` takes all of them.
         self._do(lambda db: db.executescript("pragma incremental_vacuum"))
-
-    def set_aside(self, reason: str) -> None:
-        """Go on in a new file, because this one contradicts itself."""
-        with self._lock:
-            if self.file is not None:
-                self._replace(sqlite3.DatabaseError(reason))
 
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """The rows that a query finds."""
@@ -133,7 +128,7 @@ class Database:
             raise sqlite3.DatabaseError("the file is gone")
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with self._lock:
+        with self.lock:
             if self._is_closed:
                 raise ClosedError
             # The new file may fail as well. The third attempt is in memory.

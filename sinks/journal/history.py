@@ -15,7 +15,7 @@ from .salvage import read_body
 from .storage import SET_ASIDE, WHEN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -111,6 +111,16 @@ def records(journal: Journal, number: int) -> dict[str, Record]:
     return {key: record for key, record in found if record is not None}
 
 
+def records_after(journal: Journal, number: int, seen: int) -> Iterator[tuple[int, Record]]:
+    """The records of a run whose keys were put after a row, each with the number of its row."""
+    rows = journal.database.rows(
+        "select id, key, body from record where run = ? and id > ? order by id", (number, seen)
+    )
+    for row, key, body in rows:
+        if (record := read_body(body, key)) is not None:
+            yield row, record
+
+
 def reasons(journal: Journal, number: int) -> list[tuple[str, str, str, str]]:
     """Sink, state, key and reason of each record of a run that a sink does not have."""
     return [
@@ -138,11 +148,19 @@ def attempts(journal: Journal, info: RunInfo) -> list[tuple[int, RunInfo]]:
         " and attempt is not null and not coalesce(renews, 0) order by id",
         (task.dag_id, task.run_id, task.task_id, task.map_index),
     )
-    found: list[tuple[int, RunInfo]] = []
+    return [*_infos(journal, rows)]
+
+
+def earlier(journal: Journal, number: int) -> Iterator[tuple[int, RunInfo]]:
+    """Each run before this one: its number and its RunInfo, newest first."""
+    rows = journal.database.rows("select id from run where id < ? order by id desc", (number,))
+    return _infos(journal, rows)
+
+
+def _infos(journal: Journal, rows: Iterable[tuple[int]]) -> Iterator[tuple[int, RunInfo]]:
     for (number,) in rows:
         with contextlib.suppress(LookupError):  # pruned meanwhile, or damaged
-            found.append((number, JournalRun.find(journal.database, number).info))
-    return found
+            yield number, JournalRun.find(journal.database, number).info
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from ...records.schema import RunRecord
 from .rows import NOT_SENT, UNREADABLE, Account, Leased
-from .salvage import read_body, stored_text
+from .salvage import stored_text
 
 if TYPE_CHECKING:
     import sqlite3
 
+    from ...records.schema import Record
     from .run_records import RunRecords
 
 Order = Literal["run first", "worst first", "run last"]
@@ -28,60 +32,106 @@ _LAST: Final = 1e18
 """A time that no clock reaches."""
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A record that waits, or is on its way. `place` is its place among records of one due time.
+
+    `record` is None if another process put it: it is read when it is leased.
+    """
+
+    record: Record | None
+    outcome: str | None
+    due: float
+    place: int
+    version: int = 0
+    is_leased: bool = False
+
+
 class SinkQueue:
     """The records of one run that wait for one sink.
 
     `lease` hands out a record, and the caller then passes it to `acknowledge`, `reject` or
-    `put_back`. A lease ends when its process ends. Times are seconds of the caller's clock.
+    `put_back`. Which records wait, and since when, is known in memory, because only the process
+    that holds the run's lock sends them. The database has what the next process needs: each
+    record's state, and the reason for it. Times are seconds of the caller's clock.
     """
 
     def __init__(self, records: RunRecords, sink: str) -> None:
         self.sink = sink
-        self.in_flight: dict[str, int] = {}
-        """The version of each leased record, by stored key."""
         self._records = records
         self._database = records.database
-        self._settled: set[tuple[str, int]] = set()
-        """Keys and versions that are not leased again. A damaged index may list them for ever."""
+        self._waiting: dict[str, _Waiting] = {}
+        """By stored key."""
+        self._order: list[tuple[float, int, str]] = []
+        """A heap of due time, place and key. Items that are no longer true are passed over."""
+        self._leased = 0
+        self._count = itertools.count(1)
+
+    def add(self, record: Record, now: float) -> None:
+        """Let a record wait from `now` on. If an older record of its key waits, it takes its place.
+
+        The caller holds the database's lock, and commits the record before it lets go.
+        """
+        key = stored_text(record.key)
+        outcome = getattr(record, "outcome", None)
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            self._insert(key, _Waiting(record, outcome, now, next(self._count)))
+        else:
+            waiting.record, waiting.outcome = record, outcome
+            waiting.version += 1
+
+    def load(self, db: sqlite3.Connection) -> None:
+        """Take the waiting records that another process put, or that were put back in order."""
+        rows = db.execute(
+            "select key, outcome from delivery left join record using (run, key)"
+            " where run = ? and sink = ? and state = 'waiting' order by delivery.id",
+            self._where,
+        )
+        for key, outcome in rows:
+            if key not in self._waiting:
+                self._insert(key, _Waiting(None, outcome, 0.0, next(self._count)))
+
+    def records(self) -> list[Record]:
+        """The records of this process that the sink has not settled."""
+        return [w.record for w in self._waiting.values() if w.record is not None]
+
+    def count_nodes(self) -> int:
+        """How many nodes wait or are on their way."""
+        return len(self._waiting) - (RunRecord.key in self._waiting)
 
     def lease(self, now: float) -> Leased | None:
         """The due record that has waited longest; None if no record can be leased now."""
-        rows = self._database.rows(
-            "select key, version, body from delivery left join record using (run, key)"
-            " where run = ? and sink = ? and state = 'waiting' and due <= ?"
-            " order by due, delivery.id limit ?",
-            (*self._where, now, len(self.in_flight) + 1),
-        )
-        for key, version, body in rows:
-            if key in self.in_flight:
-                continue
-            record = read_body(body, key)
-            if (key, version) in self._settled:
-                self._database.set_aside("it lists a settled record as waiting")
+        with self._database.lock:
+            key = self._first()
+            if key is None or self._waiting[key].due > now:
                 return None
+            waiting = self._waiting[key]
+            record = waiting.record or self._records.read(key)
             if record is None:
-                self._replace_unreadable(key, version)
+                self._write([key], "rejected", UNREADABLE)
+                del self._waiting[key]
                 return None
-            self.in_flight[key] = version
-            return Leased(record, version)
-        return None
+            heapq.heappop(self._order)
+            waiting.is_leased = True
+            self._leased += 1
+            return Leased(record, waiting.version)
 
-    def acknowledge(self, leased: Leased) -> None:
-        """The sink has the record."""
+    def acknowledge(self, *leased: Leased) -> None:
+        """The sink has these records."""
         self._settle(leased, "delivered", None)
 
     def reject(self, leased: Leased, reason: str) -> None:
         """The sink will never take the record."""
-        self._settle(leased, "rejected", reason)
+        self._settle((leased,), "rejected", reason)
 
     def put_back(self, leased: Leased, due: float, reason: str) -> None:
         """Let the record wait again until `due`; if its key has a newer record, that one waits."""
-        key = leased.record.key
-        self._database.execute(
-            "update delivery set due = ?, reason = ? where run = ? and sink = ? and key = ?",
-            (due, reason, *self._where, key),
-        )
-        del self.in_flight[stored_text(key)]
+        key = stored_text(leased.record.key)
+        with self._database.lock:
+            self._write([key], "waiting", reason)
+            self._waiting[key].due = due
+            self._release(key)
 
     def correct_reason(self, wrong: str, right: str) -> None:
         """Change the reason of waiting records that have the reason `wrong`."""
@@ -93,39 +143,38 @@ class SinkQueue:
 
     def make_all_due(self, now: float, order: Order) -> None:
         """Make every waiting record due now, in the given order."""
-        self.put_run_record_first()
-        self._database.execute(
-            "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
-            " and due > ?",
-            (now, *self._where, now),
-        )
-        if order == "run last":
-            self._move_run_record(_LAST)
-        elif order == "worst first":
-            self._database.execute(
-                "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
-                " and key in (select key from record where run = ?"
-                " and outcome in ('failure', 'interrupted'))",
-                (_WORST, *self._where, self._records.number),
-            )
+        with self._database.lock:
+            for key, waiting in self._waiting.items():
+                waiting.due = min(waiting.due, now)
+                if key == RunRecord.key:
+                    waiting.due = _LAST if order == "run last" else _FIRST
+                elif order == "worst first" and waiting.outcome in ("failure", "interrupted"):
+                    waiting.due = _WORST
+            self._order = [
+                (waiting.due, waiting.place, key)
+                for key, waiting in self._waiting.items()
+                if not waiting.is_leased
+            ]
+            heapq.heapify(self._order)
 
     def put_run_record_first(self) -> None:
         """Make the run record the next one: a task that waits for a node needs it most."""
-        self._move_run_record(_FIRST)
+        with self._database.lock:
+            waiting = self._waiting.get(RunRecord.key)
+            if waiting is not None:
+                waiting.due = _FIRST
+                heapq.heappush(self._order, (_FIRST, waiting.place, RunRecord.key))
 
     def next_due(self) -> float | None:
         """The earliest due time of a waiting record that is not leased; None if there is none."""
-        rows = self._database.rows(
-            "select key, due from delivery where run = ? and sink = ? and state = 'waiting'"
-            " order by due, id limit ?",
-            (*self._where, len(self.in_flight) + 1),
-        )
-        return next((due for key, due in rows if key not in self.in_flight), None)
+        with self._database.lock:
+            key = self._first()
+            return None if key is None else self._waiting[key].due
 
     @property
     def is_sending(self) -> bool:
         """Whether a record is leased."""
-        return bool(self.in_flight)
+        return self._leased > 0
 
     def account(self) -> Account:
         """What became of every record of the run."""
@@ -141,52 +190,65 @@ class SinkQueue:
 
     def retry_rejected(self) -> None:
         """Let every rejected record wait again."""
-        self._settled.clear()
-        self._database.execute(
-            "update delivery set state = 'waiting', due = 0"
-            " where run = ? and sink = ? and state = 'rejected'",
-            self._where,
-        )
 
-    def forget_settled(self) -> None:
-        """The database was replaced: a record that the new one lists as waiting is to be sent."""
-        self._settled.clear()
+        def retry(db: sqlite3.Connection) -> None:
+            db.execute(
+                "update delivery set state = 'waiting'"
+                " where run = ? and sink = ? and state = 'rejected'",
+                self._where,
+            )
+            self.load(db)
+
+        self._database.transact(retry)
 
     @property
     def _where(self) -> tuple[int, str]:
         """The values for `run = ? and sink = ?`."""
-        return self._records.number, self.sink
+        return self._records.number, stored_text(self.sink)
 
-    def _move_run_record(self, due: float) -> None:
-        self._database.execute(
-            "update delivery set due = ? where run = ? and sink = ? and state = 'waiting'"
-            " and key = ?",
-            (due, *self._where, RunRecord.key),
+    def _first(self) -> str | None:
+        """The key of the record to lease next; None if none waits."""
+        while self._order:
+            due, _, key = self._order[0]
+            waiting = self._waiting.get(key)
+            if waiting is not None and not waiting.is_leased and waiting.due == due:
+                return key
+            heapq.heappop(self._order)
+        return None
+
+    def _insert(self, key: str, waiting: _Waiting) -> None:
+        self._waiting[key] = waiting
+        heapq.heappush(self._order, (waiting.due, waiting.place, key))
+
+    def _release(self, key: str) -> None:
+        """The record of this key is no longer on its way."""
+        waiting = self._waiting[key]
+        waiting.is_leased = False
+        self._leased -= 1
+        heapq.heappush(self._order, (waiting.due, waiting.place, key))
+
+    def _settle(self, leased: tuple[Leased, ...], state: str, reason: str | None) -> None:
+        """The sink has answered. Where a key has a newer record, that one goes on waiting."""
+        with self._database.lock:
+            keys = [stored_text(one.record.key) for one in leased]
+            newest = [
+                key
+                for key, one in zip(keys, leased, strict=True)
+                if self._waiting[key].version == one.version
+            ]
+            if newest:
+                self._write(newest, state, reason)
+            for key in keys:
+                self._release(key)
+            for key in newest:
+                del self._waiting[key]
+
+    def _write(self, keys: list[str], state: str, reason: str | None) -> None:
+        """Write what became of records."""
+        stored = None if reason is None else stored_text(reason)
+        self._database.transact(
+            lambda db: db.executemany(
+                "update delivery set state = ?, reason = ? where run = ? and sink = ? and key = ?",
+                [(state, stored, *self._where, key) for key in keys],
+            )
         )
-
-    def _settle(self, leased: Leased, state: str, reason: str | None) -> None:
-        key = leased.record.key
-        newest = (*self._where, key, self._records.number, key, leased.version)
-
-        def settle(db: sqlite3.Connection) -> None:
-            done = db.execute(
-                "update delivery set state = ?, reason = ? where run = ? and sink = ? and key = ?"
-                " and (select version from record where run = ? and key = ?) = ?",
-                (state, reason, *newest),
-            )
-            if done.rowcount:
-                self._records.mark_settled(key, self.sink)
-
-        self._database.transact(settle)
-        self._settled.add((stored_text(key), leased.version))
-        del self.in_flight[stored_text(key)]
-
-    def _replace_unreadable(self, key: str, version: int) -> None:
-        """Write the record again, or reject it if this process does not have it."""
-        self._settled.add((key, version))
-        if not self._records.write_again(key):
-            self._database.execute(
-                "update delivery set state = 'rejected', reason = ?"
-                " where run = ? and sink = ? and key = ?",
-                (UNREADABLE, *self._where, key),
-            )

@@ -17,7 +17,7 @@ from .run_records import RunRecords
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from ...records.schema import Record
@@ -98,8 +98,8 @@ class JournalRun:
                 return False
             self._committed = self._records.count_committed()
             self.lost = max(0, self._lock.committed() - self._committed)
-        # The column `due` has times of the previous owner's clock.
-        self._database.execute("update delivery set due = 0 where run = ?", (self.number,))
+        for queue in self._queues.values():
+            self._database.read(queue.load)
         return True
 
     def set_target_dir(self, target_dir: str) -> None:
@@ -110,18 +110,36 @@ class JournalRun:
                 "update run set target_dir = ? where id = ?", (target_dir, self.number)
             )
 
-    def put(self, record: Record, now: float, only: Iterable[str] | None = None) -> None:
-        """Commit a record; it replaces an earlier record with the same key.
+    def put(self, record: Record, now: float, only: Collection[str] | None = None) -> None:
+        """Commit one record: see `put_all`."""
+        self.put_all((record,), now, only)
 
-        The record waits for every sink of the run, or for the sinks in `only`. Once `put` has
-        returned, the death of this process does not lose the record.
+    def put_all(
+        self, records: Sequence[Record], now: float, only: Collection[str] | None = None
+    ) -> None:
+        """Commit records, all or none; each replaces an earlier record with the same key.
+
+        They wait for every sink of the run, or for the sinks in `only`. Once this has returned, the
+        death of this process does not lose them.
         """
-        self._records.put(record, set(self.info.sinks if only is None else only), now)
+        queues = [q for name, q in self._queues.items() if only is None or name in only]
+
+        def insert(db: sqlite3.Connection) -> None:
+            self._records.insert(db, records)
+            for queue in queues:
+                self._records.insert_waiting(db, queue.sink, records)
+
+        # No worker gets a record before it is committed: the lock is held until then. A database
+        # that replaces a failing one gets the records from the queues.
+        with self._database.lock:
+            for queue in queues:
+                for record in records:
+                    queue.add(record, now)
+            self._database.transact(insert)
         if self._database.file is None:
-            if record.key != RunRecord.key:
-                self.only_in_memory.add(record.key)
+            self.only_in_memory |= {r.key for r in records if r.key != RunRecord.key}
         elif self._lock is not None:
-            self._committed += 1
+            self._committed += len(records)
             self._lock.set_committed(self._committed)
 
     def queue(self, sink: str) -> SinkQueue:
@@ -177,8 +195,6 @@ class JournalRun:
 
         The run is found by its token, since the new database may give it another number.
         """
-        for queue in self._queues.values():
-            queue.forget_settled()
         db.execute("begin immediate")
         # If the row of the run was lost, its salvaged records are in a run with this token.
         db.execute(
@@ -191,11 +207,11 @@ class JournalRun:
         else:
             self._records.number = row[0]
             self._insert_sinks(db)
-        in_flight: dict[str, int] = {}
         for queue in self._queues.values():
-            for key, version in queue.in_flight.items():
-                in_flight[key] = max(version, in_flight.get(key, 0))
-        self._records.restore(db, in_flight)
+            unsettled = queue.records()
+            self._records.insert(db, self._records.absent(db, unsettled))
+            self._records.insert_waiting(db, queue.sink, unsettled)
+            queue.load(db)
         db.execute("commit")
 
     @property

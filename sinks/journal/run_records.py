@@ -1,4 +1,4 @@
-"""The records of one run: their rows, and the sinks that have not settled them."""
+"""The rows of one run's records, and of the sinks that they wait for."""
 
 from __future__ import annotations
 
@@ -9,88 +9,55 @@ from .salvage import read_body, stored_text
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable, Sequence
 
     from ...records.schema import Record
     from .database import Database
 
 
 class RunRecords:
-    """The records of the run `number`, which changes when the run moves to another database.
-
-    `unsettled` has each record that a sink has not settled, by key, with the names of those sinks.
-    A database that replaces this one gets them from here.
-    """
+    """The records of the run `number`, which changes when the run moves to another database."""
 
     def __init__(self, database: Database, number: int) -> None:
         self.database = database
         self.number = number
-        self.unsettled: dict[str, tuple[Record, set[str]]] = {}
 
-    def put(self, record: Record, sinks: set[str], now: float) -> None:
-        """Commit a record that waits for `sinks`, from `now` on."""
-
-        def insert(db: sqlite3.Connection) -> None:
-            if sinks:
-                self.unsettled[record.key] = (record, sinks)
-            self.insert(db, record, sinks, now)
-
-        self.database.transact(insert)
-
-    def insert(
-        self,
-        db: sqlite3.Connection,
-        record: Record,
-        sinks: set[str],
-        now: float,
-        version: int = 1,
-    ) -> None:
-        """Write a record in the open transaction; it replaces the record with the same key."""
-        outcome, body = getattr(record, "outcome", None), encode(record.to_json())
-        db.execute(
-            "insert into record (run, key, version, outcome, body) values (?, ?, ?, ?, ?)"
+    def insert(self, db: sqlite3.Connection, records: Iterable[Record]) -> None:
+        """Write records in the open transaction; each replaces the record with the same key."""
+        db.executemany(
+            "insert into record (run, key, outcome, body) values (?, ?, ?, ?)"
             " on conflict (run, key) do update set version = version + 1,"
             " outcome = excluded.outcome, body = excluded.body",
-            (self.number, record.key, version, outcome, body),
+            [
+                (self.number, stored_text(r.key), getattr(r, "outcome", None), encode(r.to_json()))
+                for r in records
+            ],
         )
-        for sink in sinks:
-            db.execute(
-                "insert into delivery (run, sink, key, due) values (?, ?, ?, ?)"
-                " on conflict (run, sink, key) do update set state = 'waiting',"
-                " due = case state when 'waiting' then due else excluded.due end,"
-                " reason = case state when 'waiting' then reason end",
-                (self.number, sink, record.key, now),
-            )
 
-    def mark_settled(self, key: str, sink: str) -> None:
-        """The sink has settled the newest record of this key."""
-        if key in self.unsettled:
-            self.unsettled[key][1].discard(sink)
-            if not self.unsettled[key][1]:
-                del self.unsettled[key]
-
-    def write_again(self, stored_key: str) -> bool:
-        """Write a record again whose row cannot be read; False if this process does not have it."""
-        known = next(
-            (r for r, _ in self.unsettled.values() if stored_text(r.key) == stored_key), None
+    def insert_waiting(self, db: sqlite3.Connection, sink: str, records: Iterable[Record]) -> None:
+        """Write in the open transaction that these records wait for a sink."""
+        db.executemany(
+            "insert into delivery (run, sink, key) values (?, ?, ?)"
+            " on conflict (run, sink, key) do update set state = 'waiting',"
+            " reason = case state when 'waiting' then reason end",
+            [(self.number, stored_text(sink), stored_text(r.key)) for r in records],
         )
-        if known is None:
-            return False
-        self.database.transact(lambda db: self.insert(db, known, set(), 0.0))
-        return True
 
-    def restore(self, db: sqlite3.Connection, in_flight: dict[str, int]) -> None:
-        """Write the unsettled records into a database that replaces another.
+    def absent(self, db: sqlite3.Connection, records: Sequence[Record]) -> list[Record]:
+        """The records that the database does not have, or has in another form."""
+        query = "select body from record where run = ? and key = ?"
+        return [
+            record
+            for record in records
+            if db.execute(query, (self.number, record.key)).fetchone()
+            != (encode(record.to_json()),)
+        ]
 
-        `in_flight` has the versions that are on their way to a sink, by stored key. No restored
-        record gets such a version: the sink's answer would be taken for the answer to that record.
-        """
-        for key, (record, sinks) in self.unsettled.items():
-            row = db.execute(
-                "select body from record where run = ? and key = ?", (self.number, key)
-            ).fetchone()
-            if row is None or row[0] != encode(record.to_json()):
-                version = 1 + in_flight.get(stored_text(key), 0)
-                self.insert(db, record, sinks, 0.0, version)
+    def read(self, stored_key: str) -> Record | None:
+        """The newest record of a key; None if it cannot be read."""
+        query = "select body from record where run = ? and key = ?"
+        rows = self.database.rows(query, (self.number, stored_key))
+        return read_body(rows[0][0], stored_key) if rows else None
 
     def count_committed(self) -> int:
         """How many records were ever committed, including records that others have replaced."""

@@ -43,11 +43,9 @@ def free_port() -> int:
 def environment(state_dir: Path, url: str, marker: str) -> dict[str, str]:
     """What every command gets: where the journal is, how to log in to which Airflow."""
     name, _, value = marker.partition("=")
-    path = [str(HERE / "quick"), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **clean_environment(),
         name: value,
-        "PYTHONPATH": os.pathsep.join(path),
         "DBT_RELAY_STATE_DIR": str(state_dir),
         "DBT_RELAY_AIRFLOW_URL": url,
         "DBT_RELAY_AIRFLOW_USERNAME": "op",

@@ -322,6 +322,7 @@ class TestAirflow:
             server.read_faults.extend([None, None, fake.FORBIDDEN])
             said = ask(server.url)
             assert "warn  could not check task 'dbt' in that run" in said.text
+            assert "--resume runs every node" in said.text
 
     @pytest.mark.parametrize("fault", [NOT_FOUND, fake.answering(404, fake.PAGE)])
     def test_a_proxy_that_lets_no_writes_through(self, fault: fake.Fault) -> None:

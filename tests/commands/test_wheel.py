@@ -28,5 +28,6 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: list[str]) -> None
     own = ("__init__.py", "__main__.py", "provider_info.py", "py.typed")
     modules = [ROOT / name for name in own]
     modules += [path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")]
+    modules += (ROOT / "cli" / "reports" / "page").iterdir()
     expected = {f"dbt_relay/{path.relative_to(ROOT).as_posix()}" for path in modules}
     assert {name for name in wheel if ".dist-info/" not in name} == expected

@@ -31,12 +31,6 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def client_imported() -> None:
-    """Here, so that no test's time-out has to bear it."""
-    import dbt_relay.sinks.airflow.api.client  # noqa: F401
-
-
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
     before = set(threading.enumerate())

@@ -29,7 +29,7 @@ from .stand_in import StandIn
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dbt_relay.records.schema import Record
 
@@ -197,6 +197,10 @@ class World:
             run.put(record, 0.0)
             put.append(record)
 
+        def publish_all(records: Sequence[Record]) -> None:
+            for record in records:
+                publish(record)
+
         started = RunRecord(
             state="running",
             command=shlex.join(self.command),
@@ -205,10 +209,9 @@ class World:
             environment=dict(info.environment or {}),
         )
         publish(started)
-        for record in resumption.carried:
-            publish(record)
+        publish_all(resumption.carried)
         relay = Pipeline(
-            Console(io.BytesIO()), publish, secrets=Secrets([]), target_dir=call.target_dir,
+            Console(io.BytesIO()), publish_all, secrets=Secrets([]), target_dir=call.target_dir,
             attempt=info.attempt,
         )  # fmt: skip
         end = self.rng.choice(["well", "well", "well", "relay killed", "dbt killed"])

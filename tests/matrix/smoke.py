@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from real_airflow.airflow import Airflow
-from real_airflow.projects import ROOT, deploy, flaky_project_in, inherited, project_in
+from real_airflow.projects import ROOT, deploy, flaky_project_in, project_in
 from real_airflow.server import Server
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ RUN = "dbt_relay_run"
 
 
 @contextmanager
-def running(executable: Path, home: Path, programs: Path) -> Iterator[Airflow]:
+def running(server: Server, programs: Path) -> Iterator[Airflow]:
     """An Airflow with the DAGs of the smoke. `programs` is a folder with dbt and dbt-relay."""
+    home = server.home
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     project, flaky = project_in(home), flaky_project_in(home)
     for deployed in (project, flaky):
         deploy(deployed, path)
-    server = Server(executable, home, inherited())
     server.environ |= {
         "PATH": path,
         "DBT_PROJECT_DIR": str(project),
         "DBT_RELAY_AIRFLOW_URL": server.url,
-        "DBT_RELAY_AIRFLOW_USERNAME": "user",
-        "DBT_RELAY_AIRFLOW_PASSWORD": server.passwords["user"],
+        "DBT_RELAY_AIRFLOW_USERNAME": server.relay_user,
+        "DBT_RELAY_AIRFLOW_PASSWORD": server.passwords[server.relay_user],
     }
     server.dags.mkdir()
     for dag_file in (EXAMPLE, *HERE.glob("dags/*.py")):
@@ -93,11 +93,16 @@ def modes(airflow: Airflow) -> None:
 
 def retry(airflow: Airflow) -> None:
     """The second try of an operator runs only the part of the run that had not succeeded."""
-    run_id, state = airflow.run("retry")
-    log = airflow.whole_log("retry", run_id, "dbt")
+    resumes(airflow, "retry")
+
+
+def resumes(airflow: Airflow, dag_id: str) -> None:
+    """Whether the second try of the task `dbt` leaves out what had succeeded in the first."""
+    run_id, state = airflow.run(dag_id)
+    log = airflow.whole_log(dag_id, run_id, "dbt")
     assert state == "success", log
-    xcoms = airflow.xcoms("retry", run_id, "dbt")
-    assert xcoms.pop(RUN)["resumed_from"] == 1
+    xcoms = airflow.xcoms(dag_id, run_id, "dbt")
+    assert xcoms.pop(RUN)["resumed_from"] == 1, log
     resumed = {key for key, record in xcoms.items() if record.get("resumed_from") == 1}
     assert "model.jaffle.orders" in resumed, log
     assert xcoms.keys() - resumed == {"model.jaffle.flaky", "model.jaffle.after_flaky"}

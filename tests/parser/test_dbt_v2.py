@@ -200,6 +200,19 @@ def test_a_run_that_failed_before_its_nodes_has_no_record_of_them() -> None:
     assert folded.run.invocations[0].error == "no macro 'a'"
 
 
+def test_after_a_failed_hook_the_nodes_are_skipped_because_of_it() -> None:
+    """dbt v2 calls each an error in its file, and logs the hook's error without a node."""
+    hook = {"unique_id": "operation.p.p-on-run-start-0", "resource_type": "operation"}
+    ended = event("LogHookEndLine", {"node_info": hook, "status": "error"})
+    error = event("Generic", {}, level="error", msg="[error] [A (dbt1308)]: no table")
+    listed = {"unique_id": "model.p.a", "status": "error", "message": "Compilation Error"}
+    file = {"metadata": {"invocation_id": "i-1"}, "results": [listed]}
+    final = fold(VERSION + ended + error, results=json.dumps(file).encode()).final
+    failed, skipped = final["operation.p.p-on-run-start-0"], final["model.p.a"]
+    assert (failed.outcome, failed.message) == ("failure", "no table")
+    assert (skipped.outcome, skipped.caused_by) == ("skipped", failed.unique_id)
+
+
 @pytest.mark.parametrize(
     ("logged", "text", "code"),
     [

@@ -57,5 +57,7 @@ def test_a_run_without_airflow_imports_nothing_that_speaks_to_it() -> None:
     loaded = modules_after("from dbt_relay.cli.commands import load; load('run')")
     ours = {name.removeprefix("dbt_relay.") for name in loaded}
     assert "sinks.airflow.api.settings" in ours
-    assert not heavy(ours, "sinks.airflow.sink", "sinks.airflow.api.answers", "consumer")
+    assert not heavy(ours, "sinks.airflow.sink", "sinks.airflow.api.answers")
+    assert not heavy(ours, "consumer.graph", "consumer.waiting")
+    assert not heavy(ours, "cli.output.panel", "cli.output.screen")
     assert not heavy(ours, "cli.doctor", "cli.wait", "cli.resume.resumption")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import subprocess
 import time
 import uuid
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from dbt_relay.records.xcom import xcom_value
 
@@ -207,16 +206,20 @@ class Airflow:
 
     def audit(self, dag_id: str, run_id: str) -> list[Write]:
         """The XCom writes that came over REST, oldest first, refused ones included."""
-        query = (
-            "select event, extra, owner from log where dag_id = ? and run_id = ?"
-            " and event like '%_xcom_entry' order by id"
-        )
-        uri = f"file:{self.server.database}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
-            rows = database.execute(query, (dag_id, run_id)).fetchall()
+        entries: list[dict[str, Any]] = []
+        query = f"?dag_id={dag_id}&run_id={quote(run_id, safe='')}&order_by=id&limit=100"
+        while True:
+            path = path_of("eventLogs") + f"{query}&offset={len(entries)}"
+            answer = self.api.call("GET", path)
+            assert answer.status == 200, answer
+            entries += answer.body["event_logs"]
+            if len(entries) >= answer.body["total_entries"]:
+                break
+        writes = [entry for entry in entries if entry["event"].endswith("_xcom_entry")]
         # An update's body has no key: there it is in the path, which the log keeps as `xcom_key`.
-        found = ((event, json.loads(extra), owner) for event, extra, owner in rows)
-        return [Write(e, x.get("key") or x.get("xcom_key"), owner) for e, x, owner in found]
+        extras = (json.loads(entry["extra"]) for entry in writes)
+        keys = (extra.get("key") or extra.get("xcom_key") for extra in extras)
+        return [Write(w["event"], key, w["owner"]) for w, key in zip(writes, keys, strict=True)]
 
     def task_log(
         self, dag_id: str, run_id: str, task_id: str, attempt: int = 1, map_index: int = -1

@@ -45,11 +45,13 @@ def _free_ports(count: int) -> list[int]:
 class Server:
     """`start()` returns once all of it is healthy; `stop()` leaves nothing."""
 
+    relay_user = "user"
+    """Whom the relay logs in as."""
+
     def __init__(self, executable: Path, home: Path, environ: Mapping[str, str]) -> None:
         self.executable = executable
         self.home = home
         self.dags = home / "dags"
-        self.database = home / "airflow.db"
         self.task_logs = home / "task-logs"
         self.passwords = {user: f"{user}-{secrets.token_hex(8)}" for user in USERS}
         self._logs = home / "process-logs"
@@ -65,7 +67,7 @@ class Server:
         # Two API processes: the audit log's synchronous INSERT blocks the event loop for as long
         # as a task's heartbeat holds SQLite's lock, and in one process the heartbeat waits for the
         # loop (seen with Airflow 3.3.2).
-        self._commands = {
+        self.commands = {
             "api-core": ["api-server", "--apps", "core", "--port", str(port)],
             "api-execution": ["api-server", "--apps", "execution", "--port", str(execution_port)],
             "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -95,7 +97,7 @@ class Server:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.task_logs),
@@ -121,7 +123,7 @@ class Server:
         )
         try:
             self._migrate()
-            for name, command in self._commands.items():
+            for name, command in self.commands.items():
                 self._processes[name] = self._launch(name, command)
             self._wait_for_health(time.monotonic() + START_WITHIN)
         except BaseException:
@@ -133,7 +135,7 @@ class Server:
         process = self._processes[name]
         _signal_group(process, signal.SIGTERM)
         _wait_or_kill(process, time.monotonic() + STOP_WITHIN)
-        self._processes[name] = self._launch(name, self._commands[name])
+        self._processes[name] = self._launch(name, self.commands[name])
 
     def _launch(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         with (self._logs / f"{name}.log").open("ab") as log:

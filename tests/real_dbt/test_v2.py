@@ -158,6 +158,18 @@ def test_each_option_for_logs_leaves_every_record(project: Project, arguments: l
     assert mine.exists() == ("mine.jsonl" in arguments)
 
 
+def test_a_failed_hook_skips_the_nodes(project: Project) -> None:
+    with (project.root / "dbt_project.yml").open("a") as file:
+        file.write('\non-run-start:\n  - "select * from no_such_table"\n')
+    done = project.relay(DBT, "build", "--select", "raw_orders")
+    assert done.returncode == 1, done.stdout + done.stderr
+    nodes = project.nodes()
+    hook = nodes["operation.jaffle.jaffle-on-run-start-0"]
+    assert (hook["outcome"], "no_such_table" in hook["message"]) == ("failure", True)
+    skipped = nodes["seed.jaffle.raw_orders"]
+    assert (skipped["outcome"], skipped["caused_by"]) == ("skipped", hook["unique_id"])
+
+
 def test_no_pipe_is_left(project: Project, tmp_path: Path) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()

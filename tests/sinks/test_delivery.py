@@ -16,10 +16,12 @@ from support.timing import PATIENCE, Clock, longest, wait_until, within
 
 from dbt_relay.records.schema import Record, RunRecord
 from dbt_relay.sinks import Delivered, Delivery, Hold, Rejected, Retry, Verdict
+from dbt_relay.sinks.outbox import BATCH, BATCH_SECONDS
 from dbt_relay.sinks.patience import LONGEST_DELAY, LONGEST_RETRY_AFTER, PROBE_EVERY, retry_delay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 class Scripted:
@@ -385,3 +387,48 @@ class TestFigures:
             delivery.put(record("a"))
             wait_until(lambda: delivery.figures()[0].waiting == {"a": "full"})
         assert sink.is_closed
+
+
+class TestBatches:
+    """What a sink has is written to the journal in batches, if the sink is quick."""
+
+    def test_a_kill_repeats_one_batch_at_most(self, tmp_path: Path, clock: Clock) -> None:
+        unwritten: list[int] = []
+
+        class Killed(Scripted):
+            def send(self, record: Record) -> Verdict:
+                account = queue.account()
+                unwritten.append(len(self.sent) - len(account.delivered))
+                return super().send(record)
+
+        sink = Killed(clock=clock)
+        with deliver([sink], tmp_path, clock=clock) as delivery:
+            queue = delivery.run.queue(sink.name)
+            delivery.put(*(record(f"n{number}") for number in range(200)))
+            wait_until(lambda: len(queue.account().delivered) == 200)
+        assert max(unwritten) == BATCH - 1
+        assert len(sink.sent) == 200
+
+    def test_a_slow_sink_has_each_delivery_written(self, tmp_path: Path, clock: Clock) -> None:
+        unwritten: list[int] = []
+
+        class Slow(Scripted):
+            def send(self, record: Record) -> Verdict:
+                unwritten.append(len(self.sent) - len(queue.account().delivered))
+                clock.now += 2 * BATCH_SECONDS
+                return super().send(record)
+
+        sink = Slow(clock=clock)
+        with deliver([sink], tmp_path, clock=clock) as delivery:
+            queue = delivery.run.queue(sink.name)
+            delivery.put(*(record(f"n{number}") for number in range(20)))
+            wait_until(lambda: len(queue.account().delivered) == 20)
+        assert unwritten == [0] * 20
+
+    def test_the_last_delivery_is_written_while_nothing_else_comes(
+        self, tmp_path: Path, clock: Clock
+    ) -> None:
+        sink = Scripted(clock=clock)
+        with deliver([sink], tmp_path, clock=clock) as delivery:
+            delivery.put(record("a"))
+            wait_until(lambda: delivery.run.queue(sink.name).account().delivered == {"a"})

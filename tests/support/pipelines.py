@@ -20,7 +20,7 @@ NOWHERE = Path("nowhere")
 
 
 def pipeline(
-    publish: Callable[[NodeRecord], object] = lambda _: None,
+    publish: Callable[[list[NodeRecord]], object] = lambda _: None,
     console: Console | None = None,
     target: Path = NOWHERE,
     **options: Any,
@@ -33,7 +33,7 @@ def pipeline(
 def published(log: bytes, target: Path = NOWHERE, **options: Any) -> list[NodeRecord]:
     """The records that come of a whole log, in the order in which they are published."""
     records: list[NodeRecord] = []
-    relay = pipeline(records.append, target=target, **options)
+    relay = pipeline(records.extend, target=target, **options)
     relay.feed(log)
     relay.end(None)
     assert relay.faults == 0

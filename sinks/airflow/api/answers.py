@@ -150,11 +150,14 @@ def _meaning(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | E
             "set a new token in DBT_RELAY_AIRFLOW_TOKEN, …_TOKEN_FILE or …_TOKEN_COMMAND"
         )
     if status == 403:
-        may = "read" if method == "GET" else "create and edit"
+        what, may, of_dag = (
+            ("reading XComs, runs or tasks", "read XComs, DAG runs and task instances", "read")
+            if method == "GET"
+            else ("writing XComs", "create and edit XComs", "edit")
+        )
         return Hold(
-            f"{where} forbids {'reading' if method == 'GET' else 'writing'} XComs "
-            f"({detail or 'HTTP 403'}): give the user the role Op, or a role that can {may} XComs "
-            f"and {'read' if method == 'GET' else 'edit'} this DAG"
+            f"{where} forbids {what} ({detail or 'HTTP 403'}): give the user the role Op, or a "
+            f"role that can {may}, and {of_dag} this DAG"
         )
     if status == 404:
         return _not_found(method, answer, to)

@@ -1,26 +1,21 @@
-"""Requests to Airflow's stable REST API; the one module that imports apache-airflow-client.
+"""Requests to Airflow's stable REST API.
 
-That import takes more than a second and 67 MB (client 3.3), so this module is imported by the
-thread that delivers, when it has its first record.
+This imports urllib3, so the thread that delivers imports this module when it has its first record.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 import urllib3.exceptions as http
-from airflow_client.client import ApiClient, ApiException, Configuration, XComApi
-from airflow_client.client.models.x_com_create_body import XComCreateBody
-from airflow_client.client.models.x_com_update_body import XComUpdateBody
 
 from ...sink import Hold, Retry
-from .address import Proxy
 from .answers import VALUE_LIMIT, Answer, as_seen, refused_by_proxy
 from .no_answer import why_no_answer
+from .transport import connection_pool
 
 if TYPE_CHECKING:
     from .answers import Write
@@ -37,50 +32,18 @@ class Client:
 
     def __init__(self, settings: AirflowSettings) -> None:
         self._to = settings
-        options: dict[str, Any] = {"retries": False}
-        if settings.ca_file is not None:
-            options["ssl_ca_cert"] = str(settings.ca_file)
-        self._configuration: Any = Configuration(host=settings.url, **options)
-        if settings.proxy is not None:
-            proxy = Proxy.of(settings.proxy)
-            # Client 3.0 has no arguments for these.
-            self._configuration.proxy = proxy.url
-            self._configuration.proxy_headers = dict(proxy.headers) or None
-        self._api = ApiClient(self._configuration)
-        pool: Any = self._api.rest_client.pool_manager
-        # urllib3 before 2.5 follows redirects although retries are off.
-        pool.urlopen = partial(pool.urlopen, redirect=False)
-        self._xcoms = XComApi(self._api)
+        self._pool = connection_pool(settings)
         self._timeout = (settings.connect_timeout, settings.read_timeout)
 
     def write(self, method: Write, key: str, value: Any, token: str) -> Answer | Retry | Hold:
         """POST or PATCH one XCom. Where no answer comes, the verdict says why."""
-        to = self._to
-        map_index = to.task.map_index
-        self._configuration.access_token = token
-        place: dict[str, Any] = {
-            "dag_id": to.task.dag_id,
-            "dag_run_id": to.task.run_id,
-            "task_id": to.xcom_task,
-        }
-        try:
-            if method == "POST":
-                # The client's models require fields that the answers of Airflow 3.0 lack. These
-                # variants do not read the answer.
-                create = XComCreateBody(key=key, value=value, map_index=map_index)
-                response = self._xcoms.create_xcom_entry_without_preload_content(
-                    **place, x_com_create_body=create, _request_timeout=self._timeout
-                )
-            else:
-                update = XComUpdateBody(value=value, map_index=map_index)
-                response = self._xcoms.update_xcom_entry_without_preload_content(
-                    **place, xcom_key=key, x_com_update_body=update, _request_timeout=self._timeout
-                )
-            return self._answer(response)
-        except http.HTTPError as error:
-            return why_no_answer(error, to)
-        except ApiException as error:  # the client's wrapping of a TLS error
-            return why_no_answer(error.__context__ or error, to)
+        content: dict[str, Any] = {"value": value, "map_index": self._to.task.map_index}
+        path = self._entries()
+        if method == "POST":
+            content["key"] = key
+        else:
+            path = (*path, key)
+        return self.ask(method, self._path(*path), token=token, body=json.dumps(content))
 
     def xcom(self, key: str, token: str) -> Answer | Retry | Hold:
         """One XCom with its value."""
@@ -167,19 +130,17 @@ class Client:
 
     def close(self) -> None:
         """Drop the connections."""
-        pool: Any = self._api.rest_client.pool_manager
-        pool.clear()
+        self._pool.clear()
 
     def ask(
         self, method: str, path: str, *, token: str | None = None, body: str | None = None
     ) -> Answer | Retry | Hold:
-        """The answer to any other request; `path` is quoted."""
+        """The answer to any request; `path` is quoted."""
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        pool: Any = self._api.rest_client.pool_manager
         try:
-            response = pool.request(
+            response = self._pool.request(
                 method,
                 self._to.url + path,
                 body=body,

@@ -112,13 +112,13 @@ class Session:
         with self._opening:
             if self._opened is None:
                 try:
-                    from .client import Client  # noqa: PLC0415 - takes a second and 67 MB
+                    from .client import Client  # noqa: PLC0415 - takes a tenth of a second
+
+                    client = Client(self._to)
                 except ImportError as error:
                     return Hold(
                         f"apache-airflow-client cannot be imported ({error}): reinstall dbt-relay, "
                         "preferably in a separate environment"
                     )
-
-                client = Client(self._to)
                 self._opened = client, Token(self._to.login, client.log_in)
             return self._opened

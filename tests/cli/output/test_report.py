@@ -9,6 +9,7 @@ from support.journals import info
 from support.records import node
 
 from dbt_relay.cli.output import report
+from dbt_relay.consumer.causes import Causes
 from dbt_relay.sinks import Figures, Journal
 
 if TYPE_CHECKING:
@@ -26,8 +27,41 @@ def first(lines: Iterable[str]) -> str:
 
 @pytest.mark.parametrize(("number", "words"), [(1, "1 node"), (2, "2 nodes")])
 def test_nodes_that_failed(number: int, words: str) -> None:
-    failed = [node(f"model.shop.{n}", "error") for n in range(number)]
-    assert report.failures_title(failed) == f"{words} did not succeed:"
+    causes = Causes.of(node(f"model.shop.{n}", "error") for n in range(number))
+    assert report.failures_title(causes) == f"{words} did not succeed:"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (1, "1 node skipped for it: model.shop.m0"),
+        (3, "3 nodes skipped for it: model.shop.m0, model.shop.m1, model.shop.m2"),
+        (40, "40 nodes skipped for it: model.shop.m0, model.shop.m1, model.shop.m2 and 37 more"),
+    ],
+)
+def test_nodes_that_were_skipped_for_another(number: int, words: str) -> None:
+    failed = node("model.shop.a", "error", message="boom")
+    skipped = [node(f"model.shop.m{n}", "skipped", caused_by="model.shop.a") for n in range(number)]
+    told = [*report.failures(Causes.of([failed, *skipped]))]
+    assert told == ["  model.shop.a [error]", "    boom", f"    {words}"]
+
+
+def test_nodes_that_were_skipped_for_an_unknown_failure() -> None:
+    told = report.failures(Causes.of([node("m.a", "error"), node("m.b", "skipped")]))
+    assert [*told][-1] == "  1 node skipped after this: m.b"
+
+
+def test_the_slowest_nodes() -> None:
+    ran = [node(f"model.shop.m{n}", execution_time=float(n)) for n in range(7)]
+    skipped = node("model.shop.skipped", "skipped", execution_time=99.0)
+    told = [*report.slowest([*ran, skipped], lambda _: {"model.shop.m6": 2.5})]
+    assert told[:3] == [
+        "The slowest 5 of 7 nodes:",
+        "      6.00 s  model.shop.m6 (usually 2.50 s)",
+        "      5.00 s  model.shop.m5",
+    ]
+    assert len(told) == 6
+    assert [*report.slowest(ran[:5], lambda _: {})] == []
 
 
 @pytest.mark.parametrize(("number", "words"), [(1, "1 record"), (2, "2 records")])

@@ -94,10 +94,12 @@ def test_a_refused_event_is_shown_with_what_stands_before_it() -> None:
 @pytest.mark.parametrize(("number", "words"), [(1, "1 byte"), (2, "2 bytes")])
 def test_text_that_is_left_out_is_counted(number: int, words: str) -> None:
     out = io.BytesIO()
-    transcript = Transcript(Console(out), awaits_event=True)
+    console = Console(out)
+    transcript = Transcript(console, awaits_event=True)
     for line_ in (b"x" * number, b"y" * (1 << 20)):
         transcript.text(Text(line_))
     (event,) = (item for item in EventReader().feed(BEGIN) if isinstance(item, Event))
     transcript.event(event)
+    console.flush()
     first = out.getvalue().splitlines()[0].decode()
     assert first == f"relay: not shown here: {words} of text before dbt's log"

@@ -19,7 +19,7 @@ ENDED = line("NodeFinished", {"node_info": NODE, "run_result": {"status": "error
 def relay_to(published: list[str]) -> Pipeline:
     """A pipeline that adds the unique_id of each record to a list."""
     console = Console(io.BytesIO(), level="debug")
-    return pipeline(lambda record: published.append(record.unique_id), console)
+    return pipeline(lambda found: published.extend(r.unique_id for r in found), console)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,15 @@ def test_printing_costs_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Console, "event", lambda *_: 1 / 0)
     relay.feed(BEGIN + ENDED)
     assert published == ["model.a.b"]
+
+
+def test_records_are_published_before_a_line_of_their_chunk_is_printed() -> None:
+    """Whoever has seen dbt's line finds the record in the journal."""
+    out = io.BytesIO()
+    printed_before: list[bytes] = []
+    relay = pipeline(lambda _: printed_before.append(out.getvalue()), Console(out, level="debug"))
+    relay.feed(BEGIN)
+    shown = out.getvalue()
+    relay.feed(line("StatsLine", {}) + ENDED * 2_000)
+    assert printed_before == [shown]
+    assert len(out.getvalue()) > len(shown) + 20_000

@@ -243,6 +243,7 @@ DONE = run("finished", exit_code=1, attempt=2, nodes={"success": 1}, announced=1
         DONE | {"state": "died"},
         DONE | {"state": "something"},
         DONE | {"exit_code": 2},
+        DONE | {"failed": [], "message": "the project cannot be compiled"},
         DONE | {"exit_code": 137, "signal": "SIGKILL", "state": "died"},
         DONE | {"exit_code": None},
         DONE | {"delivery": {"airflow": {"waiting": 1}}},

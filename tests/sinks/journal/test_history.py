@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -255,7 +256,13 @@ class TestTargetDir:
         with Journal(tmp_path / "state", warnings.append) as journal:
             run = a_run(journal, target_dir="/p/{{ x }}")
             run.set_target_dir("/p/build/prod")
-            journal.database.set_aside("this is a test")
+            errors = iter([sqlite3.DatabaseError("this is a test")])
+
+            def read(_: sqlite3.Connection) -> None:
+                for error in errors:
+                    raise error
+
+            journal.database.read(read)
             assert history.past_run(journal, run.number).info == run.info
         assert len(warnings) == 1
 

@@ -88,6 +88,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.run.put(self.newest[key], self.now)
         for truth in self.sinks.values():
             if truth.state.get(key) != "waiting":
+                truth.state.pop(key, None)
                 truth.state[key], truth.reason[key] = "waiting", NOT_SENT
                 truth.due[key] = self.now
 
@@ -147,6 +148,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.run, self.now = adopted, clock
         for truth in self.sinks.values():
             truth.on_the_way.clear()
+            truth.state = {key: truth.state[key] for key in self.newest}
             truth.due = dict.fromkeys(truth.due, 0.0)
 
     @rule()

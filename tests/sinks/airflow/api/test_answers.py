@@ -174,7 +174,7 @@ READ: list[tuple[Answer, Any]] = [
     (Answer(201, b"{}", "application/json"), (Hold, "DBT_RELAY_AIRFLOW_URL")),
     (Answer(302), (Hold, "redirected")),
     (said(401, "Token Expired"), (Hold, "does not accept the token (Token Expired)")),
-    (said(403, "Forbidden"), (Hold, "forbids reading XComs (Forbidden)")),
+    (said(403, "Forbidden"), (Hold, "forbids reading XComs, runs or tasks (Forbidden)")),
     (said(404, ENTRY), Missing()),
     (said(404, "Task instance is mapped, add the map_index"), (Hold, "--map-index")),
     (Answer(404, PAGE, "text/html"), (Hold, "DBT_RELAY_AIRFLOW_URL")),

@@ -1,0 +1,108 @@
+"""`--format markdown`: the run in a page of GitHub's Markdown, for a job summary or a comment."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from ...records.plural import counted
+from ..output.markdown import code, code_block, escaped
+from .wording import duration, figures, remarks, signed, skipped_for, status_of, text_of, title
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ...consumer.causes import Cause
+    from ...consumer.course.comparison import Change, Comparison
+    from .picture import Picture
+
+_MOST_CAUSES: Final = 50
+_MOST_NAMES: Final = 20
+_LONGEST: Final = 4000
+"""Characters of an error text. GitHub takes one megabyte for a job summary."""
+_SLOWEST: Final = 5
+MARKS: Final = {
+    "success": "✅",
+    "warning": "⚠️",
+    "failure": "❌",
+    "skipped": "⏭️",
+    "interrupted": "🛑",
+}
+
+
+def markdown(picture: Picture) -> str:
+    return "\n\n".join(_parts(picture)) + "\n"
+
+
+def _parts(picture: Picture) -> Iterator[str]:
+    outcomes = picture.outcomes
+    mark = next((MARKS[o] for o in ("failure", "interrupted", "warning") if o in outcomes), "✅")
+    yield f"## {mark} dbt: {escaped(title(picture))}"
+    yield code(shlex.join(picture.run.info.command))
+    counts = ", ".join(f"{MARKS[o]} {count:,} {o}" for o, count in outcomes.items())
+    facts = ", ".join(f"{value} {name}" for name, value in figures(picture).items())
+    yield f"{counts or 'no nodes'} · {facts}"
+    yield from (f"> {escaped(' '.join(remark.split()))}" for remark in remarks(picture))
+    yield from _failures(picture)
+    yield from _slowest(picture)
+    if picture.comparison is not None and picture.earlier is not None:
+        yield from _comparison(picture.comparison, picture.earlier.number)
+
+
+def _failures(picture: Picture) -> Iterator[str]:
+    causes = picture.causes.found
+    if causes:
+        yield "### Failures"
+    for cause in causes[:_MOST_CAUSES]:
+        yield _failure(picture, cause)
+    if len(causes) > _MOST_CAUSES:
+        yield f"… and {counted(len(causes) - _MOST_CAUSES, 'failure')} more"
+
+
+def _failure(picture: Picture, cause: Cause) -> str:
+    lines = [f"{code(cause.unique_id)} **{escaped(status_of(cause))}**"]
+    file = picture.file_of(cause.record) if cause.record is not None else None
+    if file is not None:
+        lines.append(f"in {code(file)}")
+    text = text_of(cause)
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n…"
+    said = f"{' '.join(lines)}\n\n{code_block(shown)}"
+    skipped = skipped_for(cause)
+    return said if skipped is None else f"{said}\n\n{skipped}: {_names(cause.skipped)}"
+
+
+def _slowest(picture: Picture) -> Iterator[str]:
+    timed = [(node.execution_time or 0.0, node.unique_id) for node in picture.nodes]
+    slowest = sorted((pair for pair in timed if pair[0]), reverse=True)[:_SLOWEST]
+    if slowest:
+        rows = (f"| {code(unique_id)} | {duration(seconds)} |" for seconds, unique_id in slowest)
+        yield "\n".join(("### Slowest", "", "| node | time |", "|---|--:|", *rows))
+
+
+def _comparison(found: Comparison, earlier: int) -> Iterator[str]:
+    changes = (*found.slower[:_MOST_NAMES], *found.faster[:_MOST_NAMES])
+    lists = {
+        "failed now": found.broken,
+        "mended": found.mended,
+        "new": found.new,
+        "gone": found.gone,
+    }
+    named = [f"- {name}: {_names(nodes)}" for name, nodes in lists.items() if nodes]
+    if changes or named:
+        yield f"### Changes since run {earlier}"
+    if changes:
+        head = ("| node | before | now | |", "|---|--:|--:|--:|")
+        yield "\n".join((*head, *map(_row, changes)))
+    if named:
+        yield "\n".join(named)
+
+
+def _row(change: Change) -> str:
+    before, now = duration(change.before), duration(change.now)
+    return f"| {code(change.unique_id)} | {before} | {now} | {signed(change.by)} |"
+
+
+def _names(unique_ids: Sequence[str]) -> str:
+    shown = ", ".join(map(code, unique_ids[:_MOST_NAMES]))
+    more = len(unique_ids) - _MOST_NAMES
+    return f"{shown} and {more:,} more" if more > 0 else shown
