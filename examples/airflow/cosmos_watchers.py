@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from airflow.providers.standard.operators.bash import BashOperator
@@ -50,6 +51,8 @@ with DAG("cosmos_watchers", schedule=None, catchup=False, tags=["dbt"]):
             profile_config=PROFILE,
             producer_task_id="dbt",
             extra_context={"dbt_node_config": {"unique_id": unique_id}},
+            retries=1,  # Airflow 3.3 may fail to start a task in the moment in which it queues it
+            retry_delay=timedelta(seconds=10),
         )
         for unique_id, node in nodes.items()
     }
