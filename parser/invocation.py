@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from typing import TYPE_CHECKING
 
 from .buffer import NodeBuffer, file_name
 from .skip_causes import SkipCauses, hook_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Invocation:
@@ -69,19 +73,12 @@ class Invocation:
             hooks.popleft()
         return next((h for h in hooks if h.is_running and not h.is_terminal), None)
 
-    def failed_hook(self, kind: str | None = None) -> NodeBuffer | None:
-        """The first failed hook: of this kind (`start`, `end`), or one without an error text."""
-        return next(
-            (
-                node
-                for unique_id, node in self.nodes.items()
-                if unique_id.startswith("operation.")
-                and node.is_terminal
-                and node.outcome == "failure"
-                and (hook_kind(unique_id) == kind if kind else not node.has_error_text)
-            ),
-            None,
-        )
+    def failed_hooks(self) -> Iterator[NodeBuffer]:
+        """The hooks that failed, in the order of their first events."""
+        for node in self.nodes.values():
+            is_hook = node.unique_id.startswith("operation.")
+            if is_hook and node.is_terminal and node.outcome == "failure":
+                yield node
 
     @property
     def missing(self) -> int | None:

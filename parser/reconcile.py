@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..records.outcomes import REPEATS_STATUS, SUCCESSFUL, is_successful
 from ..records.values import text
 from .handlers import FAIL_FAST, finished_spans
+from .skip_causes import hook_kind
 
 if TYPE_CHECKING:
     from ..records.values import JsonObject
@@ -21,7 +22,7 @@ def reconcile(invocation: Invocation, results: RunResults) -> list[NodeBuffer]:
     In every other case the log knows more than the file. Returns the nodes that the file lists.
     """
     is_fail_fast = any(n.is_terminal and n.outcome == "failure" for n in invocation.nodes.values())
-    has_failed_hook = invocation.failed_hook("start") is not None
+    has_failed_hook = any(hook_kind(h.unique_id) == "start" for h in invocation.failed_hooks())
     listed: list[NodeBuffer] = []
     for unique_id, result in results.results.items():
         node, status = invocation.node(unique_id), text(result.get("status"))

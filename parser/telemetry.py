@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from ..records.values import JsonObject
 
-    Translation = Callable[[JsonObject, JsonObject], tuple[str, str, JsonObject]]
-    """Attributes and record to the name, the message and the data of an event."""
+    Translated = tuple[str, str, JsonObject]
+    """The name, the message and the data of an event."""
+    Translation = Callable[[JsonObject, JsonObject], Translated | None]
+    """Takes the attributes and the record. None if no node depends on the record."""
 
-_PREFIX: Final = "v1.public.events.fusion."
 _RUN: Final = "EXECUTION_PHASE_RUN"
 _NODE_HOOKS: Final = ("HOOK_TYPE_PRE_HOOK", "HOOK_TYPE_POST_HOOK")
 _SHOWN: Final = {
@@ -49,15 +50,16 @@ def event_in(record: JsonObject) -> tuple[JsonObject, JsonObject] | None:
     trace = text(record.get("trace_id"))
     if kind is None or trace is None or not is_object(attributes):
         return None
-    kind = kind.removeprefix(_PREFIX).rpartition(".")[2]
+    kind = kind.rpartition(".")[2]
     translate = _TRANSLATIONS.get((text(record.get("record_type")) or "", kind))
-    if translate is None:
+    translated = translate(attributes, record) if translate is not None else None
+    if translated is None:
         return {"name": kind, "level": "debug", "invocation_id": _uuid(trace)}, {}
-    name, msg, data = translate(attributes, record)
+    name, msg, data = translated
     time = record.get("end_time_unix_nano") or record.get("start_time_unix_nano")
     info = {
-        "name": name or kind,
-        "level": (text(record.get("severity_text")) or "").lower() if name and msg else "debug",
+        "name": name,
+        "level": (text(record.get("severity_text")) or "").lower() if msg else "debug",
         "msg": msg,
         "ts": timestamp(record.get("time_unix_nano") or time),
         "invocation_id": _uuid(trace),
@@ -65,43 +67,43 @@ def event_in(record: JsonObject) -> tuple[JsonObject, JsonObject] | None:
     return info, data
 
 
-def _process(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
+def _process(attributes: JsonObject, _: JsonObject) -> Translated:
     version = text(attributes.get("version")) or ""
     data = {"version": f"={version}"}
     return "MainReportVersion", f"Running with dbt-fusion={version}", data
 
 
-def _query(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
+def _query(attributes: JsonObject, _: JsonObject) -> Translated:
     return "AdapterRegistered", "", {"adapter_name": attributes.get("adapter_type")}
 
 
-def _node_start(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
+def _node_start(attributes: JsonObject, record: JsonObject) -> Translated | None:
     if attributes.get("in_selection") is False:
-        return "", "", {}
+        return None
     return "NodeStart", "", {"node_info": node_info(attributes, record)}
 
 
-def _run_start(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
+def _run_start(attributes: JsonObject, _: JsonObject) -> Translated | None:
     if attributes.get("phase") != _RUN:
-        return "", "", {}
+        return None
     return "ConcurrencyLine", "", {"node_count": whole_number(attributes.get("node_count_total"))}
 
 
-def _node_run_start(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
+def _node_run_start(attributes: JsonObject, record: JsonObject) -> Translated | None:
     if attributes.get("phase") != _RUN:
-        return "", "", {}
+        return None
     return "NodeExecuting", "", {"node_info": node_info(attributes, record)}
 
 
-def _node_run_end(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
+def _node_run_end(attributes: JsonObject, _: JsonObject) -> Translated | None:
     if attributes.get("phase") != _RUN or "node_outcome" in attributes:
-        return "", "", {}
+        return None
     return "NodeAborted", "", {"node_info": {"unique_id": attributes.get("unique_id")}}
 
 
-def _node_end(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
+def _node_end(attributes: JsonObject, record: JsonObject) -> Translated | None:
     if attributes.get("in_selection") is False:
-        return "", "", {}
+        return None
     node, status = node_info(attributes, record), status_of(attributes)
     result: JsonObject = {"status": status, "message": reason_for_reuse(attributes)}
     tested = attributes.get("node_test_detail")
@@ -137,10 +139,10 @@ def _line(attributes: JsonObject, node: JsonObject, result: JsonObject) -> str:
     return f"{line} {attributes.get('schema')}.{name} ({node['materialized']})"
 
 
-def _hook(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
+def _hook(attributes: JsonObject, record: JsonObject) -> Translated | None:
     unique_id = attributes.get("unique_id")
     if attributes.get("hook_type") in _NODE_HOOKS:
-        return "", "", {}
+        return None
     node = {
         "unique_id": unique_id,
         "resource_type": "operation",
@@ -157,28 +159,27 @@ def _hook(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObj
     return "LogHookEndLine", f"{'OK' if status == 'success' else 'ERROR'} hook: {unique_id}", data
 
 
-def _message(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
+def _message(attributes: JsonObject, record: JsonObject) -> Translated | None:
     body, code = text(record.get("body")) or "", number(attributes.get("code"))
     level = {"ERROR": "error", "WARN": "warning"}.get(text(record.get("severity_text")) or "")
     if level is None:
-        return "", body, {}
+        return None
     head = f" [{attributes.get('code_name')} (dbt{code:04d})]" if code is not None else ""
     node = attributes.get("unique_id")
     data = {"node_info": {"unique_id": node}} if node is not None else {}
     return "Generic", f"[{level}]{head}: {body}", data
 
 
-def _user_message(attributes: JsonObject, record: JsonObject) -> tuple[str, str, JsonObject]:
-    is_debug = record.get("severity_text") == "DEBUG"
-    name = "PrintEvent" if attributes.get("is_print") else "" if is_debug else "JinjaLogInfo"
+def _user_message(attributes: JsonObject, record: JsonObject) -> Translated:
+    name = "PrintEvent" if attributes.get("is_print") else "JinjaLogInfo"
     return name, text(record.get("body")) or "", {}
 
 
-def _answer(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
+def _answer(attributes: JsonObject, _: JsonObject) -> Translated:
     return "PrintEvent", text(attributes.get("content")) or "", {}
 
 
-def _artifact(attributes: JsonObject, _: JsonObject) -> tuple[str, str, JsonObject]:
+def _artifact(attributes: JsonObject, _: JsonObject) -> Translated:
     return "ArtifactWritten", "", {"artifact_path": attributes.get("relative_path")}
 
 

@@ -60,8 +60,11 @@ def logged_error(
     if node is None:
         invocation.is_cancelled |= error.code == RUN_CANCELLED
         invocation.error = invocation.error or error.text
-        hook = invocation.failed_hook() if error.code != RUN_CANCELLED else None
-        if hook is not None:  # the telemetry names no hook for its error
+        if error.code == RUN_CANCELLED:
+            return None
+        # The telemetry names no hook for its error.
+        hook = next((h for h in invocation.failed_hooks() if not h.has_error_text), None)
+        if hook is not None:
             hook.explain(error.text)
         return hook
     node.fail(error.text)

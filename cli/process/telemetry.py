@@ -7,10 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from typing import Final
 
 CAN_NAME_PIPES: Final = hasattr(os, "mkfifo")
 
@@ -38,12 +35,7 @@ class TelemetryPipe:
     def __enter__(self) -> TelemetryPipe:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._fd)
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ..topology import parents_first
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -24,14 +26,7 @@ def is_test(unique_id: str) -> bool:
 def in_order(parents: Graph) -> Iterator[str]:
     """The nodes, parents before their children. The nodes of a circle are left out."""
     missing = {node: sum(p in parents for p in of_node) for node, of_node in parents.items()}
-    children = children_of(parents)
-    ready = [node for node, count in missing.items() if not count]
-    for node in ready:  # grows while it is read
-        yield node
-        for child in children[node]:
-            missing[child] -= 1
-            if not missing[child]:
-                ready.append(child)
+    return parents_first(missing, children_of(parents))
 
 
 def children_of(parents: Graph) -> dict[str, list[str]]:

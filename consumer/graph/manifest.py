@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import orjson
 
 from ...records.values import is_array, is_object, text
+from ..topology import parents_first
 from .node import Node, owner_name, read_node
-from .project import read_flag, read_selectors
+from .project import Project
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Generator, Mapping, Sequence
 
     from ...records.values import JsonObject
 
@@ -64,9 +65,10 @@ class Manifest:
         try:
             with _without_garbage_collection():
                 found = cls.from_json(_decode(Path(path).read_bytes()), str(path))
+            project = Project.of(Path(path), found.project_name)
             if found.is_v2:
-                return found._with_selectors(read_selectors(Path(path), found.project_name))
-            flag = read_flag(Path(path), found.project_name, "indirect_selection")
+                return found._with_selectors(project.selectors() if project is not None else [])
+            flag = project.flag("indirect_selection") if project is not None else None
             mode = next((m for m in get_args(IndirectSelection) if m == flag), None)
             return found if mode is None else replace(found, indirect_selection=mode)
         except ManifestError:
@@ -245,7 +247,8 @@ def _nodes(document: JsonObject, v2_project: str | None) -> tuple[dict[str, Node
         for parent in of_node:
             children[parent].append(unique_id)
     group_owners = _group_owners(document)
-    place = {u: number for number, u in enumerate(_in_order(parents, children))}
+    missing = {u: len(of_node) for u, of_node in parents.items()}
+    place = {u: number for number, u in enumerate(parents_first(missing, children))}
     nodes = {
         u: read_node(
             u,
@@ -275,17 +278,3 @@ def _depends_on(node: JsonObject) -> Collection[str]:
     depends_on = node.get("depends_on")
     found = depends_on.get("nodes") if is_object(depends_on) else None
     return found if is_array(found) else ()
-
-
-def _in_order(
-    parents: Mapping[str, Collection[str]], children: Mapping[str, Collection[str]]
-) -> Iterator[str]:
-    """The unique_ids, parents before children, without the nodes in a circle."""
-    missing = {u: len(of_node) for u, of_node in parents.items()}
-    ready = [u for u, count in missing.items() if not count]
-    for unique_id in ready:  # grows while it is read
-        yield unique_id
-        for child in children[unique_id]:
-            missing[child] -= 1
-            if not missing[child]:
-                ready.append(child)

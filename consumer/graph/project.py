@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...records.values import is_array, is_object, text
@@ -15,33 +16,37 @@ _FILE = "dbt_project.yml"
 _SELECTORS = "selectors.yml"
 
 
-def read_flag(manifest: Path, project_name: str | None, flag: str) -> str | None:
-    """A flag of the manifest's project; None if the project file does not set it.
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The folder of a project, and what its `dbt_project.yml` says."""
 
-    In dbt environment variables and the command line override the flag; they are unknown here.
-    """
-    folder = _project_folder(manifest, project_name)
-    project = _read_yaml(folder / _FILE) if folder else {}
-    flags = project.get("flags")
-    return text(flags.get(flag)) if is_object(flags) else None
+    folder: Path
+    document: JsonObject
 
+    @classmethod
+    def of(cls, manifest: Path, project_name: str | None) -> Project | None:
+        """The manifest's project: its file lies beside the manifest or one folder above, and has
+        the same project name."""
+        beside = manifest.absolute().parent
+        for folder in (beside, beside.parent):
+            document = _read_yaml(folder / _FILE)
+            if text(document.get("name")) == (project_name or ""):
+                return cls(folder, document)
+        return None
 
-def read_selectors(manifest: Path, project_name: str | None) -> list[JsonObject]:
-    """The entries of the project's `selectors.yml` that have a name."""
-    folder = _project_folder(manifest, project_name)
-    entries = _read_yaml(folder / _SELECTORS).get("selectors") if folder else None
-    found: list[Any] = entries if is_array(entries) else []
-    return [entry for entry in found if is_object(entry) and text(entry.get("name"))]
+    def flag(self, name: str) -> str | None:
+        """A flag of the project; None if it does not set the flag.
 
+        In dbt environment variables and the command line override the flag; they are unknown here.
+        """
+        flags = self.document.get("flags")
+        return text(flags.get(name)) if is_object(flags) else None
 
-def _project_folder(manifest: Path, project_name: str | None) -> Path | None:
-    """The folder of `dbt_project.yml`: it lies beside the manifest or one folder above, and has the
-    same project name."""
-    beside = manifest.absolute().parent
-    for folder in (beside, beside.parent):
-        if text(_read_yaml(folder / _FILE).get("name")) == (project_name or ""):
-            return folder
-    return None
+    def selectors(self) -> list[JsonObject]:
+        """The entries of the project's `selectors.yml` that have a name."""
+        entries = _read_yaml(self.folder / _SELECTORS).get("selectors")
+        found: list[Any] = entries if is_array(entries) else []
+        return [entry for entry in found if is_object(entry) and text(entry.get("name"))]
 
 
 def _read_yaml(path: Path) -> JsonObject:
