@@ -70,7 +70,7 @@ $(VENV)/demo: $(UV) pyproject.toml tests/constraints/dev.txt
 	@touch $@
 
 $(VENV)/dev: $(UV) pyproject.toml tests/constraints/dev.txt
-	$(UV) pip install --quiet --python $(BIN)/python $(PINS) --editable . --group dev
+	$(UV) pip install --quiet --python $(BIN)/python $(PINS) --editable '.[openlineage,otlp,parquet]' --group dev
 	@touch $@ $(VENV)/demo
 
 $(AIRFLOW): $(UV) pyproject.toml tests/constraints/airflow.txt
