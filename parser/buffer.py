@@ -98,7 +98,7 @@ class NodeBuffer:
 
     @property
     def status(self) -> str | None:
-        return self.lasting("status")
+        return self._facts.get("status") if self._released is None else self._released.status
 
     @property
     def is_microbatch(self) -> bool:
