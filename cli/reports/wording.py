@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 
 MINUS: Final = "\u2212"
+_ENDS: Final = {
+    "failure": "failed",
+    "interrupted": "interrupted",
+    "skipped": "skipped",
+    "warning": "with a warning",
+    "success": "succeeded",
+}
 
 
 def duration(seconds: float) -> str:
@@ -64,6 +71,13 @@ def skipped_for(cause: Cause) -> str | None:
 
 def title(picture: Picture) -> str:
     return f"Run {picture.run.number}: {picture.result}"
+
+
+def headline(picture: Picture) -> str:
+    """The run in a line: `Run 17: exit 1, 2 failed, 1 skipped, 21 succeeded`."""
+    counts = picture.outcomes
+    said = [f"{counts[outcome]:,} {word}" for outcome, word in _ENDS.items() if outcome in counts]
+    return ", ".join((title(picture), *said))
 
 
 def figures(picture: Picture) -> dict[str, str]:
