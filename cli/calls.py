@@ -33,6 +33,6 @@ CALLS: Final = (
         type=_Commands(),
         multiple=True,
         metavar="COMMAND",
-        help="The same, however the run ended.",
+        help="Run COMMAND in the same way, however the run ended. Repeatable.",
     ),
 )
