@@ -6,26 +6,26 @@ The log is the one of `benchmarks/parse.py`: dbt 1.11.16 at level debug, 2,000 v
 Each tool has a virtual environment of its own in `.venv-peers`, made by uv with the pins of
 `tests/constraints/peer-*.txt`. In place of dbt the tool starts a program that prints or writes the
 log. The project around it is made anew from the log, with a manifest of `dbt parse` and the
-compiled SQL. Only the destination of each tool is a stand-in, which counts:
+compiled SQL. Only the destination of each peer is a stand-in, which counts:
 
-- `dbt-relay`: `dbt-relay run` with a file of JSON lines, and its journal. It reads dbt's standard
-  output; a write is a record in the file.
+- `dbt-relay`: `dbt-relay run`, the whole command with its journal and a file of JSON lines. It
+  reads dbt's standard output; a write is a record in the file.
 - `dagster-dbt`: `DbtCliInvocation.run(…).stream()` with the manifest, as in an op. It reads dbt's
   standard output; a write is an event for Dagster's event log.
 - `Cosmos`: the hook and the parser of its producer in `ExecutionMode.WATCHER`, as a subprocess. It
   reads dbt's standard output; a write is an XCom. By default it also writes all XComs so far to an
-  Airflow Variable with each of them, which is a second write; the last row is without.
+  Airflow Variable with each of them, which is a second write. The last row is without.
 - `dbt-ol`: its command, with `--consume-structured-logs`. Without that option it reads no log. It
   reads dbt's log file; a write is an OpenLineage event, made into JSON.
 
-Figures are the medians of the rounds. CPU is the CPU time of the whole process, and `to start` what
-it takes for a log without a node: imports and the manifest. Lines for each second are those of the
-CPU time after that. Memory is the peak of the process.
+Figures are the medians of the rounds; `Cosmos` runs once, as it takes minutes. CPU is the CPU time
+of the whole process, and `to start` what it takes for a log without a node: imports and the
+manifest. Lines for each second are those of the CPU time after that. Memory is the peak of the
+process.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import statistics
@@ -51,13 +51,14 @@ ENVIRONMENTS = {
     "cosmos": ["astronomer-cosmos", "apache-airflow", "dbt-core"],
 }
 TOOLS = {
-    "dbt-relay": (None, "relay"),
+    "dbt-relay": (None, ""),
     "dagster-dbt": ("dagster", "dagster"),
     "dbt-ol": ("dbt-ol", "dbt_ol"),
     "Cosmos": ("cosmos", "cosmos"),
     "Cosmos without its Variable": ("cosmos", "cosmos_without_variable"),
 }
 """Each tool's environment and the function that drives it in `peer_drivers.py`."""
+ONCE = ("Cosmos",)
 
 
 class Used(NamedTuple):
@@ -104,9 +105,13 @@ def used(python: str, driver: str, log: Path, project: Path, scratch: Path) -> U
     clean = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     home = {"AIRFLOW_HOME": str(scratch / "airflow"), "XDG_STATE_HOME": str(scratch / "state")}
     path = f"{scratch / 'bin'}:{os.environ['PATH']}"
+    command = [python, HERE / "peer_drivers.py", driver, log, project, counted]
+    if not driver:
+        sink = f"jsonl:{counted}"
+        command = [python, "-m", "dbt_relay", "run", "--sink", sink, "--", "cat", log]
     with (scratch / "errors").open("wb") as errors:
         process = subprocess.Popen(
-            [python, HERE / "peer_drivers.py", driver, log, project, counted],
+            command,
             env={**clean, **home, "PATH": path, "PEERS_LOG": str(log)},
             stdout=subprocess.DEVNULL,
             stderr=errors,
@@ -115,9 +120,8 @@ def used(python: str, driver: str, log: Path, project: Path, scratch: Path) -> U
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, (scratch / "errors").read_text()
-    return Used(
-        usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, json.loads(counted.read_text())
-    )
+    writes = int(counted.read_text()) if driver else counted.read_bytes().count(b"\n")
+    return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, writes)
 
 
 def is_of_no_node(line: bytes) -> bool:
@@ -141,8 +145,10 @@ def measured(scratch: Path, rounds: int) -> Iterator[tuple[str, list[tuple[Used,
     taken: dict[str, list[tuple[Used, Used]]] = {name: [] for name in TOOLS}
     for name, (_, driver) in TOOLS.items():  # writes the bytecode
         used(pythons[name], driver, few, project, scratch)
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, (_, driver) in TOOLS.items():
+            if number and name in ONCE:
+                continue
             pair = [used(pythons[name], driver, each, project, scratch) for each in (few, log)]
             taken[name].append((pair[0], pair[1]))
     yield from taken.items()

@@ -118,7 +118,7 @@ def remarks(picture: Picture) -> list[str]:
         ran = counted(carried, "node")
         said.append(f"An earlier try ran {ran} of these; this try published the results again.")
     if picture.remark is not None and picture.nodes:
-        said.append(f"{picture.remark[:1].upper()}{picture.remark[1:]}.")
+        said.append(f"{picture.remark}.")
     if unexplained := len(picture.causes.unexplained):
         skipped = counted(unexplained, "node was", "nodes were")
         said.append(f"{skipped} skipped, and dbt's log does not say why.")
