@@ -17,6 +17,7 @@ from .last_flush import deliver_the_rest
 from .pipeline import Pipeline
 from .run_record import at_the_end, at_the_start, now, with_versions
 from .state_folder import deliver_command, make_room
+from .watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,6 +71,7 @@ class RelayedRun:
         self._is_saved = is_saved
         self._exit: Exit | None = None
         self._delivery: Delivery | None = None
+        self._watched: Watched | None = None
         self._pipeline = Pipeline(
             console,
             self._put,
@@ -98,6 +100,8 @@ class RelayedRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._watched is not None:
+            self._watched.close()
         if self._delivery is not None:
             self._delivery.close()
         else:
@@ -184,6 +188,8 @@ class RelayedRun:
                 self._destination.channel.tell({"run": run.number})
             self._delivery = self._destination.open(run)
             self._delivery.put(self._record)
+            if not self._is_saved and run.running_nodes is not None:
+                self._watched = Watched(self._pipeline.run, run.running_nodes)
         return self._delivery
 
     def _put(self, records: Sequence[NodeRecord]) -> None:
