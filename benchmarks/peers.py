@@ -2,26 +2,28 @@
 
     .venv/bin/python benchmarks/peers.py [ROUNDS]
 
-The log is the one of `benchmarks/parse.py`: dbt 1.11.16 at level debug, 2,000 views and 200 tests.
-Each tool has a virtual environment of its own in `.venv-peers`, made by uv with the pins of
+The log is the one of `benchmarks/parse.py`: dbt 1.11.16, 2,000 views and 200 tests. Each tool gets
+it at the level for which it asks dbt: 63,696 lines at `debug`, or those of them at `info`. Each
+tool has a virtual environment of its own in `.venv-peers`, made by uv with the pins of
 `tests/constraints/peer-*.txt`. In place of dbt the tool starts a program that prints or writes the
 log. The project around it is made anew from the log, with a manifest of `dbt parse` and the
 compiled SQL. Only the destination of each peer is a stand-in, which counts:
 
 - `dbt-relay`: `dbt-relay run`, the whole command with its journal and a file of JSON lines. It
   reads dbt's standard output; a write is a record in the file.
-- `dagster-dbt`: `DbtCliInvocation.run(…).stream()` with the manifest, as in an op. It reads dbt's
-  standard output; a write is an event for Dagster's event log.
-- `Cosmos`: the hook and the parser of its producer in `ExecutionMode.WATCHER`, as a subprocess. It
-  reads dbt's standard output; a write is an XCom. By default it also writes all XComs so far to an
-  Airflow Variable with each of them, which is a second write. The last row is without.
 - `dbt-ol`: its command, with `--consume-structured-logs`. Without that option it reads no log. It
   reads dbt's log file; a write is an OpenLineage event, made into JSON.
+- `dagster-dbt`: `DbtCliInvocation.run(…).stream()` with the manifest, as in an op. It reads dbt's
+  standard output; a write is an event for Dagster's event log.
+- `Cosmos`: the parser of its producer in `ExecutionMode.WATCHER`. If dbt can be imported, it runs
+  in the producer's process and the parser gets each event; `in process` is that, without dbt and
+  without turning the event into JSON. Else the parser gets dbt's standard output: `as a process`.
+  A write is an XCom. By default Cosmos also writes all XComs so far to an Airflow Variable with
+  each of them, which is a second write; `no Variable` is `enable_watcher_reliable_retry = False`.
 
-Figures are the medians of the rounds; `Cosmos` runs once, as it takes minutes. CPU is the CPU time
-of the whole process, and `to start` what it takes for a log without a node: imports and the
-manifest. Lines for each second are those of the CPU time after that. Memory is the peak of the
-process.
+Figures are the medians of the rounds; a row that takes minutes runs once. CPU is the CPU time of
+the whole process, and `to start` what it takes for a log without a node: imports and the manifest.
+Lines for each second are those of the CPU time after that. Memory is the peak of the process.
 """
 
 from __future__ import annotations
@@ -34,10 +36,7 @@ import sys
 import tempfile
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import NamedTuple
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -50,15 +49,29 @@ ENVIRONMENTS = {
     "dbt-ol": ["openlineage-dbt", "dbt-core"],
     "cosmos": ["astronomer-cosmos", "apache-airflow", "dbt-core"],
 }
+
+
+class Tool(NamedTuple):
+    """How to run a tool: the function in `peer_drivers.py`, empty for dbt-relay itself."""
+
+    environment: str | None
+    driver: str
+    level: str
+    is_slow: bool = False
+
+
 TOOLS = {
-    "dbt-relay": (None, ""),
-    "dagster-dbt": ("dagster", "dagster"),
-    "dbt-ol": ("dbt-ol", "dbt_ol"),
-    "Cosmos": ("cosmos", "cosmos"),
-    "Cosmos without its Variable": ("cosmos", "cosmos_without_variable"),
+    "dbt-relay": Tool(None, "", "debug"),
+    "dbt-ol": Tool("dbt-ol", "dbt_ol", "debug"),
+    "dagster-dbt": Tool("dagster", "dagster", "info"),
+    "Cosmos in process": Tool("cosmos", "cosmos", "debug", is_slow=True),
+    "Cosmos in process, no Variable": Tool("cosmos", "cosmos_without_variable", "debug"),
+    "Cosmos as a process": Tool("cosmos", "cosmos", "info", is_slow=True),
+    "Cosmos as a process, no Variable": Tool("cosmos", "cosmos_without_variable", "info"),
 }
-"""Each tool's environment and the function that drives it in `peer_drivers.py`."""
-ONCE = ("Cosmos",)
+
+
+NODES = 2_200
 
 
 class Used(NamedTuple):
@@ -124,54 +137,61 @@ def used(python: str, driver: str, log: Path, project: Path, scratch: Path) -> U
     return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, writes)
 
 
-def is_of_no_node(line: bytes) -> bool:
-    return b'"node_info"' not in line
+def make_logs(scratch: Path) -> dict[str, tuple[Path, Path, int]]:
+    """For each level the log, its head without a node, and its number of lines."""
+    whole = scratch / "debug.jsonl"
+    unpack(whole)
+    lines = whole.read_bytes().splitlines(keepends=True)
+    made: dict[str, tuple[Path, Path, int]] = {}
+    for level in ("debug", "info"):
+        of_level = [x for x in lines if level == "debug" or b'"level": "debug"' not in x]
+        log, head = scratch / f"{level}.jsonl", scratch / f"{level}-head.jsonl"
+        log.write_bytes(b"".join(of_level))
+        head.write_bytes(b"".join(takewhile(lambda x: b'"node_info"' not in x, of_level)))
+        made[level] = (log, head, len(of_level))
+    return made
 
 
-def measured(scratch: Path, rounds: int) -> Iterator[tuple[str, list[tuple[Used, Used]]]]:
-    """For each tool, and each round, what it used for the log without nodes and for the log."""
-    log, few, project = scratch / "dbt.jsonl", scratch / "few.jsonl", scratch / "big"
-    unpack(log)
-    with log.open("rb") as lines, few.open("wb") as head:
-        head.writelines(takewhile(is_of_no_node, lines))
-    make_project(log, project)
+def measured(scratch: Path, rounds: int) -> dict[str, list[tuple[Used, Used, int]]]:
+    """For each tool, and each round, what it used for the log without nodes and for the log, and
+    the lines of the log."""
+    logs, project = make_logs(scratch), scratch / "big"
+    make_project(logs["debug"][0], project)
     (scratch / "bin").mkdir()
     dbt = scratch / "bin" / "dbt"
     dbt.write_bytes((HERE / "peer_dbt.sh").read_bytes())
     dbt.chmod(0o755)
-    pythons = {name: python_of(environment) for name, (environment, _) in TOOLS.items()}
+    pythons = {name: python_of(tool.environment) for name, tool in TOOLS.items()}
     for python in dict.fromkeys(pythons.values()):
-        print(versions(python) or "dbt-relay of this folder", flush=True)
-    taken: dict[str, list[tuple[Used, Used]]] = {name: [] for name in TOOLS}
-    for name, (_, driver) in TOOLS.items():  # writes the bytecode
-        used(pythons[name], driver, few, project, scratch)
+        print(versions(python), flush=True)
+    for name, tool in TOOLS.items():  # writes the bytecode
+        used(pythons[name], tool.driver, logs[tool.level][1], project, scratch)
+    taken: dict[str, list[tuple[Used, Used, int]]] = {name: [] for name in TOOLS}
     for number in range(rounds):
-        for name, (_, driver) in TOOLS.items():
-            if number and name in ONCE:
+        for name, tool in TOOLS.items():
+            if number and tool.is_slow:
                 continue
-            pair = [used(pythons[name], driver, each, project, scratch) for each in (few, log)]
-            taken[name].append((pair[0], pair[1]))
-    yield from taken.items()
+            log, head, lines = logs[tool.level]
+            few = used(pythons[name], tool.driver, head, project, scratch)
+            whole = used(pythons[name], tool.driver, log, project, scratch)
+            taken[name].append((few, whole, lines))
+    return taken
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     with tempfile.TemporaryDirectory() as folder:
-        scratch = Path(folder)
-        taken = dict(measured(scratch, rounds))
-        with (scratch / "dbt.jsonl").open("rb") as log:
-            lines = sum(1 for _ in log)
-    nodes = 2200
-    head = f"{'medians of ' + str(rounds):<29}{'CPU':>9}{'to start':>10}{'lines/s':>10}"
+        taken = measured(Path(folder), rounds)
+    head = f"{'medians of ' + str(rounds):<34}{'level':<7}{'CPU':>9}{'to start':>10}{'lines/s':>9}"
     print(f"{head}{'memory':>9}{'writes a node':>15}")
-    for name, pairs in taken.items():
-        cpu = statistics.median(whole.cpu for _, whole in pairs)
-        start = statistics.median(few.cpu for few, _ in pairs)
-        pace = statistics.median(lines / (whole.cpu - few.cpu) for few, whole in pairs)
-        memory = statistics.median(whole.megabytes for _, whole in pairs)
-        writes = statistics.median((whole.writes - few.writes) / nodes for few, whole in pairs)
-        row = f"{name:<29}{cpu:>7.1f} s{start:>8.1f} s{pace:>10,.0f}{memory:>6.0f} MB"
-        print(f"{row}{writes:>15.1f}")
+    for name, rows in taken.items():
+        cpu = statistics.median(whole.cpu for _, whole, _ in rows)
+        start = statistics.median(few.cpu for few, _, _ in rows)
+        pace = statistics.median(lines / (whole.cpu - few.cpu) for few, whole, lines in rows)
+        memory = statistics.median(whole.megabytes for _, whole, _ in rows)
+        writes = statistics.median((whole.writes - few.writes) / NODES for few, whole, _ in rows)
+        row = f"{name:<34}{TOOLS[name].level:<7}{cpu:>7.1f} s{start:>8.1f} s{pace:>9,.0f}"
+        print(f"{row}{memory:>6.0f} MB{writes:>15.1f}")
 
 
 if __name__ == "__main__":

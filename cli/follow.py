@@ -79,7 +79,10 @@ class Follower:
             if past.state != "running" and not (past.has_owner and past.is_waiting):
                 return
             if self._nodes is not None and past.state == "running":
-                self.progress.run_now(self._running(self._nodes))
+                running = self._running(self._nodes)
+                if running and not self.progress.has_begun:
+                    self.progress.began(max(running.values()))
+                self.progress.run_now(running)
             self._pause(_PAUSE)
 
     def _running(self, nodes: RunningNodes) -> dict[str, float]:

@@ -70,8 +70,8 @@ class LastCommands:
         except Exception as error:
             print_fault(error)
             self._console.say(
-                f"relay: no command of {commands[0][0]} was run, because dbt-relay failed: please "
-                "report the traceback above"
+                "relay: not every command was run, because dbt-relay failed: please report the "
+                "traceback above"
             )
 
     def _say(self, name: str, trouble: str) -> None:
