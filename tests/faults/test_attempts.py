@@ -191,11 +191,12 @@ class TestWhichTryItIs:
         assert sink.send(FIRST) == Delivered()
         assert sink.send(replace(FIRST, unique_id="model.shop.b")) == Delivered()
         sink.close()
-        assert heard == [
+        (warning,) = heard
+        assert warning == (
             f"Airflow does not tell the try of task 'dbt' (Airflow at {server.url} answered 403 "
             "Forbidden), so a record of an earlier try can replace a newer one: let the user read "
             "task instances, as `dbt-relay doctor` checks"
-        ]
+        )
 
     def test_a_try_that_airflow_does_not_know_of_yet(self, server: FakeAirflow, sink: Any) -> None:
         assert sink().send(SECOND) == Delivered()
