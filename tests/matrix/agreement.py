@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _VARYING = re.compile(
     r"\x1b\[[0-9;]*m|\d\d:\d\d:\d\d  |\d+(\.\d+)?( seconds|m?s\b)|\d+ of (?=\d)|\.{3,}|-{7}"
-    r"|\btmp[a-z0-9_]{8}\b"
+    r"|\btmp[a-z0-9_]{8}"
 )
 """Colours, which dbt 1.x prints although no terminal reads them; times; durations,
 `-------` if there is none;
