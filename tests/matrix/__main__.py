@@ -33,6 +33,8 @@ def main() -> int:
     parser.add_argument("releases", nargs="*", metavar="RELEASE")
     parser.add_argument("--row", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    # The servers of a row end with its `finally`. A `make` that is told to stop sends SIGTERM.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if given.row:
         print(json.dumps(PARTS[given.part].row(*given.releases)))
         return 0
@@ -42,8 +44,6 @@ def main() -> int:
         if unknown:
             parser.error(f"no {name} of the matrix: {', '.join(sorted(unknown))}")
         rows += [Row(name, release) for release in given.releases or PARTS[name].RELEASES]
-    # A `make` that is told to stop tells this process alone.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = run_all(rows)
     tables: list[str] = []
     for name, part in PARTS.items():

@@ -21,9 +21,8 @@ _VARYING = re.compile(
     r"|\btmp[a-z0-9_]{8}"
 )
 """Colours, which dbt 1.x prints although no terminal reads them; times; durations,
-`-------` if there is none;
-the places of nodes, with the dots that fill their lines; the schema, which is another one for each
-copy of a project."""
+`-------` if there is none; the places of nodes, with the dots that fill their lines; the database,
+which is another one for each copy of a project."""
 
 _ONLY_IN_FILE_OF_V2 = ("thread", "timing", "execution_time")
 """What the telemetry of dbt v2 does not say, or measures by itself."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -76,8 +75,10 @@ class _Lanes:
         with self._changed:
             self._left.clear()
             for process in self._running.values():
-                process.send_signal(signal.SIGINT)
-            self._changed.wait_for(lambda: not self._running, _STOP_WITHIN)
+                process.terminate()
+            if not self._changed.wait_for(lambda: not self._running, _STOP_WITHIN):
+                for process in self._running.values():
+                    process.kill()
 
     def _start_next(self) -> Row | None:
         """Start the first row that may run now; None if none is left."""
@@ -88,7 +89,7 @@ class _Lanes:
                 if row is not None:
                     self._left.remove(row)
                     command = [sys.executable, Path(__file__).parent, "--row", *row]
-                    # A session of its own: Ctrl-C reaches it by `stop`, and only once.
+                    # In a session of its own, so that Ctrl-C reaches it only by `stop`.
                     self._running[row] = subprocess.Popen(
                         command, stdout=subprocess.PIPE, start_new_session=True
                     )

@@ -38,7 +38,8 @@ def postgres() -> Iterator[Warehouse]:
     with serving() as server:
 
         def output(folder: Path) -> dict[str, Any]:
-            place = {"dbname": "postgres", "schema": folder.name}
+            server.query(f'create database "{folder.name}"')
+            place = {"dbname": folder.name, "schema": "main"}
             login = {"user": USER, "password": "none"}
             return {
                 "type": "postgres", "host": str(server.folder), "port": 5432, **login, **place
