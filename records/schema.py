@@ -170,6 +170,14 @@ class RunRecord(_Record):
 
     key = "dbt_relay_run"
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether dbt ended badly; of a saved log, whether a node did."""
+        if self.state == "died" or self.exit_code is not None:
+            return self.state == "died" or self.exit_code != 0
+        nodes = self.nodes or {}
+        return bool(nodes.get("failure") or nodes.get("interrupted"))
+
 
 Record = NodeRecord | RunRecord
 R = TypeVar("R", NodeRecord, DbtTestRecord, RunRecord)
