@@ -178,6 +178,14 @@ class RunRecord(_Record):
         nodes = self.nodes or {}
         return bool(nodes.get("failure") or nodes.get("interrupted"))
 
+    @property
+    def failure(self) -> str | None:
+        """Why the run has failed, or how dbt ended then; None for a run that has not failed."""
+        if not self.has_failed:
+            return None
+        ended = f"dbt ended with exit code {self.exit_code}" if self.exit_code else "a node failed"
+        return self.message or ended
+
 
 Record = NodeRecord | RunRecord
 R = TypeVar("R", NodeRecord, DbtTestRecord, RunRecord)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from ...parser.lineage import HEAD, invocation_of
 from ...records.values import is_object, text
 
 if TYPE_CHECKING:
@@ -29,8 +31,6 @@ _ENTRY: Final = re.compile(
 )
 """The start of a node's entry, as dbt 1.x and as v2 spell it."""
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL)
-_HEAD: Final = 4096
-_INVOCATION_ID: Final = re.compile(rb'"invocation_id": ?"([^"]+)"')
 _KEPT: Final = 2
 """Manifests in memory: a command may run dbt several times."""
 _SLACK: Final = timedelta(seconds=2)
@@ -77,7 +77,7 @@ class TargetFolder:
     def __init__(self, folder: Callable[[], str | None], secrets: Secrets) -> None:
         self._folder = folder
         self._secrets = secrets
-        self._manifests: OrderedDict[str, ArtifactNodes | None] = OrderedDict()
+        self._manifests: OrderedDict[str, ArtifactNodes] = OrderedDict()
         self._catalog: ArtifactNodes | None = None
         self._has_read_catalog = False
 
@@ -85,26 +85,24 @@ class TargetFolder:
         """A node of the invocation's manifest, without secrets; None if it is not there."""
         if invocation_id is None:
             return None
-        if invocation_id not in self._manifests:
-            self._manifests[invocation_id] = self._manifest_of(invocation_id)
-            while len(self._manifests) > _KEPT:
-                self._manifests.popitem(last=False)
-        return self._node_in(self._manifests[invocation_id], unique_id)
+        found = self._manifests.get(invocation_id) or self._read_manifest(invocation_id)
+        return self._node_in(found, unique_id)
 
     def catalog(self, unique_id: str) -> JsonObject | None:
         """A node of the catalog, of whichever invocation."""
         if not self._has_read_catalog:
             self._has_read_catalog = True
-            content = self._content("catalog.json")
-            self._catalog = ArtifactNodes(content) if content is not None else None
+            with suppress(OSError):
+                path = Path(self._folder() or "nowhere", "catalog.json")
+                self._catalog = ArtifactNodes(path.read_bytes())
         return self._node_in(self._catalog, unique_id)
 
     def sql(self, record: NodeRecord, node: JsonObject) -> str | None:
-        """The compiled code of a node, if the file was written while the node ran."""
-        if record.started_at is None or record.finished_at is None:
-            return None
+        """The compiled code of a node: its manifest's, or a file that was written as it ran."""
+        if code := text(node.get("compiled_code")):
+            return code.strip() or None
         path = self._compiled(node)
-        if path is None:
+        if path is None or record.started_at is None or record.finished_at is None:
             return None
         try:
             written = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
@@ -116,9 +114,9 @@ class TargetFolder:
             return None
 
     def _compiled(self, node: JsonObject) -> Path | None:
-        """The file that dbt writes a node's compiled code to, as dbt 1.7 to 1.12 and v2 place it.
+        """The file that dbt 1.7 to 1.12 write a node's compiled code to.
 
-        Several tests of one YAML file are in a folder of that file's name.
+        The tests of one YAML file are in a folder of that file's name.
         """
         folder, package = self._folder(), text(node.get("package_name"))
         original, own = text(node.get("original_file_path")), text(node.get("path"))
@@ -131,19 +129,20 @@ class TargetFolder:
         path = Path(os.path.normpath(root / below))
         return path if path.is_relative_to(root) else None
 
-    def _manifest_of(self, invocation_id: str) -> ArtifactNodes | None:
-        content = self._content("manifest.json")
-        head = _INVOCATION_ID.search(content[:_HEAD]) if content is not None else None
-        if content is None or head is None or head[1] != invocation_id.encode():
-            return None
-        return ArtifactNodes(content)
-
-    def _content(self, name: str) -> bytes | None:
+    def _read_manifest(self, invocation_id: str) -> ArtifactNodes | None:
         folder = self._folder()
         try:
-            return Path(folder, name).read_bytes() if folder is not None else None
+            with Path(folder or "", "manifest.json").open("rb") as file:
+                head = file.read(HEAD)
+                if folder is None or invocation_of(head) != invocation_id:
+                    return None
+                found = ArtifactNodes(head + file.read())
         except OSError:
             return None
+        self._manifests[invocation_id] = found
+        if len(self._manifests) > _KEPT:
+            self._manifests.popitem(last=False)
+        return found
 
     def _node_in(self, nodes: ArtifactNodes | None, unique_id: str) -> JsonObject | None:
         found = nodes.node(unique_id) if nodes is not None else None

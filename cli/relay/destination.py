@@ -196,7 +196,7 @@ class Destination:
         if self._has_standard:
             from .standard_sinks import RunFacts, use_run  # noqa: PLC0415
 
-            facts = RunFacts(run.info.started_at, lambda: run.info.target_dir)
+            facts = RunFacts(run.info.started_at, lambda: run.info.target_dir, run.records)
             for sink in self.sinks:
                 use_run(sink, facts, os.environ)
         return Delivery(run, self.sinks, workers=self.settings.sending.workers)

@@ -94,7 +94,10 @@ def _standard(
 
     own = next((r for r in run.records() if isinstance(r, RunRecord)), None)
     facts = RunFacts(
-        run.info.started_at, lambda: run.info.target_dir, own.adapter if own is not None else None
+        run.info.started_at,
+        lambda: run.info.target_dir,
+        run.records,
+        own.adapter if own is not None else None,
     )
     return reopened(name, address, facts, environ)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from ...records.schema import Record
     from ...sinks import Sink
 
 OPENLINEAGE: Final = "openlineage"
@@ -37,12 +38,13 @@ _TRUE: Final = frozenset({"true", "1"})
 class RunFacts:
     """What is known of a run when one of these sinks is opened for it.
 
-    `target_dir` tells where dbt's files lie; its log may name the folder later. `adapter` is dbt's
-    adapter with its version, if the journal has it.
+    `target_dir` tells where dbt's files lie; its log may name the folder later. `records` reads the
+    run's records. `adapter` is dbt's adapter with its version, if the journal has it.
     """
 
     started_at: str
     target_dir: Callable[[], str | None]
+    records: Callable[[], Iterable[Record]]
     adapter: str | None = None
 
 
@@ -140,7 +142,8 @@ def _span_name(command: Sequence[str]) -> str:
 def use_run(sink: Sink, facts: RunFacts, environ: Mapping[str, str]) -> None:
     """Tell one of these sinks what it needs beyond the records."""
     if isinstance(sink, OpenLineageSink):
-        sink.use_run(facts.started_at, TargetFolder(facts.target_dir, secrets_in(environ)))
+        files = TargetFolder(facts.target_dir, secrets_in(environ))
+        sink.use_run(facts.started_at, files, facts.records)
     elif isinstance(sink, OtlpSink):
         sink.use_run(facts.started_at, facts.adapter)
 

@@ -76,7 +76,7 @@ class Client:
     def _prepare(self, transport: Any) -> str | None:
         if isinstance(transport, HttpTransport):
             # The outbox tries again by itself. The client would block for half a minute.
-            transport.config.retry = {**transport.config.retry, "total": 0}
+            transport.config.retry = {"total": 0}
         kind = getattr(transport, "kind", None)
         if kind == "async_http":
             return _ASYNC

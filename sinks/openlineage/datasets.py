@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import attr
 from openlineage.client.event_v2 import Dataset, InputDataset, OutputDataset
 from openlineage.client.facet_v2 import (
     DatasetFacet,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 WRITERS: Final = ("model.", "seed.", "snapshot.")
 """Nodes that write a table. An ephemeral model writes none."""
 _READABLE: Final = (*WRITERS, "source.")
-_MOST_LEVELS: Final = 100
-"""Ephemeral models on top of each other."""
 
 
 class Datasets:
@@ -52,7 +51,7 @@ class Datasets:
                 facets=found.facets,
                 inputFacets=facets,
             )
-            for parent in self._parents(record.invocation_id, node, _MOST_LEVELS)
+            for parent in self._parents(record.invocation_id, node)
             if (found := self._dataset(*parent)) is not None
         ]
 
@@ -75,23 +74,24 @@ class Datasets:
         ]
 
     def _parents(
-        self, invocation_id: str | None, node: JsonObject, levels: int
+        self, invocation_id: str | None, node: JsonObject
     ) -> Iterator[tuple[str, JsonObject]]:
         """The tables behind a node, in place of the ephemeral models in between."""
         attached = text(node.get("attached_node"))
-        listed = node.get("depends_on")
-        listed = listed.get("nodes") if is_object(listed) else None
-        names = [attached] if attached else listed if is_array(listed) else []
-        for name in dict.fromkeys(filter(text, names)):
-            if not name.startswith(_READABLE):
+        left = [attached] if attached else _needs(node)
+        seen: set[str] = set()
+        while left:
+            name = left.pop(0)
+            if name in seen or not name.startswith(_READABLE):
                 continue
+            seen.add(name)
             parent = self._artifacts.node(invocation_id, name)
             if parent is None:
                 continue
-            if not _is_ephemeral(parent):
+            if _is_ephemeral(parent):
+                left += _needs(parent)
+            else:
                 yield name, parent
-            elif levels:
-                yield from self._parents(invocation_id, parent, levels - 1)
 
     def _dataset(self, unique_id: str, node: JsonObject) -> Dataset | None:
         namespace = self._setting.datasets
@@ -123,6 +123,27 @@ class Datasets:
         if fields := _fields(node, self._artifacts.catalog(unique_id)):
             facets["schema"] = schema_dataset.SchemaDatasetFacet(fields=fields)
         return facets
+
+
+def known_to(facet: type[Any], **fields: Any) -> dict[str, Any]:
+    """The fields that the installed client's facet has: older clients lack some."""
+    names = {field.name for field in attr.fields(facet)}
+    return {name: value for name, value in fields.items() if name in names}
+
+
+def _expected(config: JsonObject, severity: str | None) -> str:
+    """The number of failing rows that a test allows: 0, or a threshold of its own."""
+    is_warning = (severity or "").lower() == "warn"
+    threshold = config.get("warn_if" if is_warning else "error_if")
+    words = "".join(str(threshold or "").split())
+    return "0" if words in ("", "!=0") else str(threshold)
+
+
+def _needs(node: JsonObject) -> list[str]:
+    """The nodes that a node depends on."""
+    listed = node.get("depends_on")
+    names = listed.get("nodes") if is_object(listed) else None
+    return [name for name in names if text(name)] if is_array(names) else []
 
 
 def _is_ephemeral(node: JsonObject) -> bool:
@@ -177,10 +198,22 @@ def _assertions(
     column = text(given.get("column_name")) if is_object(given) else None
     severity = text(config.get("severity")) if is_object(config) else None
     kind = text(generic.get("name")) if is_object(generic) else None
+    name = text(node.get("name"))
+    counted: dict[str, str] = {}
+    if record.failures is not None:
+        counted = {
+            "actual": str(record.failures),
+            "expected": _expected(config if is_object(config) else {}, severity),
+        }
     assertion = data_quality_assertions_dataset.Assertion(
-        assertion=kind or text(node.get("name")) or record.unique_id,
+        assertion=kind or name or record.unique_id,
         success=record.status == "pass",
         column=column or text(node.get("column_name")),
-        severity=severity.lower() if severity else None,
+        **known_to(
+            data_quality_assertions_dataset.Assertion,
+            severity=severity.lower() if severity else None,
+            name=name,
+            **counted,
+        ),
     )
     return data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(assertions=[assertion])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import attr
-from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
+from openlineage.client.event_v2 import Job, Run, RunEvent, RunState, set_producer
 from openlineage.client.facet_v2 import (
     JobFacet,
     RunFacet,
@@ -20,7 +20,7 @@ from openlineage.client.facet_v2 import (
 
 from ... import __version__
 from ...records.values import is_array, is_object, text
-from .datasets import Datasets
+from .datasets import Datasets, known_to
 from .runs import Caller, NamedRun, dbt_run_id, node_run_id
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .setting import Setting
 
 PRODUCER: Final = f"https://github.com/dbt-relay/dbt-relay/tree/v{__version__}"
+set_producer(PRODUCER)
 _DBT_FACETS: Final = (
     "https://github.com/OpenLineage/OpenLineage/tree/main/integration/common/openlineage/schema/"
 )
@@ -93,6 +94,10 @@ class Events:
         self._started_at = started_at
         self._datasets = Datasets(setting, artifacts)
 
+    def knows(self, record: NodeRecord) -> bool:
+        """Whether dbt's manifest of this invocation is there, and has the node."""
+        return self._artifacts.node(record.invocation_id, record.unique_id) is not None
+
     def of_node(self, record: NodeRecord) -> list[RunEvent]:
         """Start and end of a node. Empty for a node that was skipped, or has no time at all."""
         state = _STATES.get(record.outcome)
@@ -129,17 +134,12 @@ class Events:
             if has_failed
             else RunState.COMPLETE
         )
-        message = record.message
-        if message is None and has_failed:
-            message = "dbt did not succeed"
-            if record.exit_code is not None:
-                message = f"dbt ended with exit code {record.exit_code}"
         return self._run_event(
             invocation_id,
             state,
             record.finished_at or self._started_at,
             record.dbt_version,
-            message,
+            (record.failure or "a node failed") if has_failed else None,
         )
 
     def _run_event(
@@ -256,15 +256,7 @@ def _error(message: str, language: str) -> error_message_run.ErrorMessageRunFace
 
 
 def _sql(query: str, dialect: str | None) -> sql_job.SQLJobFacet:
-    # An older client does not know the dialect.
-    fields: dict[str, Any] = (
-        {"dialect": dialect} if "dialect" in _names(sql_job.SQLJobFacet) else {}
-    )
-    return sql_job.SQLJobFacet(query=query, **fields)
-
-
-def _names(facet: type[Any]) -> set[str]:
-    return {field.name for field in attr.fields(facet)}
+    return sql_job.SQLJobFacet(query=query, **known_to(sql_job.SQLJobFacet, dialect=dialect))
 
 
 def _query_id(record: NodeRecord) -> str | None:

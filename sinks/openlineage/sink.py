@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...records.schema import RunRecord
+from ...records.schema import NodeRecord, RunRecord
 from ..artifacts import NoArtifacts
 from ..sink import Delivered, Hold, Rejected, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from openlineage.client.event_v2 import RunEvent
 
-    from ...records.schema import NodeRecord, Record
+    from ...records.schema import Record
     from ..artifacts import Artifacts
     from .client import Client
     from .events import Events
@@ -33,10 +35,13 @@ class OpenLineageSink:
         self._setting = setting
         self._artifacts: Artifacts = NoArtifacts()
         self._started_at = ""
+        self._records: Callable[[], Iterable[Record]] = tuple
         self._client: Client | None = None
         self._events: Events | None = None
         self._begun: dict[str | None, bool] = {}
         """Invocations whose start was sent, and whether one of their nodes has failed."""
+        self._described: set[str] = set()
+        """Nodes that were sent with what dbt's manifest says of them."""
         self._ended: tuple[str | None, str | None] | None = None
         """Invocation and time of the end of the run that was sent."""
 
@@ -49,9 +54,13 @@ class OpenLineageSink:
         self.address = setting.to_json()
         self._setting = setting
 
-    def use_run(self, started_at: str, artifacts: Artifacts) -> None:
+    def use_run(
+        self, started_at: str, artifacts: Artifacts, records: Callable[[], Iterable[Record]]
+    ) -> None:
+        """`records` reads all records of the run, also those that another process has sent."""
         self._started_at = started_at
         self._artifacts = artifacts
+        self._records = records
 
     def send(self, record: Record) -> Verdict:
         opened = self._open()
@@ -83,6 +92,8 @@ class OpenLineageSink:
         return self._client, self._events
 
     def _send_node(self, record: NodeRecord, client: Client, events: Events) -> Verdict:
+        # Asked first: a manifest that comes in between is sent once more, and not missed.
+        is_described = events.knows(record)
         made = events.of_node(record)
         if not made:
             return Delivered() if record.outcome == "skipped" else Rejected("it has no time")
@@ -93,7 +104,10 @@ class OpenLineageSink:
                 return verdict
         if is_own and record.outcome in ("failure", "interrupted"):
             self._begun[record.invocation_id] = True
-        return client.emit(made)
+        verdict = client.emit(made)
+        if isinstance(verdict, Delivered) and is_described:
+            self._described.add(record.unique_id)
+        return verdict
 
     def _send_run(self, record: RunRecord, client: Client, events: Events) -> Verdict:
         """The start, and the ends of all invocations. dbt's first event tells the invocation."""
@@ -107,10 +121,31 @@ class OpenLineageSink:
                 return verdict
         if not has_ended or self._ended == (own, record.finished_at):
             return Delivered()
+        for node in self._undescribed(record, events):
+            verdict = client.emit(events.of_node(node)[1:])
+            if not isinstance(verdict, Delivered):
+                return verdict
+            self._described.add(node.unique_id)
         verdict = client.emit(self._ends(record, events))
         if isinstance(verdict, Delivered):
             self._ended = (own, record.finished_at)
         return verdict
+
+    def _undescribed(self, run: RunRecord, events: Events) -> list[NodeRecord]:
+        """The nodes whose ends are sent once more, with their tables and their SQL.
+
+        dbt v2 writes its manifest when it ends.
+        """
+        if (run.dbt_version or "1.").startswith(("0.", "1.")):
+            return []
+        return [
+            record
+            for record in self._records()
+            if isinstance(record, NodeRecord)
+            and record.unique_id not in self._described
+            and record.invocation_id == run.invocation_id
+            and events.knows(record)
+        ]
 
     def _begin(
         self, invocation_id: str | None, version: str | None, client: Client, events: Events

@@ -63,7 +63,7 @@ class Spans:
             (root_of(invocation_id, self._started_at, self._caller), self._caller),
             (self._started_at, record.finished_at or self._started_at),
             attributes,
-            error=(record.message or "dbt did not succeed") if has_failed else None,
+            error=(record.failure or "a node failed") if has_failed else None,
         )
 
     def _span(
