@@ -103,9 +103,8 @@ def _locate(
         setting = replace(setting, job=f"dbt-run-{project}")
     try:
         profile = profile_of(command, environ, project_dir, cwd)
-        setting = replace(
-            setting, adapter=text(profile.get("type")), datasets=dataset_namespace(profile)
-        )
+        setting = replace(setting, adapter=text(profile.get("type")))
+        setting = replace(setting, datasets=dataset_namespace(profile))
     except UnknownProfileError as error:
         notice(f"the events for OpenLineage name no tables: {error}")
     sink.use_setting(setting)

@@ -262,7 +262,7 @@ def test_a_collector_that_is_gone_is_tried_again(monkeypatch: pytest.MonkeyPatch
 def test_settings_that_cannot_work_wait_for_a_person(
     server: Collected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
+    monkeypatch.setenv("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "pigeon")
     verdict = opened().send(ran("model.shop.orders"))
     assert isinstance(verdict, Hold)
     assert "does not start" in verdict.reason
