@@ -98,9 +98,13 @@ class TargetFolder:
         return self._node_in(self._catalog, unique_id)
 
     def sql(self, record: NodeRecord, node: JsonObject) -> str | None:
-        """The compiled code of a node: its manifest's, or a file that was written as it ran."""
-        if code := text(node.get("compiled_code")):
-            return code.strip() or None
+        """The compiled code of a node.
+
+        dbt 1.x writes it to a file as the node runs, except for a snapshot. Its manifest has the
+        code only when dbt ends, as all of v2's manifest. A later delivery has to say the same.
+        """
+        if not (record.dbt_version or "1.").startswith(("0.", "1.")):
+            return (text(node.get("compiled_code")) or "").strip() or None
         path = self._compiled(node)
         if path is None or record.started_at is None or record.finished_at is None:
             return None

@@ -180,9 +180,8 @@ def _check_installed(module: str, extra: str) -> None:
 
 def _has_transport(environ: Mapping[str, str]) -> bool:
     """Whether OpenLineage's client will find a transport, where the client itself looks."""
-    if any(name in environ for name in ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG")):
-        return True
-    if any(name.startswith("OPENLINEAGE__TRANSPORT") for name in environ):
+    named = ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__TRANSPORT")
+    if any(value and name.startswith(named) for name, value in environ.items()):
         return True
     folders = (Path.cwd(), Path("~/.openlineage").expanduser())
     return any((folder / "openlineage.yml").is_file() for folder in folders)

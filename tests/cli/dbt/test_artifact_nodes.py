@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,8 @@ def test_the_code_that_ran(target: Target) -> None:
     assert sql(target, "test.shop.t.1") == "select 2"
     ran = record("model.shop.a", started_at=STARTED, finished_at=FINISHED)
     compiled = {**NODES["model.shop.a"], "compiled_code": "\nselect 3\n"}
-    assert target.opened().sql(ran, compiled) == "select 3"
+    assert target.opened().sql(ran, compiled) == "select 1"
+    assert target.opened().sql(replace(ran, dbt_version="2.0.0"), compiled) == "select 3"
 
 
 @pytest.mark.parametrize("at", ["2026-01-02T03:04:02Z", "2026-01-02T03:04:18Z"])

@@ -203,7 +203,7 @@ def test_deliver_needs_the_clients_settings_of_today() -> None:
 def test_a_warehouse_that_only_dbt_knows_is_said_at_the_start(
     alone: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    project(alone, '{type: postgres, host: "{{ var(\'x\') }}", port: 1}')
+    project(alone, "{type: postgres, host: \"{{ var('x') }}\", port: 1}")
     kept = info(chosen(URL, "openlineage"), alone, "build")["openlineage"]
     assert (kept["datasets"], kept["adapter"], kept["job"]) == (None, "postgres", "dbt-run-shop")
     said = capfd.readouterr().err
