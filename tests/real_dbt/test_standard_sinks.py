@@ -172,8 +172,8 @@ def test_a_relay_that_was_killed_is_told_by_deliver(project: Project, server: Co
     assert len({s.span_id for s in server.spans}) == len({s.name for s in server.spans})
 
 
-def test_a_server_that_never_answers_costs_dbt_nothing(project: Project, server: Collected) -> None:
-    """dbt ends, and so does the relay at its deadline."""
+def test_a_server_that_never_answers_keeps_nobody(project: Project, server: Collected) -> None:
+    """dbt ends, and so does the relay at its deadline, with the records in the journal."""
     server.stall = 3600.0
     done = project.run(
         "dbt-relay", "run", *SINKS, "--flush-timeout", "1", "--", "dbt", "seed", **server.variables
