@@ -62,8 +62,8 @@ class Client:
             if answer is None:
                 return Retry("OpenLineage's server gave no answer")
             return verdict_of(answer.status_code, answer.url, answer.headers.get("Retry-After"))
-        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
-            return Hold(f"OpenLineage's address is wrong: {error}")
+        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema):
+            return Hold("the address of OpenLineage's server is no URL: correct it")
         except requests.ConnectionError:
             return Retry("OpenLineage's server cannot be reached")
         except requests.Timeout:

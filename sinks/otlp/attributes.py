@@ -1,6 +1,6 @@
 """What a span says, with the names of OpenTelemetry's conventions where they have one.
 
-docs/reference/spans.md lists the names.
+docs/how-to/opentelemetry.md lists the names.
 """
 
 from __future__ import annotations

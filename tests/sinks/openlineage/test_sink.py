@@ -376,6 +376,16 @@ def test_what_an_answer_means(
     assert len(server.sent) == 1  # the outbox tries again, and not the client
 
 
+def test_a_login_in_the_address_is_not_told(
+    server: Collected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENLINEAGE_URL", server.url.replace("//", "//user:hunter2@"))
+    server.answers.append(401)
+    verdict = opened().send(ran("model.shop.orders"))
+    assert isinstance(verdict, Hold)
+    assert verdict.reason.startswith(f"{server.url}/api/v1/lineage answered 401: check")
+
+
 def test_the_start_of_the_run_is_tried_again(server: Collected) -> None:
     sink = opened()
     server.answers.append(500)
