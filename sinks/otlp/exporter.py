@@ -49,7 +49,10 @@ class Exporter:
 
     def export(self, spans: Sequence[ReadableSpan]) -> Verdict:
         self._answer = None
-        result = self._exporter.export(spans)
+        try:
+            result = self._exporter.export(spans)
+        except requests.RequestException:  # before 1.39 the exporter lets it through
+            result = SpanExportResult.FAILURE
         answer = self._answer
         if answer is None:
             is_sent = result is SpanExportResult.SUCCESS
