@@ -1,6 +1,6 @@
 """What DbtRelayOperator costs and how fast it is, beside `dbt-relay run` over REST, in one Airflow.
 
-    .venv/bin/python benchmarks/operator.py [ROUNDS]
+    .venv/bin/python benchmarks/operator_task.py [ROUNDS]
 
 A stand-in for dbt writes the events of N nodes with a pause after each. `CPU` is the CPU time of
 the task's processes above a task that only runs the stand-in, in seconds. `p50` and `p99` are the
