@@ -71,11 +71,14 @@ def _short_target(arguments: Sequence[str]) -> str | None:
 
 
 def _profiles_file(given: str | None, project_dir: Path, cwd: Path) -> Path:
-    """The file in the folder that was named, or in the first usual folder that has one."""
+    """The file in the folder that was named, or in the first usual folder that has one.
+
+    The folder of the project is none of dbt's. A saved log may be far from where dbt ran.
+    """
     if given is not None:
         return cwd / given / "profiles.yml"
     home = Path("~/.dbt").expanduser()
-    folders = (cwd, project_dir, home)
+    folders = (cwd, home, project_dir)
     return next((d for d in folders if (d / "profiles.yml").is_file()), home) / "profiles.yml"
 
 

@@ -146,12 +146,9 @@ class Destination:
 
         Raises ConfigurationError if a package or a setting is missing.
         """
-        from . import standard_sinks  # noqa: PLC0415 - few runs have one
+        from .standard_sinks import chosen_sink  # noqa: PLC0415 - few runs have one
 
-        if kind == standard_sinks.OPENLINEAGE:
-            sink = standard_sinks.openlineage_sink(environ, self.settings.place)
-        else:
-            sink = standard_sinks.otlp_sink(environ)
+        sink = chosen_sink(kind, environ, self.settings.place)
         if isinstance(sink, str):
             self.remarks.append(sink)
         else:

@@ -48,11 +48,15 @@ class RunFacts:
     adapter: str | None = None
 
 
-def openlineage_sink(environ: Mapping[str, str], place: Place) -> OpenLineageSink | str:
-    """The sink for OpenLineage; a text that says why there is none although nothing is wrong.
+def chosen_sink(kind: str, environ: Mapping[str, str], place: Place) -> Sink | str:
+    """The sink of that name; a text that says why there is none although nothing is wrong.
 
-    Raises ConfigurationError.
+    Raises ConfigurationError if a package or a setting is missing.
     """
+    return _openlineage(environ, place) if kind == OPENLINEAGE else _otlp(environ)
+
+
+def _openlineage(environ: Mapping[str, str], place: Place) -> OpenLineageSink | str:
     _check_installed("openlineage.client", OPENLINEAGE)
     if environ.get("OPENLINEAGE_DISABLED", "").strip().lower() in _TRUE:
         return "OPENLINEAGE_DISABLED is set, so nothing is sent to OpenLineage"
@@ -110,11 +114,7 @@ def _locate(
     sink.use_setting(setting)
 
 
-def otlp_sink(environ: Mapping[str, str]) -> OtlpSink | str:
-    """The sink for OpenTelemetry; a text that says why there is none although nothing is wrong.
-
-    Raises ConfigurationError.
-    """
+def _otlp(environ: Mapping[str, str]) -> OtlpSink | str:
     _check_installed("opentelemetry.sdk.trace", OTLP)
     _check_installed("opentelemetry.exporter.otlp.proto.http", OTLP)
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
@@ -154,14 +154,14 @@ def reopened(
 
     Raises ConfigurationError.
     """
+    today = chosen_sink(name, environ, Place())
+    if isinstance(today, str):
+        raise ConfigurationError(today)
+    kept: Sink
     if name == OPENLINEAGE:
-        ready = openlineage_sink(environ, Place())
         kept = OpenLineageSink(Setting.of_json(address))
     else:
-        ready = otlp_sink(environ)
         kept = OtlpSink(address["traceparent"], address["span"])
-    if isinstance(ready, str):
-        raise ConfigurationError(ready)
     use_run(kept, facts, environ)
     return kept
 
