@@ -77,7 +77,7 @@ class Spans:
     ) -> ReadableSpan:
         """A span with its own id and its parent's, its start and its end."""
         own, parent = ids
-        status = Status(StatusCode.OK if error is None else StatusCode.ERROR, error)
+        status = Status(StatusCode.UNSET if error is None else StatusCode.ERROR, error)
         return ReadableSpan(
             name=name,
             context=_context(own, is_remote=False),
