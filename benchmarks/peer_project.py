@@ -1,14 +1,17 @@
-"""A dbt project made from the log of its run, for `benchmarks/peers.py`."""
+"""The logs for `benchmarks/peers.py`, and a dbt project made from the log of its run.
+
+python peer_project.py FOLDER
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from itertools import takewhile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -23,10 +26,15 @@ big:
 """
 
 
-def unpack(log: Path) -> None:
-    """Write the log of `benchmarks/parse.py` to a file."""
-    with gzip.open(HERE / "big2000_debug.jsonl.gz") as packed, log.open("wb") as file:
-        shutil.copyfileobj(packed, file)
+def make_logs(folder: Path) -> None:
+    """Write the log of `benchmarks/parse.py` for each level, and its head without a node."""
+    with gzip.open(HERE / "big2000_debug.jsonl.gz") as packed:
+        lines = packed.read().splitlines(keepends=True)
+    for level in ("debug", "info"):
+        of_level = [x for x in lines if level == "debug" or b'"level": "debug"' not in x]
+        (folder / f"{level}.jsonl").write_bytes(b"".join(of_level))
+        head = takewhile(lambda x: b'"node_info"' not in x, of_level)
+        (folder / f"{level}-head.jsonl").write_bytes(b"".join(head))
 
 
 def make_project(log: Path, folder: Path) -> None:
@@ -68,3 +76,9 @@ def make_project(log: Path, folder: Path) -> None:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+if __name__ == "__main__":
+    scratch = Path(sys.argv[1])
+    make_logs(scratch)
+    make_project(scratch / "debug.jsonl", scratch / "big")

@@ -1,6 +1,6 @@
 """What each tool that follows dbt's log costs: the same log through the tools' own functions.
 
-    .venv/bin/python benchmarks/peers.py [ROUNDS]
+    .venv/bin/python benchmarks/peers.py [ROUNDS [TOOL …]]
 
 The log is the one of `benchmarks/parse.py`: dbt 1.11.16, 2,000 views and 200 tests. Each tool gets
 it at the level for which it asks dbt: 63,696 lines at `debug`, or those of them at `info`. Each
@@ -23,7 +23,8 @@ compiled SQL. Only the destination of each peer is a stand-in, which counts:
 
 Figures are the medians of the rounds; a row that takes minutes runs once. CPU is the CPU time of
 the whole process, and `to start` what it takes for a log without a node: imports and the manifest.
-Lines for each second are those of the CPU time after that. Memory is the peak of the process.
+Lines for each second are those of the CPU time after that; `?` if that is too short to tell.
+Memory is the peak of the process.
 """
 
 from __future__ import annotations
@@ -34,16 +35,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-sys.path.insert(0, str(HERE))
-
-from peer_project import make_project, unpack  # noqa: E402
-
 ENVIRONMENTS = {
     "dagster": ["dagster-dbt", "dbt-core"],
     "dbt-ol": ["openlineage-dbt", "dbt-core"],
@@ -72,6 +68,8 @@ TOOLS = {
 
 
 NODES = 2_200
+_LEAST = 0.1
+"""The share of the time to start below which the rest is within the noise."""
 
 
 class Used(NamedTuple):
@@ -137,41 +135,31 @@ def used(python: str, driver: str, log: Path, project: Path, scratch: Path) -> U
     return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, writes)
 
 
-def make_logs(scratch: Path) -> dict[str, tuple[Path, Path, int]]:
-    """For each level the log, its head without a node, and its number of lines."""
-    whole = scratch / "debug.jsonl"
-    unpack(whole)
-    lines = whole.read_bytes().splitlines(keepends=True)
-    made: dict[str, tuple[Path, Path, int]] = {}
-    for level in ("debug", "info"):
-        of_level = [x for x in lines if level == "debug" or b'"level": "debug"' not in x]
-        log, head = scratch / f"{level}.jsonl", scratch / f"{level}-head.jsonl"
-        log.write_bytes(b"".join(of_level))
-        head.write_bytes(b"".join(takewhile(lambda x: b'"node_info"' not in x, of_level)))
-        made[level] = (log, head, len(of_level))
-    return made
-
-
-def measured(scratch: Path, rounds: int) -> dict[str, list[tuple[Used, Used, int]]]:
+def measured(
+    scratch: Path, rounds: int, tools: dict[str, Tool]
+) -> dict[str, list[tuple[Used, Used, int]]]:
     """For each tool, and each round, what it used for the log without nodes and for the log, and
     the lines of the log."""
-    logs, project = make_logs(scratch), scratch / "big"
-    make_project(logs["debug"][0], project)
+    # In a process of its own, as the peak of a child is never below its parent's.
+    subprocess.run([sys.executable, HERE / "peer_project.py", scratch], check=True)
+    project = scratch / "big"
     (scratch / "bin").mkdir()
     dbt = scratch / "bin" / "dbt"
     dbt.write_bytes((HERE / "peer_dbt.sh").read_bytes())
     dbt.chmod(0o755)
-    pythons = {name: python_of(tool.environment) for name, tool in TOOLS.items()}
+    pythons = {name: python_of(tool.environment) for name, tool in tools.items()}
     for python in dict.fromkeys(pythons.values()):
         print(versions(python), flush=True)
-    for name, tool in TOOLS.items():  # writes the bytecode
-        used(pythons[name], tool.driver, logs[tool.level][1], project, scratch)
-    taken: dict[str, list[tuple[Used, Used, int]]] = {name: [] for name in TOOLS}
+    for name, tool in tools.items():  # writes the bytecode
+        used(pythons[name], tool.driver, scratch / f"{tool.level}-head.jsonl", project, scratch)
+    taken: dict[str, list[tuple[Used, Used, int]]] = {name: [] for name in tools}
     for number in range(rounds):
-        for name, tool in TOOLS.items():
+        for name, tool in tools.items():
             if number and tool.is_slow:
                 continue
-            log, head, lines = logs[tool.level]
+            log, head = scratch / f"{tool.level}.jsonl", scratch / f"{tool.level}-head.jsonl"
+            with log.open("rb") as file:
+                lines = sum(1 for _ in file)
             few = used(pythons[name], tool.driver, head, project, scratch)
             whole = used(pythons[name], tool.driver, log, project, scratch)
             taken[name].append((few, whole, lines))
@@ -180,17 +168,19 @@ def measured(scratch: Path, rounds: int) -> dict[str, list[tuple[Used, Used, int
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    tools = {name: tool for name, tool in TOOLS.items() if name in sys.argv[2:] or not sys.argv[2:]}
     with tempfile.TemporaryDirectory() as folder:
-        taken = measured(Path(folder), rounds)
+        taken = measured(Path(folder), rounds, tools)
     head = f"{'medians of ' + str(rounds):<34}{'level':<7}{'CPU':>9}{'to start':>10}{'lines/s':>9}"
     print(f"{head}{'memory':>9}{'writes a node':>15}")
     for name, rows in taken.items():
         cpu = statistics.median(whole.cpu for _, whole, _ in rows)
         start = statistics.median(few.cpu for few, _, _ in rows)
-        pace = statistics.median(lines / (whole.cpu - few.cpu) for few, whole, lines in rows)
+        rest = statistics.median(whole.cpu - few.cpu for few, whole, _ in rows)
+        pace = f"{rows[0][2] / rest:,.0f}" if rest > start * _LEAST else "?"
         memory = statistics.median(whole.megabytes for _, whole, _ in rows)
         writes = statistics.median((whole.writes - few.writes) / NODES for few, whole, _ in rows)
-        row = f"{name:<34}{TOOLS[name].level:<7}{cpu:>7.1f} s{start:>8.1f} s{pace:>9,.0f}"
+        row = f"{name:<34}{TOOLS[name].level:<7}{cpu:>7.1f} s{start:>8.1f} s{pace:>9}"
         print(f"{row}{memory:>6.0f} MB{writes:>15.1f}")
 
 
