@@ -131,7 +131,7 @@ def _chain(journal: Journal, run: BriefRun) -> Chain | str:
     """The critical path of a run; a sentence if it is not known."""
     number = reading.number_in_journal(journal, run)
     if number is None:
-        return "the full records of the latest run are gone, so its critical path is not known"
+        return "the full records of the latest run are gone"
     drawn = picture(journal, journal_history.past_run(journal, number))
     path = drawn.critical_path
     if not path:

@@ -29,7 +29,10 @@ T = TypeVar("T")
 
 _MOST: Final = 10
 """Nodes in one table."""
+_FEW: Final = 5
 _WIDEST: Final = 120
+_WORTH: Final = 0.05
+"""The share of a chain that a node must save to be named."""
 _LITTLE: Final = 1.15
 """A run that takes so many times its longest chain gains little from more threads."""
 
@@ -98,7 +101,7 @@ class _Told:
         if found:
             now = sum(node.is_failing for node in found)
             yield ""
-            yield f"{counted(len(found), 'node')} failed, {now or 'none'} of them at last:"
+            yield f"{counted(len(found), 'node')} failed, {now or 'none'} of them when it last ran:"
             yield from self._table(("NODE", "FAILED", "", "LAST FAILED"), found, self._failing_row)
 
     def nodes(self) -> Iterator[str]:
@@ -112,19 +115,20 @@ class _Told:
         if chain is None:
             if self._found.no_chain is not None:
                 yield ""
-                yield from _wrapped(f"{_capital(self._found.no_chain)}.", self._width)
+                yield from _wrapped(f"No critical path: {self._found.no_chain}.", self._width)
             return
         yield ""
         yield from _wrapped(_about(chain), self._width)
-        worth = [saving for saving in chain.savings if saving.saves > 0][:5]
+        worth = [s for s in chain.savings if s.saves >= _WORTH * chain.seconds][:_FEW]
         if worth:
+            yield "What would shorten it most:"
             yield from self._table(
                 ("NODE", "TOOK", "SAVES AT MOST"),
                 worth,
                 lambda s: (self._name(s.unique_id), duration(s.seconds), duration(s.saves)),
             )
         if chain.remark is not None:
-            yield from _wrapped(f"{_capital(chain.remark)}.", self._width)
+            yield from _wrapped(f"({chain.remark}.)", self._width)
 
     def volumes(self) -> Iterator[str]:
         yield from volume(self._found.history.nodes, self._name, self._width)
@@ -196,7 +200,10 @@ def _about(chain: Chain) -> str:
         text += "more threads would save little."
     else:
         text += f"more threads could save up to {duration(chain.whole - chain.seconds)}."
-    return f"{text} Faster nodes that would shorten it most:" if chain.savings else text
+    best = max((saving.saves for saving in chain.savings), default=0.0)
+    if best < _WORTH * chain.seconds:
+        text += f" No faster node alone shortens it by more than {duration(best)}."
+    return text
 
 
 def _why(one: Slower) -> str:
@@ -221,10 +228,6 @@ def _labels(unique_ids: Iterable[str]) -> dict[str, str]:
 
 def _day(time: float) -> str:
     return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _wrapped(text: str, width: int) -> list[str]:
