@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ...records.instant import time_text
 from ...records.outcomes import OUTCOMES
 from ...sinks.ledger import reading
 from ...sinks.ledger.rows import query_id_text
@@ -83,7 +83,5 @@ def json_row(row: list[Any]) -> dict[str, Any]:
     told = dict(zip(_NAMES, row, strict=True))
     for place in _TIMES:
         if row[place] is not None:
-            time = datetime.fromtimestamp(row[place] / 1000, timezone.utc)
-            text = time.isoformat(timespec="milliseconds")
-            told[_NAMES[place]] = text.replace("+00:00", "Z")
+            told[_NAMES[place]] = time_text(row[place] / 1000)
     return {name: value for name, value in told.items() if value is not None}

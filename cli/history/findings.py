@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...consumer.course.edges import is_test
 from ...consumer.course.shortening import Saving, savings
+from ...consumer.history.flaky import flaky
 from ...consumer.history.history import History
 from ...sinks.journal import history as journal_history
 from ...sinks.ledger import reading
@@ -77,10 +78,6 @@ def findings(
     for unique_id, results in reading.results(ledger, runs):
         if not patterns or matches(unique_id, patterns):
             history.add(unique_id, results)
-    flaky = history.flaky(
-        _tested(ledger, runs) if history.changing else {},
-        lambda nodes: reading.codes(ledger, runs, nodes),
-    )
     latest = runs[-1] if runs else None
     chain = _chain(journal, latest) if latest is not None and not patterns else None
     no_chain = chain if isinstance(chain, str) else None
@@ -88,10 +85,25 @@ def findings(
         project,
         patterns,
         history,
-        tuple(flaky),
+        tuple(_flaky(ledger, history)),
         chain if isinstance(chain, Chain) else None,
         no_chain,
     )
+
+
+def _flaky(ledger: Ledger, history: History) -> list[Flaky]:
+    """The flaky nodes, the most changes first. Their results are read once more: they are few."""
+    changing = history.changing
+    if not changing:
+        return []
+    tested = _tested(ledger, history.runs)
+    needed = {node for test in changing for node in tested.get(test, ())}
+    codes = reading.codes(ledger, history.runs, needed)
+    found = [
+        flaky(unique_id, results, tested.get(unique_id, ()), codes)
+        for unique_id, results in reading.results(ledger, history.runs, changing)
+    ]
+    return sorted((f for f in found if f is not None), key=lambda f: (-f.changes, f.unique_id))
 
 
 def name_of(unique_id: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
+
+from ...records.instant import time_text
 
 if TYPE_CHECKING:
     from ...consumer.history.flaky import Flaky
@@ -34,9 +35,7 @@ def json_form(found: Findings) -> dict[str, Any]:
 
 
 def _run(run: BriefRun) -> dict[str, Any]:
-    started = datetime.fromtimestamp(run.started_at, timezone.utc)
-    text = started.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"run": run.number, "started_at": text}
+    return {"run": run.number, "started_at": time_text(run.started_at)}
 
 
 def _slower(found: Findings, one: Slower) -> dict[str, Any]:

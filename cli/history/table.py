@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _INDENT: Final = "  "
+_OF_WORDS: Final = frozenset({"SINCE", "LAST FAILED", ""})
+"""The heads of the columns whose cells are words: they begin at one place, figures end at one."""
 _LEAST_NAME: Final = 12
 """Columns that a name keeps on the narrowest terminal."""
 
@@ -23,19 +25,15 @@ def table(
     widths = [max(map(len, column)) for column in columns]
     others = sum(width + len(_INDENT) for width in widths[1:])
     widths[0] = max(_LEAST_NAME, min(widths[0], width - len(_INDENT) - others))
-    yield _line(head, widths)
-    for cells, remark in rows:
-        yield _line(cells, widths)
+    are_words = [not place or name in _OF_WORDS for place, name in enumerate(head)]
+    for cells, remark in ((head, ""), *rows):
+        padded = [
+            cut(cell, width).ljust(width) if is_word else cell.rjust(width)
+            for cell, width, is_word in zip(cells, widths, are_words, strict=True)
+        ]
+        yield (_INDENT + _INDENT.join(padded)).rstrip()
         if remark:
             yield f"{_INDENT * 2}{remark}"
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """The last column is text, those between are figures."""
-    name, *figures = cells
-    told = [cut(name, widths[0]).ljust(widths[0])]
-    told += [cell.rjust(width) for cell, width in zip(figures, widths[1:], strict=True)]
-    return (_INDENT + _INDENT.join(told)).rstrip()
 
 
 def cut(text: str, width: int) -> str:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from . import pace
-from .flaky import Flaky, flaky, may_be_flaky
+from .flaky import may_be_flaky
 from .volume import monday, weeks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from ...records.brief import BriefRun, Result
-    from .flaky import Codes
     from .pace import Pace, Slower
     from .volume import Week
 
@@ -45,14 +44,15 @@ class History:
     """What the runs of a project tell, the oldest run first.
 
     A run is told by its place in `runs`. `add` takes each node once and keeps a few figures of it.
+    `changing` are the nodes that fail and succeed in turn: see `flaky`.
     """
 
     def __init__(self, runs: Sequence[BriefRun]) -> None:
         self.runs = runs
         self.nodes: list[NodeHistory] = []
+        self.changing: set[str] = set()
         self._slower: list[Slower] = []
         self._mondays = [monday(run) for run in runs]
-        self._changing: dict[str, list[Result]] = {}
 
     def add(self, unique_id: str, results: Sequence[Result]) -> None:
         """Take the results of a node, the oldest first."""
@@ -78,7 +78,7 @@ class History:
         if found is not None:
             self._slower.append(found)
         if may_be_flaky(ran):
-            self._changing[unique_id] = [*ran]
+            self.changing.add(unique_id)
 
     @property
     def slower(self) -> list[Slower]:
@@ -90,25 +90,3 @@ class History:
         """The nodes that failed, those that fail now first, then the most failures."""
         bad = [node for node in self.nodes if node.failed]
         return sorted(bad, key=lambda n: (not n.is_failing, -n.failed, n.unique_id))
-
-    @property
-    def changing(self) -> Mapping[str, Sequence[Result]]:
-        """The nodes that fail and succeed in turn. Their code tells whether they are flaky."""
-        return self._changing
-
-    def flaky(
-        self,
-        tested: Mapping[str, Sequence[str]],
-        codes_of: Callable[[set[str]], Codes],
-    ) -> list[Flaky]:
-        """The flaky nodes, the most changes first.
-
-        `tested` has the nodes that each test tests, `codes_of` returns the codes of nodes.
-        """
-        needed = {node for test in self._changing for node in tested.get(test, ())}
-        codes: Codes = codes_of(needed) if needed else {}
-        found = [
-            flaky(unique_id, results, tested.get(unique_id, ()), codes)
-            for unique_id, results in self._changing.items()
-        ]
-        return sorted((f for f in found if f is not None), key=lambda f: (-f.changes, f.unique_id))

@@ -19,6 +19,8 @@ SPREADS: Final = 4.0
 """A node is slower from half a second, a quarter of its usual time and four spreads on."""
 _OF_NORMAL: Final = 1.4826
 """Makes the median deviation of normally distributed times their standard deviation."""
+_OF_FEW: Final = 2.0
+"""The median deviation of five times is too small as often as not: few times count as wider."""
 _LOOK_AT: Final = 60
 """The latest results of a node. What was a year ago is not its usual time."""
 _MORE_ROWS: Final = 1.5
@@ -81,7 +83,8 @@ def median(values: Sequence[float]) -> float:
 def pace(seconds: Sequence[float]) -> Pace:
     """The pace of a node with these times; there is one at least."""
     usual = median(seconds)
-    return Pace(usual, _OF_NORMAL * median([abs(s - usual) for s in seconds]))
+    spread = _OF_NORMAL * median([abs(s - usual) for s in seconds])
+    return Pace(usual, spread * (1 + _OF_FEW / len(seconds)))
 
 
 def slower(unique_id: str, results: Sequence[Result]) -> Slower | None:

@@ -48,13 +48,17 @@ def runs(
     return [BriefRun(*row) for row in reversed(rows)]
 
 
-def results(ledger: Ledger, runs: Sequence[BriefRun]) -> Iterator[tuple[str, list[Result]]]:
-    """Each node of these runs with its results, the oldest first."""
+def results(
+    ledger: Ledger, runs: Sequence[BriefRun], only: Collection[str] | None = None
+) -> Iterator[tuple[str, list[Result]]]:
+    """Each node of these runs, or `only` some nodes, with their results, the oldest first."""
     place = {run.id: number for number, run in enumerate(runs)}
     rows = ledger.db.execute(
         "select node, run, outcome, took_ms, checksum, rows_affected, bytes_processed, slot_ms"
-        " from result where run in (select value from json_each(?)) order by node",
-        (json.dumps([*place]),),
+        " from result where run in (select value from json_each(?)) and (?2 is null or node in"
+        " (select id from node where unique_id in (select value from json_each(?2))))"
+        " order by node",
+        (json.dumps([*place]), None if only is None else json.dumps([*only])),
     )
     names = ledger.db.cursor()
     for node, of_node in itertools.groupby(rows, itemgetter(0)):
@@ -71,18 +75,23 @@ def results(ledger: Ledger, runs: Sequence[BriefRun]) -> Iterator[tuple[str, lis
 def codes(
     ledger: Ledger, runs: Sequence[BriefRun], unique_ids: Collection[str]
 ) -> dict[str, list[tuple[int, int]]]:
-    """The code of these nodes in each run that knows it: the run's place and the code, in order."""
+    """The codes of these nodes: for each node the places of the runs in which its code was another
+    than before, each with the code, in order."""
     place = {run.id: number for number, run in enumerate(runs)}
     found: dict[str, list[tuple[int, int]]] = {}
     rows = ledger.db.execute(
-        "select unique_id, run, checksum from node join result on node = node.id"
+        "select unique_id, run.id, checksum from node join result on node = node.id"
+        " join run on run.id = run"
         " where unique_id in (select value from json_each(?))"
-        " and run in (select value from json_each(?)) and checksum is not null",
+        " and run in (select value from json_each(?)) and checksum is not null"
+        " order by run.started_at, run.id",
         (json.dumps([*unique_ids]), json.dumps([*place])),
     )
     for unique_id, run, code in rows:
-        found.setdefault(unique_id, []).append((place[run], code))
-    return {unique_id: sorted(of_node) for unique_id, of_node in found.items()}
+        of_node = found.setdefault(unique_id, [])
+        if not of_node or of_node[-1][1] != code:
+            of_node.append((place[run], code))
+    return found
 
 
 def months(ledger: Ledger) -> list[tuple[str, int]]:
