@@ -42,8 +42,8 @@ Examples:
     "--parquet",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write a Parquet file for each month into this folder, dbt-relay-2026-11.parquet. "
-    "Writes it anew each time, so export as often as you like.",
+    help="Write a Parquet file for each month into this folder. The files are written anew each "
+    "time: export as often as you like.",
 )
 @option(
     "--jsonl",

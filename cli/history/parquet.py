@@ -133,8 +133,11 @@ class DuckDb:
 
     def _do(self, query: str) -> list[tuple[Any, ...]]:
         duckdb: Any = import_module("duckdb")
-        with duckdb.connect() as db:
-            return db.execute(query).fetchall()
+        try:
+            with duckdb.connect() as db:
+                return db.execute(query).fetchall()
+        except duckdb.Error as error:
+            raise OSError(str(error)) from error
 
 
 def _quoted(path: Path) -> str:

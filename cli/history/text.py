@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections import Counter
@@ -33,6 +34,8 @@ _FEW: Final = 5
 _WIDEST: Final = 120
 _WORTH: Final = 0.05
 """The share of a chain that a node must save to be named."""
+_SPAN: Final = re.compile(r"(?<=\d) (?=(?:ms|s|m|h)\b)|(?<=\d [mh]) (?=\d)")
+"""The blanks in a span of time, where no line breaks."""
 _LITTLE: Final = 1.15
 """A run that takes so many times its longest chain gains little from more threads."""
 
@@ -66,7 +69,8 @@ class _Told:
             return f"{name}: no run in that time. Without --since there may be some."
         first, last = _day(runs[0].started_at), _day(runs[-1].started_at)
         when = f"on {last}" if first == last else f"from {first} to {last}"
-        nodes = counted(len(self._found.history.nodes), "node")
+        many = len(self._found.history.nodes)
+        nodes = counted(many, "node") if many else "no node"
         chosen = f" like {' '.join(self._found.patterns)}" if self._found.patterns else ""
         return f"{name}: {nodes}{chosen} in {counted(len(runs), 'run')} {when} (UTC)"
 
@@ -99,9 +103,8 @@ class _Told:
     def failing(self) -> Iterator[str]:
         found = self._found.history.failing
         if found:
-            now = sum(node.is_failing for node in found)
             yield ""
-            yield f"{counted(len(found), 'node')} failed, {now or 'none'} of them when it last ran:"
+            yield f"{counted(len(found), 'node')} failed, {_still(found)}:"
             yield from self._table(("NODE", "FAILED", "", "LAST FAILED"), found, self._failing_row)
 
     def nodes(self) -> Iterator[str]:
@@ -206,6 +209,13 @@ def _about(chain: Chain) -> str:
     return text
 
 
+def _still(failed: Sequence[NodeHistory]) -> str:
+    now = sum(node.is_failing for node in failed)
+    if now == len(failed):
+        return f"and still {'does' if now == 1 else 'do'}"
+    return f"{now} of them still" if now else "none of them in its last run"
+
+
 def _why(one: Slower) -> str:
     told = ["only in its last run"] if one.times == 1 else [f"in its last {one.times} runs"]
     if one.code_changed is not None:
@@ -231,4 +241,6 @@ def _day(time: float) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    whole = _SPAN.sub("\u00a0", text)
+    wrapped = textwrap.wrap(whole, width, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\u00a0", " ") for line in wrapped]

@@ -28,12 +28,18 @@ def at(run: int, seconds: float = 0.0) -> str:
     return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def timed(unique_id: str, run: int, seconds: float = 1.0, **fields: Any) -> NodeRecord:
-    """The record of a node that took so long in a run, and succeeded if nothing else is said."""
+def timed(
+    unique_id: str, run: int, seconds: float = 1.0, *, after: float = 10.0, **fields: Any
+) -> NodeRecord:
+    """The record of a node that took so long in a run, and succeeded if nothing else is said.
+
+    It began `after` so many seconds of the run.
+    """
     known: dict[str, Any] = {
-        "started_at": at(run, 10),
-        "finished_at": at(run, 10 + seconds),
+        "started_at": at(run, after),
+        "finished_at": at(run, after + seconds),
         "execution_time": seconds,
+        "invocation_id": "i",
         **fields,
     }
     return node(unique_id, known.pop("status", "success"), **known)
