@@ -105,6 +105,18 @@ def test_a_program_gets_all_of_it(typed: Typed, state: Path) -> None:
     assert orders["weeks"][1]["rows"] == sum(1000 + run for run in range(7, 12))
 
 
+def test_the_reference_names_each_field(typed: Typed, state: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "history.md").read_text()
+    _, _, text = page.partition("## The JSON of `stats`")
+    found = told(typed, state)
+    parts = [found, *(found[name][0] for name in ("slower", "flaky", "failed", "nodes"))]
+    parts += [found["critical_path"], found["nodes"][0]["weeks"][0]]
+    missing = {name for part in parts for name in part if f"`{name}`" not in text}
+    assert missing == set()
+    tables = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert tables == [*found, *found["slower"][0]]
+
+
 def test_the_history_outlives_the_journal(typed: Typed, state: Path) -> None:
     before = told(typed, state)
     with Journal(state) as journal:
