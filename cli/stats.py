@@ -120,4 +120,7 @@ def _project(known: Sequence[str], named: str | None) -> str:
             raise click.BadParameter(f"{what} called {named}. dbt-relay knows:\n{listed}")
         return found[0]
     here = Path(os.path.realpath(Path.cwd()))
-    return next((str(p) for p in (here, *here.parents) if str(p) in known), known[0])
+    found = next((str(p) for p in (here, *here.parents) if str(p) in known), None)
+    if found is None and (here / "dbt_project.yml").is_file():
+        notice(f"no run of the project in {here} yet: this is the project that ran last")
+    return found or known[0]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .rows import Row
 
 _DAY: Final = 86_400.0
+_REPLAY: Final = ("replay",)
+"""How the command of a run begins that read a saved log."""
 _NAMELESS: Final = "nameless-"
 """A run whose row the journal lost to damage: nobody knows its project any more."""
 
@@ -162,7 +164,7 @@ class _Names:
 def _is_repeated(db: sqlite3.Connection, run: PastRun) -> bool:
     """Whether the run replayed the saved log of a dbt that the ledger has already."""
     invocation = run.record.invocation_id if run.record is not None else None
-    if invocation is None or run.info.command[:1] != ("replay",):
+    if invocation is None or run.info.command[:1] != _REPLAY:
         return False
     query = "select 1 from run where invocation_id = ?"
     return db.execute(query, (invocation,)).fetchone() is not None
@@ -172,9 +174,9 @@ def _run_values(token: str, run: PastRun, rows: Sequence[Row]) -> Mapping[str, A
     """The row of a run by column."""
     info, record, task = run.info, run.record, run.info.task
     started_at = instant(info.started_at) or 0.0
-    if info.command[:1] == ("replay",):  # the log is older than its replay
-        times = [t for row in rows for t in (row.invocation_started_at or row.started_at,) if t]
-        started_at = min(times, default=started_at)
+    finished_at = instant(record.finished_at) if record is not None else None
+    if info.command[:1] == _REPLAY:
+        started_at, finished_at = _times_of_log(rows) or (started_at, finished_at)
     project = info.project_dir or info.cwd
     return {
         "token": token,
@@ -184,7 +186,7 @@ def _run_values(token: str, run: PastRun, rows: Sequence[Row]) -> Mapping[str, A
         "state": run.state,
         "exit_code": record.exit_code if record is not None else None,
         "started_at": started_at,
-        "finished_at": instant(record.finished_at) if record is not None else None,
+        "finished_at": finished_at,
         "target_dir": info.target_dir,
         "dag_id": task.dag_id if task is not None else None,
         "dag_run_id": task.run_id if task is not None else None,
@@ -196,6 +198,16 @@ def _run_values(token: str, run: PastRun, rows: Sequence[Row]) -> Mapping[str, A
         "adapter": record.adapter if record is not None else None,
         "nodes": len(rows),
     }
+
+
+def _times_of_log(rows: Sequence[Row]) -> tuple[float, float] | None:
+    """When the dbt of a saved log began, and when its last node ended; None if no time is known.
+
+    The log is older than its replay.
+    """
+    begun = [t for row in rows for t in (row.invocation_started_at, row.started_at) if t]
+    ended = [row.started_at + (row.took_ms or 0) / 1000 for row in rows if row.started_at]
+    return (min(begun), max(ended)) if ended else None
 
 
 def _since(start: float, time: float | None) -> int | None:

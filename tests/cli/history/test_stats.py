@@ -179,6 +179,10 @@ class TestProject:
     ) -> None:
         monkeypatch.chdir(tmp_path / "third")
         assert told(typed, two)["project"] == str(tmp_path / "other")
+        (tmp_path / "third" / "dbt_project.yml").touch()
+        done = typed("stats", "--state-dir", two)
+        assert f"no run of the project in {tmp_path / 'third'} yet" in done.stderr
+        (tmp_path / "third" / "dbt_project.yml").unlink()
         done = typed("stats", "--state-dir", two)
         assert done.stderr == "relay: 1 other project ran here: name one with --project\n"
 

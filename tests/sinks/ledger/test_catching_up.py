@@ -115,6 +115,9 @@ def test_a_replayed_log_is_as_old_as_its_nodes(tmp_path: Path) -> None:
         put(journal, 2, timed("a", 2, 3.0))
         put(journal, 9, timed("a", 1, 2.0), command=("replay", "dbt.log"))
     assert [seconds for _, _, seconds in told(tmp_path)["a"]] == [1.0, 2.0, 3.0]
+    with open_ledger(tmp_path) as ledger:
+        query = "select finished_at - started_at from run where number = 3"
+        assert ledger.db.execute(query).fetchone() == (2.0,)
 
 
 def test_two_processes_write_each_run_once(tmp_path: Path) -> None:
