@@ -85,18 +85,18 @@ def findings(
         project,
         patterns,
         history,
-        tuple(_flaky(ledger, history)),
+        tuple(_flaky(ledger, project, history)),
         chain if isinstance(chain, Chain) else None,
         no_chain,
     )
 
 
-def _flaky(ledger: Ledger, history: History) -> list[Flaky]:
+def _flaky(ledger: Ledger, project: str, history: History) -> list[Flaky]:
     """The flaky nodes, the most changes first. Their results are read once more: they are few."""
     changing = history.changing
     if not changing:
         return []
-    tested = _tested(ledger, history.runs)
+    tested = _tested(ledger, project)
     needed = {node for test in changing for node in tested.get(test, ())}
     codes = reading.codes(ledger, history.runs, needed)
     found = [
@@ -124,11 +124,10 @@ def matches(unique_id: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(unique_id, p) or fnmatchcase(name, p) for p in patterns)
 
 
-def _tested(ledger: Ledger, runs: Sequence[BriefRun]) -> Mapping[str, Sequence[str]]:
-    """The nodes that each test tests, from the manifest that the latest of the runs left."""
-    for run in reversed(runs):
-        folder = reading.target_dir(ledger, run)
-        found = target.project(Path(folder)) if folder is not None else None
+def _tested(ledger: Ledger, project: str) -> Mapping[str, Sequence[str]]:
+    """The nodes that each test tests, from the manifest that the project's latest run left."""
+    for folder in reading.target_dirs(ledger, project):
+        found = target.project(Path(folder))
         if found is not None:
             parents = found[0].parents
             return {

@@ -129,10 +129,14 @@ def exported(ledger: Ledger, month: str | None = None) -> Iterator[tuple[Any, ..
             yield (*run, *row)
 
 
-def target_dir(ledger: Ledger, run: BriefRun) -> str | None:
-    """Where dbt put its artifacts in a run."""
-    found = ledger.db.execute("select target_dir from run where id = ?", (run.id,)).fetchone()
-    return found[0] if found is not None else None
+def target_dirs(ledger: Ledger, project: str) -> list[str]:
+    """The folders in which dbt put its artifacts in the runs of a project, the latest first."""
+    rows = ledger.db.execute(
+        "select target_dir from run where project = ? and target_dir is not null and nodes > 0"
+        " group by target_dir order by max(started_at) desc",
+        (project,),
+    )
+    return [folder for (folder,) in rows]
 
 
 def number_in_journal(journal: Journal, run: BriefRun) -> int | None:
