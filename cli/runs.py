@@ -130,7 +130,12 @@ def _watch(journal: Journal, past: PastRun, *, as_json: bool, wanted: bool | Non
         click.echo(report.failures_title(causes))
         for line in report.failures(causes):
             click.echo(line)
-    for line in report.slowest(nodes, lambda names: usual_seconds(journal, past.info, names)):
+    times = {
+        record.unique_id: record.execution_time
+        for record in nodes
+        if record.execution_time is not None and record.outcome != "skipped"
+    }
+    for line in report.slowest(times, lambda names: usual_seconds(journal, past.info, names)):
         click.echo(line)
     for sink, counts in ended.delivery.items():
         told = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts.get(state))

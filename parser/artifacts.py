@@ -34,3 +34,8 @@ def read_run_results(artifact: bytes) -> RunResults | None:
         return None
     results = {r["unique_id"]: r for r in listed if is_object(r) and text(r.get("unique_id"))}
     return RunResults(invocation_id, results)
+
+
+def file_name(path: str) -> str:
+    """The last part of a path of POSIX or Windows."""
+    return path.replace("\\", "/").rpartition("/")[2]

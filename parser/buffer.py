@@ -10,11 +10,13 @@ from ..records.schema import NODE_CHECKS, NodeRecord
 from ..records.values import is_object, number, text
 from .batches import Batches, is_batches_result
 from .error_texts import ErrorTexts
+from .released import Released, facts_of
 
 if TYPE_CHECKING:
     from ..records.outcomes import Outcome
     from ..records.values import JsonObject
     from .events import Event
+    from .released import Lasting, Recall
 
 _TEST_TYPES: Final = frozenset({"test", "unit_test"})
 _COUNTED: Final = frozenset({"pass", "fail", "warn"})
@@ -37,17 +39,20 @@ class NodeBuffer:
     comes from a result line; `result_line` waits for a NodeFinished. `published` is the newest
     record that the run has returned. Only the telemetry of dbt v2 names the `culprit` of a skip;
     `run_started_at` is when dbt v2 began to run the node, after it compiled it.
+
+    A released node has no facts in memory. Whoever asks for them gets those of its record.
     """
 
     __slots__ = (
         "_batches",
         "_cancelled_at",
         "_errors",
+        "_facts",
         "_first_start",
+        "_released",
         "caused_by",
         "culprit",
         "ended_at",
-        "facts",
         "has_failed",
         "is_cancelled",
         "is_listed",
@@ -61,7 +66,8 @@ class NodeBuffer:
 
     def __init__(self, unique_id: str) -> None:
         self.unique_id = unique_id
-        self.facts: dict[str, Any] = {}
+        self._facts: dict[str, Any] = {}
+        self._released: Released | None = None
         self.is_running = False
         self.has_failed = False
         self.is_cancelled = False
@@ -79,8 +85,20 @@ class NodeBuffer:
         self._errors: ErrorTexts | None = None
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What dbt has said of the node, by the names of the record's fields."""
+        if self._released is not None:
+            self.published = self._released.record(self.unique_id)
+            self._facts, self._released = facts_of(self.published), None
+        return self._facts
+
+    def lasting(self, fact: Lasting) -> Any:
+        """A fact that stays in memory; None if dbt has not told it."""
+        return self._facts.get(fact) if self._released is None else getattr(self._released, fact)
+
+    @property
     def status(self) -> str | None:
-        return self.facts.get("status")
+        return self._facts.get("status") if self._released is None else self._released.status
 
     @property
     def is_microbatch(self) -> bool:
@@ -88,12 +106,16 @@ class NodeBuffer:
 
     @property
     def is_terminal(self) -> bool:
-        return "status" in self.facts
+        return self._released is not None or "status" in self._facts
+
+    @property
+    def is_released(self) -> bool:
+        return self._released is not None
 
     @property
     def outcome(self) -> Outcome:
         """The outcome of a terminal node: dbt's status, unless another fact contradicts it."""
-        outcome = outcome_of(self.facts["status"])
+        outcome = outcome_of(self.status or "")
         if self.is_cancelled:
             return "interrupted"
         if self.has_failed and outcome in SUCCESSFUL:
@@ -113,8 +135,8 @@ class NodeBuffer:
         `dbt build` of dbt 1.x neither counts an ephemeral model that succeeds nor lists it in
         `run_results.json`. `dbt compile` and dbt v2 list it, v2 as `no-op`.
         """
-        is_ephemeral = self.facts.get("materialized") == "ephemeral"
-        return self.is_terminal and (self.is_listed or not is_ephemeral or self.status != "success")
+        is_counted = self.is_listed or not self._is_ephemeral or self.status != "success"
+        return self.is_terminal and is_counted
 
     @property
     def has_error_text(self) -> bool:
@@ -124,18 +146,12 @@ class NodeBuffer:
     def is_announced(self, *, by_v2: bool) -> bool:
         """Whether dbt counts the node when it announces how many nodes it will run."""
         is_hook = self.unique_id.startswith(("operation.", "macro."))
-        return not is_hook and (by_v2 or self.facts.get("materialized") != "ephemeral")
+        return not is_hook and (by_v2 or self.is_released or not self._is_ephemeral)
 
     @property
     def has_begun(self) -> bool:
         """Whether dbt began the node, to run it or to skip it."""
         return self.is_running or "started_at" in self.facts
-
-    @property
-    def title(self) -> tuple[str, str] | None:
-        """The node's name and its file name, for error texts without a unique_id."""
-        name, path = self.facts.get("name"), self.facts.get("path")
-        return (name, file_name(path)) if name and path else None
 
     def describe(self, info: JsonObject) -> bool:
         """Take the node's description from a `node_info`, which is partial in dbt v2.
@@ -228,6 +244,22 @@ class NodeBuffer:
         """Take the time at which dbt cancelled the node's query."""
         self._cancelled_at = min(at, self._cancelled_at or at)
 
+    def release(self, recall: Recall) -> None:
+        """Forget the facts and the published record of a node that has succeeded.
+
+        `recall` finds the record again. dbt seldom says more of such a node.
+        """
+        record = self.published
+        is_plain = self._errors is None and self._batches is None and not self._is_ephemeral
+        if record is None or not is_plain or self.outcome not in SUCCESSFUL:
+            return
+        self._released = Released.of(record, recall)
+        self._facts, self.published = {}, None
+
+    @property
+    def _is_ephemeral(self) -> bool:
+        return self.facts.get("materialized") == "ephemeral"
+
     @property
     def _has_own_text(self) -> bool:
         own = self.facts.get("message")
@@ -266,8 +298,3 @@ def utc(timestamp: str | None) -> str | None:
     if timestamp is None or timestamp.endswith("Z"):
         return timestamp
     return f"{timestamp}Z" if "+" not in timestamp else timestamp
-
-
-def file_name(path: str) -> str:
-    """The last part of a path of POSIX or Windows."""
-    return path.replace("\\", "/").rpartition("/")[2]

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ..records.values import is_array, is_object, number, shallow, text, whole_numbers
+from .artifacts import file_name
 from .statuses import displayed_status, status_or_message
 from .v2_handlers import end_in_v2, is_logged_error, logged_error, node_aborted, node_executing
 
@@ -50,7 +51,7 @@ def _announcement(invocation: Invocation, event: Event, _: NodeBuffer | None) ->
 def _artifact(invocation: Invocation, event: Event, _: NodeBuffer | None) -> None:
     path = text(event.data.get("artifact_path"))
     if path is not None:
-        invocation.artifacts[path.replace("\\", "/").rpartition("/")[2]] = path
+        invocation.artifacts[file_name(path)] = path
 
 
 def _invocation_error(invocation: Invocation, event: Event, _: NodeBuffer | None) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
-from .buffer import NodeBuffer, file_name
+from .artifacts import file_name
+from .buffer import NodeBuffer
 from .skip_causes import SkipCauses, hook_kind
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ class Invocation:
         For a generic test dbt 1.7 names the YAML file, and not the test's own path.
         """
         for node in self.described:
-            if node.title is not None:
-                self._by_title.setdefault(node.title, node)
+            title = (node.lasting("name"), file_name(node.lasting("path")))
+            self._by_title.setdefault(title, node)
         self.described.clear()
         found = self._by_title.get((name, file_name(path)))
         return found or self._by_title.get((name, f"{name}.sql"))
@@ -92,7 +93,7 @@ class Invocation:
         if self.announced is None:
             return None
         counted = [n for n in self.nodes.values() if n.is_announced(by_v2=self.is_v2)]
-        totals = (n.facts.get("total") or 0 for n in counted)
+        totals = (n.lasting("total") or 0 for n in counted)
         if max(totals, default=0) > self.announced:
             counted = [n for n in counted if not n.unique_id.startswith("unit_test.")]
         return max(0, self.announced - sum(n.is_terminal for n in counted))

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def reconcile(invocation: Invocation, results: RunResults) -> list[NodeBuffer]:
     """Take results for nodes that the log did not end, and results that contradict a success.
 
-    In every other case the log knows more than the file. Returns the nodes that the file lists.
+    In every other case the log knows more than the file. Returns the nodes that the file
+    lists, without the released ones that it confirms.
     """
     is_fail_fast = any(n.is_terminal and n.outcome == "failure" for n in invocation.nodes.values())
     has_failed_hook = any(hook_kind(h.unique_id) == "start" for h in invocation.failed_hooks())
@@ -39,7 +40,8 @@ def reconcile(invocation: Invocation, results: RunResults) -> list[NodeBuffer]:
                 node.finish("skipped", {}, {})
         else:
             _compare(node, status, text(result.get("message")))
-        listed.append(node)
+        if not node.is_released:
+            listed.append(node)
     return listed
 
 

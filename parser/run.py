@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .buffer import NodeBuffer
     from .events import Event
     from .lineage import Lineage
+    from .released import Recall
 
 
 class Run:
@@ -108,22 +109,44 @@ class Run:
             records += self._publish(invocation, *_finish(invocation, how))
         return records
 
+    def release(self, records: Iterable[NodeRecord], recall: Recall) -> None:
+        """Let go of records that are kept elsewhere, where `recall` finds them by unique_id.
+
+        The run then needs a few hundred bytes for each of their nodes. It keeps the nodes that have
+        not succeeded.
+        """
+        for record in records:
+            invocation = self._invocations.get(record.invocation_id or "")
+            if invocation is not None:
+                invocation.nodes[record.unique_id].release(recall)
+
     def records(self) -> list[NodeRecord]:
-        """The newest record of each node, in the order of their ends.
+        """The newest record of each node that is not released, in the order of their ends.
 
         For a node of several invocations the latest record counts.
         """
-        latest = {
-            node.unique_id: node.published
-            for invocation in self._invocations.values()
-            for node in invocation.nodes.values()
-            if node.published is not None
-        }
-        return sorted(latest.values(), key=lambda r: r.finished_at or "")
+        latest = self._latest_nodes()
+        found = [node.published for node in latest if node.published is not None]
+        return sorted(found, key=lambda r: r.finished_at or "")
+
+    def execution_times(self) -> dict[str, float]:
+        """The seconds of each node that dbt has run."""
+        nodes = [node for node in self._latest_nodes() if node.status != "skipped"]
+        times = {node.unique_id: node.lasting("execution_time") for node in nodes}
+        return {name: seconds for name, seconds in times.items() if seconds is not None}
 
     def failed(self) -> list[NodeRecord]:
         """The records of the nodes that failed or were interrupted, in the order of their ends."""
         return [r for r in self.records() if r.outcome in ("failure", "interrupted")]
+
+    def _latest_nodes(self) -> Iterable[NodeBuffer]:
+        """The nodes with a record, each of the last invocation that ran it."""
+        return {
+            node.unique_id: node
+            for invocation in self._invocations.values()
+            for node in invocation.nodes.values()
+            if node.is_released or node.published is not None
+        }.values()
 
     def _invocation_of(self, event: Event) -> Invocation | None:
         invocation_id = event.invocation_id
@@ -199,7 +222,11 @@ def _finish(invocation: Invocation, how: str) -> list[NodeBuffer]:
             # An ephemeral model: at level info dbt logs only its error.
             node.finish("error", {}, {})
     skipped = invocation.causes.settle(invocation.nodes.values())
-    ended = [n for n in invocation.nodes.values() if n.published is None and n.is_terminal]
+    ended = [
+        n
+        for n in invocation.nodes.values()
+        if n.published is None and n.is_terminal and not n.is_released
+    ]
     return [*{n.unique_id: n for n in (*ended, *skipped)}.values()]
 
 

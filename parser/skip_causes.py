@@ -97,20 +97,24 @@ class SkipCauses:
         order. If that gives no cause, any failure counts.
         """
         ended = [n for n in nodes if n.is_terminal and n.outcome in ("failure", "skipped")]
-        if not any(map(_is_skip, ended)):
+        skipped = {n.unique_id: n.caused_by for n in ended if _is_skip(n)}
+        if not skipped:
             return []
-        ended.sort(key=lambda n: (_end_of(n), _is_skip(n)))
+        ended.sort(key=lambda n: (_end_of(n), n.unique_id in skipped))
         self._ancestors, self._failed, self._first, self._hooks = None, {}, [], {}
-        self._skipped = {n.unique_id for n in ended if _is_skip(n)}
-        skipped = [(node, node.caused_by) for node in ended if _is_skip(node)]
+        self._skipped = {*skipped}
+        late: list[NodeBuffer] = []
         for node in ended:
-            if _is_skip(node):
-                node.caused_by = self.cause_of(node) if self._lineage is not None else None
-            self.add_end(node)
+            if node.unique_id not in skipped:
+                self.add_end(node)
+                continue
+            node.caused_by = self.cause_of(node) if self._lineage is not None else None
+            if node.caused_by is None:
+                late.append(node)
         self._ancestors = None
-        for node, _ in skipped:
-            node.caused_by = node.caused_by or self.cause_of(node)
-        return [node for node, before in skipped if node.caused_by != before]
+        for node in late:
+            node.caused_by = self.cause_of(node)
+        return [n for n in ended if n.caused_by != skipped.get(n.unique_id)]
 
     def _only_failure(self, ended: str) -> str | None:
         """The only failure before this time, or the only failure at all."""

@@ -13,7 +13,7 @@ from ...records.schema import RunRecord
 from ...sinks import NOT_SENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ...consumer.causes import Causes
     from ...records.schema import NodeRecord
@@ -45,19 +45,21 @@ def failures(causes: Causes) -> Iterator[str]:
 
 
 def slowest(
-    records: Iterable[NodeRecord], usual: Callable[[Sequence[str]], Mapping[str, float]]
+    times: Mapping[str, float], usual: Callable[[Sequence[str]], Mapping[str, float]]
 ) -> Iterator[str]:
-    """The slowest nodes of a run that has more than those, with their `usual` seconds."""
-    ran = [r for r in records if r.execution_time is not None and r.outcome != "skipped"]
-    if len(ran) <= _SLOWEST:
+    """The slowest nodes of a run that has more than those, with their `usual` seconds.
+
+    `times` are seconds by unique_id.
+    """
+    if len(times) <= _SLOWEST:
         return
-    found = sorted(ran, key=lambda r: r.execution_time or 0.0, reverse=True)[:_SLOWEST]
-    known = usual([record.unique_id for record in found])
-    yield f"The slowest {_SLOWEST} of {counted(len(ran), 'node')}:"
-    for record in found:
-        seconds = known.get(record.unique_id)
+    found = sorted(times, key=lambda name: times[name], reverse=True)[:_SLOWEST]
+    known = usual(found)
+    yield f"The slowest {_SLOWEST} of {counted(len(times), 'node')}:"
+    for name in found:
+        seconds = known.get(name)
         usually = f" (usually {seconds:.2f} s)" if seconds is not None else ""
-        yield in_one_line(f"  {record.execution_time:8.2f} s  {record.unique_id}{usually}")
+        yield in_one_line(f"  {times[name]:8.2f} s  {name}{usually}")
 
 
 def delivery(records: int, figures: Sequence[Figures], until: str) -> Iterator[str]:

@@ -32,9 +32,9 @@ _WITHOUT_CHECKSUMS: Final = ("1.7.", "1.8.", "1.9.")
 class Pipeline:
     """Takes the log of one run.
 
-    `publish` takes the records of a chunk of the log, before the chunk's lines are printed. `begin`
-    is called at each event. Neither may block. `complete` adds to a record what dbt's log does not
-    say.
+    `publish` takes the records of a chunk of the log, before the chunk's lines are printed, and
+    `recall` finds one of them by its unique_id. `begin` is called at each event. None of them may
+    block. `complete` adds to a record what dbt's log does not say.
 
     `target_dir` is where dbt writes its artifacts if its log does not say. `since` is the latest
     start of the earlier invocations whose records are published again. With `renews` each record
@@ -49,6 +49,7 @@ class Pipeline:
         publish: Callable[[list[NodeRecord]], object],
         *,
         begin: Callable[[], object] = lambda: None,
+        recall: Callable[[str], NodeRecord | None],
         secrets: Secrets,
         target_dir: Path,
         attempt: int | None = None,
@@ -71,6 +72,7 @@ class Pipeline:
         self._progress = progress
         self._begin = begin
         self._publish = publish
+        self._recall = recall
         self._found: list[NodeRecord] = []
         """Records to publish at the end of the chunk."""
         self._target_dir = target_dir
@@ -188,6 +190,7 @@ class Pipeline:
         if found:
             with self._guarded():
                 self._publish(found)
+                self.run.release(found, self._recall)
         self._console.flush()
 
     def _with_checksum(self, record: NodeRecord) -> NodeRecord:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...consumer.causes import Causes
 from ...records.display import displayed
+from ...records.schema import NodeRecord
 from ...sinks.journal.usual import usual_seconds
 from .. import exit_codes
 from ..output import report
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from ...parser.secrets import Secrets
     from ...records.exits import Exit
-    from ...records.schema import NodeRecord
     from ...sinks import Backlog, Delivery, Figures, Journal, RunInfo
     from ..output.console import Console
     from ..output.progress import Progress
@@ -73,6 +73,7 @@ class RelayedRun:
             console,
             self._put,
             begin=self._begin,
+            recall=self._recall,
             secrets=secrets,
             target_dir=target_dir,
             attempt=info.attempt,
@@ -155,7 +156,8 @@ class RelayedRun:
         if causes.found:
             self._console.say_errors(report.failures_title(causes), report.failures(causes))
         if self._console.shows_info:
-            for line in report.slowest(records, self._usual_seconds):
+            times = self._pipeline.run.execution_times()
+            for line in report.slowest(times, self._usual_seconds):
                 self._console.say(line)
         if causes.found and self._pipeline.dbt_summary and not self._console.marks_levels:
             self._console.say(displayed(self._pipeline.dbt_summary))
@@ -185,6 +187,10 @@ class RelayedRun:
 
     def _put(self, records: Sequence[NodeRecord]) -> None:
         self._begin().put(*records)
+
+    def _recall(self, unique_id: str) -> NodeRecord | None:
+        record = self._begin().run.record(unique_id)
+        return record if isinstance(record, NodeRecord) else None
 
     def _deliver(
         self, failed: Sequence[NodeRecord], outcomes: dict[str, int], deadline: Deadline

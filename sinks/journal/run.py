@@ -14,6 +14,7 @@ from .lock import LOCK_WAIT, RunLock
 from .queue import SinkQueue
 from .rows import COLUMNS, RunInfo
 from .run_records import RunRecords
+from .salvage import stored_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -149,6 +150,10 @@ class JournalRun:
     def records(self) -> list[Record]:
         """The newest record of each key, in the order in which the keys were first put."""
         return self._records.newest()
+
+    def record(self, key: str) -> Record | None:
+        """The newest record of a key; None if there is none, or it cannot be read."""
+        return self._records.read(stored_text(key))
 
     def outcomes(self) -> dict[str, int]:
         """The number of nodes for each outcome that occurs."""

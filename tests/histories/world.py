@@ -211,8 +211,8 @@ class World:
         publish(started)
         publish_all(resumption.carried)
         relay = Pipeline(
-            Console(io.BytesIO()), publish_all, secrets=Secrets([]), target_dir=call.target_dir,
-            attempt=info.attempt,
+            Console(io.BytesIO()), publish_all, recall=run.record, secrets=Secrets([]),
+            target_dir=call.target_dir, attempt=info.attempt,
         )  # fmt: skip
         end = self.rng.choice(["well", "well", "well", "relay killed", "dbt killed"])
         lines = call.run(resumption.command, lambda _: self.rng.random() < self.flaky)

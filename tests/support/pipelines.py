@@ -27,7 +27,13 @@ def pipeline(
 ) -> Pipeline:
     """A pipeline without secrets, whose `console` prints into the void unless one is given."""
     console = console or Console(io.BytesIO())
-    return Pipeline(console, publish, secrets=Secrets(), target_dir=target, **options)
+    kept: dict[str, NodeRecord] = {}
+
+    def keep(records: list[NodeRecord]) -> None:
+        kept.update((record.unique_id, record) for record in records)
+        publish(records)
+
+    return Pipeline(console, keep, recall=kept.get, secrets=Secrets(), target_dir=target, **options)
 
 
 def published(log: bytes, target: Path = NOWHERE, **options: Any) -> list[NodeRecord]:
