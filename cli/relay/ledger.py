@@ -34,7 +34,7 @@ def keep_figures(journal: Journal, now: float, keep_days: float) -> Iterator[str
 
     What cannot be written now is written by a later run, as long as the journal has it.
     """
-    if journal.file is None:
+    if journal.file is None or not journal.database.rows("select 1 from run limit 1"):
         return
     try:
         with open_ledger(journal.file.parent) as ledger:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -21,8 +22,6 @@ from dbt_relay.sinks.ledger.catching_up import catch_up, forget
 from dbt_relay.sinks.ledger.file import open_ledger
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.command import Typed
 
 ENGINES = {"pyarrow": parquet.PyArrow, "duckdb": parquet.DuckDb}
@@ -150,8 +149,6 @@ def test_a_month_that_the_ledger_has_half_forgotten_keeps_its_file(
 
 
 def test_the_query_of_the_docs(typed: Typed, state: Path, tmp_path: Path) -> None:
-    from pathlib import Path
-
     page = Path(__file__).parents[3] / "docs" / "how-to" / "history.md"
     (query,) = [block.partition("```")[0] for block in page.read_text().split("```sql\n")[1:]]
     typed("export", "--parquet", tmp_path / "history", "--state-dir", state)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.ledgers import PROJECT, put, timed
+from support.ledgers import PROJECT, fill, put, timed
 
 from dbt_relay.cli.history.findings import matches, name_of
 from dbt_relay.cli.history.table import cut
 from dbt_relay.cli.history.volume import size
 from dbt_relay.sinks import Journal
 from dbt_relay.sinks.journal.history import prune
-
-from .conftest import fill
 
 if TYPE_CHECKING:
     from support.command import Typed
@@ -120,8 +119,6 @@ def test_the_reference_names_each_field(typed: Typed, state: Path) -> None:
 def test_the_history_outlives_the_journal(typed: Typed, state: Path) -> None:
     before = told(typed, state)
     with Journal(state) as journal:
-        from datetime import datetime, timezone
-
         assert prune(journal, datetime.now(timezone.utc), 1, 365_000).runs == 11
     assert told(typed, state) == before
 
@@ -131,8 +128,6 @@ def test_without_the_latest_run_in_the_journal_there_is_no_critical_path(
 ) -> None:
     told(typed, state)
     with Journal(state) as journal:
-        from datetime import datetime, timezone
-
         prune(journal, datetime.now(timezone.utc), 1, 0)
     done = typed("stats", "--state-dir", state)
     assert "No critical path: the full records of the latest run are gone." in done.stdout

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from support.journal_disk import PAGE
+from support.journal_disk import PAGE, copy_of_disk
 from support.ledgers import PROJECT, put, timed, told
 
 from dbt_relay.cli.relay.ledger import NoLedgerError, keep_figures, ledger_to_read
@@ -145,3 +145,21 @@ def test_the_journal_does_not_take_the_ledger_for_a_stranger(state: Path) -> Non
     with Journal(state, pytest.fail):
         assert state.stat().st_mode & 0o777 == 0o700
         assert (state / FILE).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("filler", [b"\0", b"\xff"])
+def test_each_page_damaged_in_turn(state: Path, tmp_path: Path, filler: bytes) -> None:
+    """Nothing is raised but what a command can print, and the second look is whole again."""
+    whole = (state / FILE).read_bytes()
+    for page in range(len(whole) // PAGE):
+        other = copy_of_disk(state, tmp_path / f"page{page}")
+        damaged = whole[: page * PAGE] + filler * PAGE + whole[(page + 1) * PAGE :]
+        (other / FILE).write_bytes(damaged)
+        with Journal(other, pytest.fail) as journal:
+            put(journal, 3, timed("n0", 3))
+            [*keep_figures(journal, NOW, 365.0)]
+            for _ in range(2):
+                with suppress(NoLedgerError):
+                    read(journal)
+            nodes = read(journal)
+        assert nodes == 200, page
