@@ -31,6 +31,9 @@ T = TypeVar("T")
 _MOST: Final = 10
 """Nodes in one table."""
 _FEW: Final = 5
+_SEVERAL: Final = 3
+_SAME_CODE: Final = " on the same code"
+_ANY_CODE: Final = " (whether their code changed meanwhile is not known)"
 _WIDEST: Final = 120
 _WORTH: Final = 0.05
 """The share of a chain that a node must save to be named."""
@@ -38,6 +41,10 @@ _SPAN: Final = re.compile(r"(?<=\d) (?=(?:ms|s|m|h)\b)|(?<=\d [mh]) (?=\d)")
 """The blanks in a span of time, where no line breaks."""
 _LITTLE: Final = 1.15
 """A run that takes so many times its longest chain gains little from more threads."""
+
+
+def _nothing(_: object) -> str:
+    return ""
 
 
 def lines(found: Findings, width: int | None = None) -> Iterator[str]:
@@ -87,24 +94,31 @@ class _Told:
         elif not found:
             yield "No node is slower than usual."
         else:
-            yield f"{counted(len(found), 'node is', 'nodes are')} slower than usual:"
+            are = counted(len(found), "node is", "nodes are")
+            yield f"{are} slower than usual{self._together(found)}:"
             yield from self._table(
                 ("NODE", "USUALLY", "LAST", "FACTOR", "SINCE"), found, self._slower_row, _why
             )
 
     def flaky(self) -> Iterator[str]:
         found = self._found.flaky
-        if found:
-            nodes = counted(len(found), "node fails and succeeds", "nodes fail and succeed")
-            yield from ("", f"{nodes} in turn on the same code:")
-            head = ("NODE", "FAILED", "CHANGED", "LAST FAILED")
-            yield from self._table(head, found, self._flaky_row, _doubt)
+        if not found:
+            return
+        nodes = counted(len(found), "node fails and succeeds", "nodes fail and succeed")
+        is_known = any(one.is_code_known for one in found)
+        yield ""
+        yield from _wrapped(f"{nodes} in turn{_SAME_CODE if is_known else _ANY_CODE}:", self._width)
+        head = ("NODE", "FAILED", "CHANGED", "LAST FAILED")
+        yield from self._table(head, found, self._flaky_row, _doubt if is_known else _nothing)
 
     def failing(self) -> Iterator[str]:
-        found = self._found.history.failing
+        told = {one.unique_id for one in self._found.flaky}
+        failing = self._found.history.failing
+        found = [node for node in failing if node.is_failing or node.unique_id not in told]
         if found:
+            what = "node" if len(found) == len(failing) else "other node"
             yield ""
-            yield f"{counted(len(found), 'node')} failed, {_still(found)}:"
+            yield f"{counted(len(found), what)} failed, {_still(found)}:"
             yield from self._table(("NODE", "FAILED", "", "LAST FAILED"), found, self._failing_row)
 
     def nodes(self) -> Iterator[str]:
@@ -141,13 +155,21 @@ class _Told:
         head: Sequence[str],
         found: Sequence[T],
         row: Callable[[T], Sequence[str]],
-        remark: Callable[[T], str] = lambda _: "",
+        remark: Callable[[T], str] = _nothing,
     ) -> Iterator[str]:
         shown = found[:_MOST]
         rows = [(row(one), remark(one)) for one in shown]
         yield from table(head, rows, self._width)
         if len(found) > _MOST:
             yield f"  and {len(found) - _MOST:,} more: --json has all"
+
+    def _together(self, found: Sequence[Slower]) -> str:
+        """Since when most of them are, if there is such a run: then it is not the nodes' own."""
+        ((since, times),) = Counter(one.since for one in found).most_common(1)
+        if times < _SEVERAL or times * 2 <= len(found):
+            return ""
+        which = "all" if times == len(found) else f"{times}"
+        return f", {which} of them since run {self._found.runs[since].number}"
 
     def _name(self, unique_id: str) -> str:
         return in_one_line(self._labels.get(unique_id, name_of(unique_id)))

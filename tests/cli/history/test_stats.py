@@ -47,6 +47,23 @@ def test_what_a_person_reads(typed: Typed, state: Path, name: str, words: tuple[
     assert is_golden(name, done.stdout)
 
 
+def test_a_slow_warehouse_and_long_names(typed: Typed, tmp_path: Path) -> None:
+    """Nodes that became slower together are told so, and 80 columns hold names of any length."""
+    names = [f"model.shop.{letter * 90}" for letter in "abcd"]
+    test = f"test.shop.{'t' * 90}.0123456789"
+    with Journal(tmp_path / "state") as journal:
+        for run in range(8):
+            slow = 3.0 if run > 5 else 1.0
+            results = [timed(name, run, slow) for name in names]
+            status = "fail" if run in (2, 4) else "pass"
+            put(journal, run, *results, timed(test, run, status=status))
+    done = typed("stats", "--state-dir", tmp_path / "state", COLUMNS="80")
+    assert "4 nodes are slower than usual, all of them since run 7:" in done.stdout
+    assert "1 node fails and succeeds in turn (whether their code changed" in done.stdout
+    assert "aaaa…aaaa" in done.stdout
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
 def test_few_runs_get_an_honest_sentence(typed: Typed, tmp_path: Path) -> None:
     fill(tmp_path / "state", 3)
     done = typed("stats", "--state-dir", tmp_path / "state", COLUMNS="80")
