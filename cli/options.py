@@ -47,8 +47,9 @@ _SINK: Final = (
         multiple=True,
         metavar="SINK",
         help="Where records go: 'airflow', 'cosmos' (XComs that the sensors of Astronomer Cosmos "
-        "1.15 read), or 'jsonl:PATH' ('jsonl:-' is stdout). Repeatable. Default: airflow if "
-        "--dag-id, --run-id and --task-id are known, as in an Airflow task; otherwise none.",
+        "1.15 read), 'openlineage', 'otlp' (OpenTelemetry), or 'jsonl:PATH' ('jsonl:-' is "
+        "stdout). Repeatable. Default: airflow if --dag-id, --run-id and --task-id are known, as "
+        "in an Airflow task; otherwise none.",
     ),
 )
 _ADDRESS: Final = (

@@ -21,6 +21,8 @@ CREDENTIALS: Final = (
     "DBT_RELAY_AIRFLOW_TOKEN (or …_TOKEN_FILE, …_TOKEN_COMMAND, …_USERNAME and …_PASSWORD)"
 )
 AIRFLOW_SINKS: Final = frozenset({"airflow", "cosmos"})
+STANDARD_SINKS: Final = frozenset({"openlineage", "otlp"})
+"""Sinks whose client has settings of its own, which the relay does not know."""
 URL_VARIABLES: Final = ("DBT_RELAY_AIRFLOW_URL", "AIRFLOW__API__BASE_URL")
 
 
