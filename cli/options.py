@@ -163,7 +163,21 @@ _KEEPING: Final = (
         metavar="DAYS",
         help="How long the journal keeps a run, even a run with waiting records.",
     ),
+    option(
+        "--keep-stats",
+        type=click.FloatRange(min=0),
+        default=Keeping().stats_days,
+        show_default=True,
+        metavar="DAYS",
+        help="How long a few figures of each node and run are kept, for `stats` and `export`.",
+    ),
 )
+
+
+AS_JSON: Final = option(
+    "--json/--no-json", "as_json", default=False, help="Print JSON, one object a line."
+)
+"""Gives a command the option to print JSON: `as_json`."""
 
 
 PROGRESS: Final = option(
@@ -232,7 +246,9 @@ def relay_settings(given: Mapping[str, Any]) -> RelaySettings:
         sinks=tuple(airflow if sink == "airflow" else sink for sink in given["sinks"]),
         airflow=AirflowAccess(place, connection(given), xcoms),
         sending=_sending(given),
-        keeping=Keeping(given["state_dir"], given["keep_runs"], given["keep_days"]),
+        keeping=Keeping(
+            given["state_dir"], given["keep_runs"], given["keep_days"], given["keep_stats"]
+        ),
         default_sink=airflow,
         is_strict=given["strict_delivery"],
         writes_note=given.get("note", False),

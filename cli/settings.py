@@ -152,11 +152,15 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """Where the journal is, how many runs it keeps, and for how many days."""
+    """Where the journal is, how many runs it keeps, and for how many days.
+
+    `stats_days` is for how many days the ledger keeps its row of each node and run.
+    """
 
     state_dir: Path | None = None
     runs: int = 50
     days: float = 14.0
+    stats_days: float = 365.0
 
 
 @dataclass(frozen=True, slots=True)

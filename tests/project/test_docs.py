@@ -14,6 +14,7 @@ import pytest
 from support.projects import Project, put_run
 
 from dbt_relay.cli import exit_codes
+from dbt_relay.cli.history.columns import COLUMNS
 from dbt_relay.cli.main import cli
 from dbt_relay.cli.reports.json_form import json_form
 from dbt_relay.cli.reports.picture import picture
@@ -106,6 +107,11 @@ def test_the_fields_of_a_run_as_json_are_those_of_the_reference(tmp_path: Path) 
         form = json.loads(json_form(picture(journal, history.past_run(journal, number))))
     written = [quoted(row[0]) for row in rows(section("records.md", "The run as JSON"))[2:]]
     assert written == [(name,) for name in form]
+
+
+def test_the_columns_of_an_export_are_those_of_the_reference() -> None:
+    _, _, *written = rows(section("history.md", "The table of `export`"))
+    assert [(quoted(row[0])[0], row[1]) for row in written] == [(c.name, c.kind) for c in COLUMNS]
 
 
 @pytest.mark.parametrize(

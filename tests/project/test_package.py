@@ -67,6 +67,7 @@ def test_a_run_without_airflow_imports_nothing_that_speaks_to_it() -> None:
     assert not heavy(ours, "sinks.airflow.sink", "sinks.airflow.api.answers")
     assert not heavy(ours, "consumer.graph", "consumer.waiting")
     assert not heavy(ours, "cli.output.panel", "cli.output.screen")
+    assert not heavy(ours, "sinks.ledger", "consumer.history", "cli.history")
     assert not heavy(ours, "cli.relay.standard_sinks", "sinks.openlineage", "sinks.otlp")
     assert not heavy(ours, "cli.doctor", "cli.wait", "cli.resume.resumption")
 

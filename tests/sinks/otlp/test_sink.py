@@ -27,7 +27,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 STARTED = "2026-01-02T03:04:05.000006Z"
 STARTED_NS = 1767323045_000006_000
-OK, ERROR = 1, 2
+UNSET, ERROR = 0, 2
 
 
 def ran(unique_id: str, status: str = "success", **more: Any) -> NodeRecord:
@@ -98,7 +98,7 @@ def test_a_run_is_a_span_with_a_span_for_each_node(server: Collected) -> None:
         STARTED_NS // 10**9 * 10**9 + 60 * 10**9,
     )
     assert model.end_time_unix_nano - model.start_time_unix_nano == 1_123_456_000
-    assert (model.status.code, test.status.code, run.status.code) == (OK, ERROR, ERROR)
+    assert (model.status.code, test.status.code, run.status.code) == (UNSET, ERROR, ERROR)
     assert (test.status.message, run.status.message) == (
         "Got 2 results",
         "dbt ended with exit code 1",
@@ -208,7 +208,7 @@ def test_each_invocation_of_a_script_has_a_span(server: Collected) -> None:
     sent(server, ran("seed.shop.a", "error", invocation_id=first), run_record(exit_code=0))
     spans = {s.trace_id.hex(): s for s in server.spans if s.name == "dbt build"}
     assert spans[first.replace("-", "")].status.code == ERROR
-    assert spans[INVOCATION.replace("-", "")].status.code == OK
+    assert spans[INVOCATION.replace("-", "")].status.code == UNSET
 
 
 def test_opentelemetrys_variables_count(server: Collected, monkeypatch: pytest.MonkeyPatch) -> None:
