@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -19,9 +20,8 @@ def lineage_variables(context: Any) -> dict[str, str]:
     try:
         if find_spec(_PROVIDER) is None:
             return {}
-        from airflow.providers.openlineage import conf  # noqa: PLC0415 - may be absent
-        from airflow.providers.openlineage.plugins import macros  # noqa: PLC0415
-
+        conf = import_module(f"{_PROVIDER}.conf")
+        macros = import_module(f"{_PROVIDER}.plugins.macros")
         if conf.is_disabled():
             return {}
         task = context["ti"]
