@@ -56,6 +56,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/rest_task.py
 	$(BIN)/python benchmarks/manifest.py
 	$(BIN)/python benchmarks/scale.py 1
+	$(BIN)/python benchmarks/memory.py 100 500
 
 clean:
 	rm -rf .venv .venv-airflow .venv-matrix .venv-postgres .venv-v2 .demo build *.egg-info

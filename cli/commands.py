@@ -13,11 +13,13 @@ import click
 _COMMANDS: Final = {
     "deliver": (".deliver", "Send the records that wait."),
     "doctor": (".doctor", "Check that this machine can deliver."),
+    "export": (".export", "Write the history as a table."),
     "replay": (".replay", "Relay the results in a saved log."),
     "report": (".report", "Write a report of a run."),
     "run": (".run", "Run dbt and relay its results."),
     "runs": (".runs", "List the latest runs."),
     "show": (".runs", "Show the nodes of a run."),
+    "stats": (".stats", "Say what got slower, and what is flaky."),
     "wait": (".wait", "Wait for a node, and end as it did."),
 }
 """The module that holds each command, and the command's line in the help of `dbt-relay`."""

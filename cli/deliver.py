@@ -116,7 +116,7 @@ def _send(run: JournalRun, name: str, settings: Reaching, *, force: bool) -> int
                 address,
                 settings.connection,
                 os.environ,
-                records=run.records,
+                run=run,
                 force=force,
             )
         except ConfigurationError as error:

@@ -29,7 +29,7 @@ from .dbt.command import prepare
 from .dbt.variables import without_airflow_access
 from .options import CREDENTIALS, option, relay_options
 from .relay.state_folder import state_dir
-from .settings import AIRFLOW_SINKS, ConfigurationError
+from .settings import AIRFLOW_SINKS, STANDARD_SINKS, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -89,6 +89,7 @@ def _checks(
         yield dbt_check.result()
         yield own_check.result()
         yield from airflow_checks.result()
+    yield from _standard(settings, environ)
     path = state_dir(settings.keeping, environ)
     if path is None:
         yield Check("FAIL", "this user has no home folder to keep records in", _SET_STATE)
@@ -118,6 +119,22 @@ def _airflow(settings: RelaySettings, environ: Mapping[str, str]) -> Iterator[Ch
         yield Check("ok", "Airflow: all settings that delivery needs are set")
     if to is not None:
         yield from check_airflow(to)
+
+
+def _standard(settings: RelaySettings, environ: Mapping[str, str]) -> Iterator[Check]:
+    """The packages and settings of the sinks openlineage and otlp; nothing is sent."""
+    for kind in sorted(STANDARD_SINKS.intersection(settings.sinks)):
+        from .relay.standard_sinks import chosen_sink  # noqa: PLC0415 - few ask for one
+
+        try:
+            sink = chosen_sink(kind, environ, settings.place)
+        except ConfigurationError as error:
+            yield Check("FAIL", f"the sink {kind} cannot work", error.message)
+            continue
+        if isinstance(sink, str):
+            yield Check("warn", f"the sink {kind} sends nothing", sink)
+        else:
+            yield Check("ok", f"the sink {kind} has its packages and an address")
 
 
 def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Check:

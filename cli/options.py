@@ -47,8 +47,9 @@ _SINK: Final = (
         multiple=True,
         metavar="SINK",
         help="Where records go: 'airflow', 'cosmos' (XComs that the sensors of Astronomer Cosmos "
-        "1.15 read), or 'jsonl:PATH' ('jsonl:-' is stdout). Repeatable. Default: airflow if "
-        "--dag-id, --run-id and --task-id are known, as in an Airflow task; otherwise none.",
+        "1.15 read), 'openlineage', 'otlp' (OpenTelemetry), or 'jsonl:PATH' ('jsonl:-' is "
+        "stdout). Repeatable. Default: airflow if --dag-id, --run-id and --task-id are known, as "
+        "in an Airflow task; otherwise none.",
     ),
 )
 _ADDRESS: Final = (
@@ -161,7 +162,21 @@ _KEEPING: Final = (
         metavar="DAYS",
         help="How long the journal keeps a run, even a run with waiting records.",
     ),
+    option(
+        "--keep-stats",
+        type=click.FloatRange(min=0),
+        default=Keeping().stats_days,
+        show_default=True,
+        metavar="DAYS",
+        help="How long a few figures of each node and run are kept, for `stats` and `export`.",
+    ),
 )
+
+
+AS_JSON: Final = option(
+    "--json/--no-json", "as_json", default=False, help="Print JSON, one object a line."
+)
+"""Gives a command the option to print JSON: `as_json`."""
 
 
 PROGRESS: Final = option(
@@ -230,7 +245,9 @@ def relay_settings(given: Mapping[str, Any]) -> RelaySettings:
         sinks=tuple(airflow if sink == "airflow" else sink for sink in given["sinks"]),
         airflow=AirflowAccess(place, connection(given), xcoms),
         sending=_sending(given),
-        keeping=Keeping(given["state_dir"], given["keep_runs"], given["keep_days"]),
+        keeping=Keeping(
+            given["state_dir"], given["keep_runs"], given["keep_days"], given["keep_stats"]
+        ),
         default_sink=airflow,
         is_strict=given["strict_delivery"],
         writes_note=given.get("note", False),

@@ -16,7 +16,7 @@ from ..records.schema import NodeRecord
 from ..records.values import encode
 from ..sinks.journal import history
 from ..sinks.journal.usual import usual_seconds
-from .options import PROGRESS, journal_options, option
+from .options import AS_JSON, PROGRESS, journal_options, option
 from .output import report
 from .output.notice import notice
 from .relay.run_record import DIED
@@ -49,9 +49,6 @@ Examples:
   dbt-relay show --watch     a run in another window or of an Airflow worker on this machine
 """
 _STATES: Final = ("delivered", "waiting", "rejected")
-_as_json = option(
-    "--json/--no-json", "as_json", default=False, help="Print JSON, one object a line."
-)
 
 
 @click.command(help=_RUNS_HELP)
@@ -63,7 +60,7 @@ _as_json = option(
     metavar="N",
     help="How many runs to list.",
 )
-@_as_json
+@AS_JSON
 @journal_options
 def runs(limit: int, as_json: bool, settings: Keeping) -> int:
     with journal_to_read(settings, os.environ) as journal:
@@ -86,7 +83,7 @@ def runs(limit: int, as_json: bool, settings: Keeping) -> int:
 
 
 @click.command(help=_SHOW_HELP)
-@_as_json
+@AS_JSON
 @option("--watch/--no-watch", default=False, help="Follow the run until it ends.")
 @PROGRESS
 @journal_options

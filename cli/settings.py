@@ -21,6 +21,8 @@ CREDENTIALS: Final = (
     "DBT_RELAY_AIRFLOW_TOKEN (or …_TOKEN_FILE, …_TOKEN_COMMAND, …_USERNAME and …_PASSWORD)"
 )
 AIRFLOW_SINKS: Final = frozenset({"airflow", "cosmos"})
+STANDARD_SINKS: Final = frozenset({"openlineage", "otlp"})
+"""Sinks whose client has settings of its own, which the relay does not know."""
 URL_VARIABLES: Final = ("DBT_RELAY_AIRFLOW_URL", "AIRFLOW__API__BASE_URL")
 
 
@@ -150,11 +152,15 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """Where the journal is, how many runs it keeps, and for how many days."""
+    """Where the journal is, how many runs it keeps, and for how many days.
+
+    `stats_days` is for how many days the ledger keeps its row of each node and run.
+    """
 
     state_dir: Path | None = None
     runs: int = 50
     days: float = 14.0
+    stats_days: float = 365.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 DATA_TESTS: Final = "test."
 UNIT_TESTS: Final = "unit_test."
-_HEAD: Final = 4096
+HEAD: Final = 4096
+"""Bytes at the start of an artifact that name its invocation."""
 _INVOCATION_ID: Final = re.compile(rb'"invocation_id": ?"([^"]+)"')
 _CHECKSUM: Final = re.compile(
     rb'"unique_id": "([^"]+)", "fqn": \[[^\]]*\], "alias": "[^"]*", '
@@ -43,20 +44,25 @@ class Lineage:
         return {u: {p: counts[p] for p in parents} for u, parents in tests.items()}
 
 
+def invocation_of(head: bytes) -> str | None:
+    """The invocation of an artifact, whose first bytes are `head`."""
+    found = _INVOCATION_ID.search(head)
+    return found[1].decode("utf-8", "replace") if found is not None else None
+
+
 def read_lineage(artifact: bytes | mmap) -> Lineage | None:
     """The lineage in a `manifest.json`; None if it has none.
 
     Decodes only the `parent_map`: a decoded manifest takes ten times the size of its text, which is
     tens of megabytes for a large project.
     """
-    head = _INVOCATION_ID.search(artifact[:_HEAD])
+    invocation_id = invocation_of(artifact[:HEAD])
     start = max(artifact.rfind(key) for key in _PARENT_MAP)
-    if head is None or start < 0:
+    if invocation_id is None or start < 0:
         return None
     # The map holds lists only, so the first closing brace ends it.
     begin, end = artifact.find(b"{", start), artifact.find(b"}", start) + 1
     try:
-        invocation_id = head[1].decode()
         found: Any = orjson.loads(artifact[begin:end])
     except ValueError:
         return None
@@ -73,8 +79,7 @@ def read_checksums(artifact: bytes | mmap, invocation_id: str) -> dict[str, str]
 
     Searches the text for the form that dbt 1.7 to 1.12 write.
     """
-    head = _INVOCATION_ID.search(artifact[:_HEAD])
-    if head is None or head[1] != invocation_id.encode():
+    if invocation_of(artifact[:HEAD]) != invocation_id:
         return {}
     return {m[1].decode(): m[2].decode() for m in _CHECKSUM.finditer(artifact)}
 

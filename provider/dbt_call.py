@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk.execution_time.context import context_to_airflow_vars
 
+from .lineage import lineage_variables
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -56,10 +58,11 @@ def words_of(command: str | Sequence[str]) -> list[str]:
 def environment_of(
     context: Any, env: Mapping[str, str] | None, *, append_env: bool = True
 ) -> dict[str, str]:
-    """Airflow's variables on the task, `env`, and the worker's own variables if wanted."""
+    """What Airflow says of the task, `env`, and the worker's own variables if wanted."""
     own = context_to_airflow_vars(context, in_env_var_format=True)
     inherited = os.environ if append_env or env is None else {}
-    return {**inherited, **own, **(env or {}), "DBT_RELAY_LOG_LEVELS": "1"}
+    told = {**own, **lineage_variables(context), **(env or {})}
+    return {**inherited, **told, "DBT_RELAY_LOG_LEVELS": "1"}
 
 
 def describe_exit(code: int) -> str:

@@ -170,6 +170,22 @@ class RunRecord(_Record):
 
     key = "dbt_relay_run"
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether dbt ended badly; of a saved log, whether a node did."""
+        if self.state == "died" or self.exit_code is not None:
+            return self.state == "died" or self.exit_code != 0
+        nodes = self.nodes or {}
+        return bool(nodes.get("failure") or nodes.get("interrupted"))
+
+    @property
+    def failure(self) -> str | None:
+        """Why the run has failed, or how dbt ended then; None for a run that has not failed."""
+        if not self.has_failed:
+            return None
+        ended = f"dbt ended with exit code {self.exit_code}" if self.exit_code else "a node failed"
+        return self.message or ended
+
 
 Record = NodeRecord | RunRecord
 R = TypeVar("R", NodeRecord, DbtTestRecord, RunRecord)

@@ -13,7 +13,7 @@ from ...sinks.airflow import base_url
 from ...sinks.channel import Channel, OperatorSink
 from ..output.notice import notice
 from ..output.streams import was_closed
-from ..settings import AIRFLOW_SINKS, ConfigurationError
+from ..settings import AIRFLOW_SINKS, STANDARD_SINKS, ConfigurationError
 from .tested_nodes import TestedNodes
 
 if TYPE_CHECKING:
@@ -74,12 +74,15 @@ class Destination:
                 chosen.add_operator(chosen.channel, environ, missing)
             elif kind in AIRFLOW_SINKS and not target:
                 chosen.add_airflow(kind, environ, missing)
+            elif kind in STANDARD_SINKS and not target:
+                chosen.add_standard(kind, environ)
             elif kind == "jsonl" and target:
                 chosen.owns_stdout |= target == "-"
                 chosen.sinks.append(open_jsonl(target))
             else:
                 raise ConfigurationError(
-                    f"there is no sink {sink!r}: use airflow, cosmos or jsonl:PATH"
+                    f"there is no sink {sink!r}: use airflow, cosmos, openlineage, otlp or "
+                    "jsonl:PATH"
                 )
         if settings.writes_note and chosen.note is None:
             chosen.remarks.append(f"no note is written: {chosen.why_no_note(missing)}")
@@ -138,6 +141,24 @@ class Destination:
         if self.settings.writes_note:
             self.note = sink.note
 
+    def add_standard(self, kind: str, environ: Mapping[str, str]) -> None:
+        """Add the sink openlineage or otlp, unless its own variables switch it off.
+
+        Raises ConfigurationError if a package or a setting is missing.
+        """
+        from .standard_sinks import chosen_sink  # noqa: PLC0415 - few runs have one
+
+        sink = chosen_sink(kind, environ, self.settings.place)
+        if isinstance(sink, str):
+            self.remarks.append(sink)
+        else:
+            self.sinks.append(sink)
+
+    @property
+    def asks_for_versions(self) -> bool:
+        """Whether a sink needs the versions of dbt before the first node."""
+        return self.cosmos is not None or self._has_standard
+
     def run_info(
         self,
         command: Sequence[str],
@@ -147,6 +168,10 @@ class Destination:
         environment: Mapping[str, str] | None = None,
     ) -> RunInfo:
         """The journal's description of a run that goes here."""
+        if self._has_standard:
+            from .standard_sinks import describe  # noqa: PLC0415
+
+            describe(self.sinks, command, os.environ, project_dir, target_dir)
         return RunInfo(
             command=tuple(command),
             started_at=started_at,
@@ -165,6 +190,12 @@ class Destination:
         """The delivery, with its threads running. Call it only after dbt has been forked."""
         if self.cosmos is not None:
             self.cosmos.use_journal(run.records)
+        if self._has_standard:
+            from .standard_sinks import RunFacts, use_run  # noqa: PLC0415
+
+            facts = RunFacts(run.info.started_at, lambda: run.info.target_dir, run.records)
+            for sink in self.sinks:
+                use_run(sink, facts, os.environ)
         return Delivery(run, self.sinks, workers=self.settings.sending.workers)
 
     def complete(self, target_dir: Path) -> Callable[[NodeRecord, Invocation], NodeRecord] | None:
@@ -173,6 +204,10 @@ class Destination:
         `target_dir` is where dbt's artifacts lie if its log does not say.
         """
         return TestedNodes(target_dir).add if self.cosmos is not None else None
+
+    @property
+    def _has_standard(self) -> bool:
+        return any(sink.name in STANDARD_SINKS for sink in self.sinks)
 
     def close(self) -> None:
         """Close the sinks, if no delivery was opened that closes them."""

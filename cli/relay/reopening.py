@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...records.schema import RunRecord
 from ...sinks.airflow import base_url, is_same_address
 from ...sinks.airflow.cosmos import CosmosSink
 from ...sinks.airflow.sink import AirflowSink
@@ -14,6 +15,7 @@ from ..output.notice import notice
 from ..settings import (
     AIRFLOW_SINKS,
     CREDENTIALS,
+    STANDARD_SINKS,
     URL_VARIABLES,
     AirflowAccess,
     ConfigurationError,
@@ -24,10 +26,9 @@ from ..settings import (
 from .destination import open_jsonl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
-    from ...records.schema import Record
-    from ...sinks import Sink
+    from ...sinks import JournalRun, Sink
     from ..settings import Connection
 
 
@@ -37,16 +38,19 @@ def reopen(
     connection: Connection,
     environ: Mapping[str, str],
     *,
-    records: Callable[[], Iterable[Record]] = tuple,
+    run: JournalRun | None = None,
     force: bool = False,
 ) -> Sink:
     """The sink of that name; `address` is its `Sink.address`, as the journal has it.
 
-    `records` reads the run's records, which the sink cosmos needs. `force` replaces newer records.
+    `run` is the run in the journal, which all sinks but airflow need. `force` replaces newer
+    records.
     Credentials go to the address in the journal, or to one that was typed. Raises
     ConfigurationError if a variable names another address, since the credentials may be for that
     one, and if the sink cannot be opened here and now.
     """
+    if name in STANDARD_SINKS and run is not None:
+        return _standard(name, address, run, environ)
     if name not in AIRFLOW_SINKS:
         if not address:
             raise ConfigurationError(
@@ -78,8 +82,24 @@ def reopen(
     if address.get("wire") != "cosmos":
         return AirflowSink(to, notice)
     sink = CosmosSink(to, notice, name=name)
-    sink.use_journal(records)
+    if run is not None:
+        sink.use_journal(run.records)
     return sink
+
+
+def _standard(
+    name: str, address: Mapping[str, Any], run: JournalRun, environ: Mapping[str, str]
+) -> Sink:
+    from .standard_sinks import RunFacts, reopened  # noqa: PLC0415 - few runs have one
+
+    own = next((r for r in run.records() if isinstance(r, RunRecord)), None)
+    facts = RunFacts(
+        run.info.started_at,
+        lambda: run.info.target_dir,
+        run.records,
+        own.adapter if own is not None else None,
+    )
+    return reopened(name, address, facts, environ)
 
 
 def _through_operator(channel: Channel, address: Mapping[str, Any]) -> OperatorSink:

@@ -122,7 +122,7 @@ class RelayedRun:
             self._delivery.run.set_target_dir(str(pipeline.artifacts_dir))
         # The sensors of Cosmos ask for the versions before anything else.
         if (
-            self._destination.cosmos is not None
+            self._destination.asks_for_versions
             and not self._record.adapter
             and pipeline.run.adapter
         ):

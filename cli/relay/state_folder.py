@@ -82,8 +82,14 @@ def deliver_command(journal: Journal, number: int, environ: Mapping[str, str]) -
 
 
 def make_room(journal: Journal, keeping: Keeping) -> Iterator[str]:
-    """Delete the runs that the journal is not to keep; a line if records were lost with them."""
+    """Delete the runs that the journal is not to keep; a line if records were lost with them.
+
+    A few figures of each run go to the ledger first, and stay there.
+    """
+    from .ledger import keep_figures  # noqa: PLC0415 - a run needs it only when it is over
+
     now = datetime.now(timezone.utc)
+    yield from keep_figures(journal, now.timestamp(), keeping.stats_days)
     pruned = history.prune(journal, now, keeping.runs, keeping.days)
     if pruned.undelivered:
         records = counted(pruned.undelivered, "undelivered record")

@@ -11,7 +11,8 @@ from ...consumer.causes import Causes
 from ...consumer.course import edges
 from ...consumer.course.comparison import Comparison, compare
 from ...consumer.course.critical_path import critical_path
-from ...consumer.course.spans import Lane, Span, Wait, believable, instant, lanes, spans, waits
+from ...consumer.course.spans import Lane, Span, Wait, believable, lanes, spans, waits
+from ...records.instant import instant
 from ...records.outcomes import OUTCOMES
 from ...records.schema import NodeRecord
 from ...sinks.journal import history

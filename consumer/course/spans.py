@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from ...records.instant import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,17 +58,6 @@ class Wait:
 
     parent: str
     queued: float
-
-
-def instant(time: str | None) -> float | None:
-    """Seconds since 1970 of a record's time; None if it has none."""
-    if time is None:
-        return None
-    try:
-        # Python 3.10 does not read the Z.
-        return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
-    except ValueError:
-        return None
 
 
 def spans(records: Iterable[NodeRecord]) -> dict[str, Span]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class AirflowSink:
     """Sends the records to the XComs of one task.
 
-    `warn` is told once what a person should know about this version of Airflow. `note` writes the
-    note of the task that runs dbt.
+    `warn` is told once what a person should know about this Airflow. `note` writes the note of the
+    task that runs dbt.
     """
 
     name = "airflow"

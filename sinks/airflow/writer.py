@@ -40,7 +40,7 @@ class XComWriter:
     """Takes one request for each XCom that was not there before: a POST.
 
     If the XCom exists, its value is looked at, and a PATCH replaces it. `warn` is told once what a
-    person should know about this version of Airflow. `session` may be used for other requests.
+    person should know about this Airflow. `session` may be used for other requests.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class XComWriter:
             else:
                 self.current_attempt.ask_again()
         if not isinstance(verdict, Retry):
-            self._warn_of_version()
+            self._say_what_is_missing()
         return verdict
 
     def read(self, key: str) -> Found | Missing | Retry | Hold:
@@ -134,8 +134,8 @@ class XComWriter:
 
         return self.session.ask(write)
 
-    def _warn_of_version(self) -> None:
-        """Ask for the version, once, after Airflow has answered."""
+    def _say_what_is_missing(self) -> None:
+        """Warn, once, of what this Airflow or this user cannot do. Airflow has answered before."""
         client = self.session.client
         if isinstance(client, Hold):
             return
@@ -143,6 +143,12 @@ class XComWriter:
             warn, self._warn = self._warn, None
         if warn is None:
             return
+        if self.current_attempt.refusal is not None:
+            warn(
+                f"Airflow does not tell the try of task {self._to.task.task_id!r} "
+                f"({self.current_attempt.refusal}), so a record of an earlier try can replace a "
+                "newer one: let the user read task instances, as `dbt-relay doctor` checks"
+            )
         version = client.version()
         if version is not None and version.startswith(("3.0.", "3.1.")):
             warn(

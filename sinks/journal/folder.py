@@ -127,10 +127,7 @@ def _refuse_foreign_files(state_dir: Path, owner: int) -> None:
             found = (state_dir / name).lstat()
         except FileNotFoundError:
             continue
-        if stat.S_ISLNK(found.st_mode):
-            raise ForeignError(f"{name} in it is a symbolic link")
-        if found.st_uid not in (os.geteuid(), owner):
-            raise ForeignError(f"{name} in it belongs to another user")
+        _refuse_link_or_stranger(name, found, owner)
         is_folder = stat.S_ISDIR(found.st_mode)
         if name == LOCKS and not is_folder:
             raise ForeignError(f"{name} in it is not a folder")
@@ -139,6 +136,24 @@ def _refuse_foreign_files(state_dir: Path, owner: int) -> None:
         if name == OPENING and (is_folder or found.st_size):
             what = "folder" if is_folder else "file"
             raise ForeignError(f"dbt-relay did not make the {what} {name} in it")
+
+
+def refuse_foreign_file(path: Path) -> None:
+    """Raise ForeignError if another file has the place of a file that the relay keeps here."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    _refuse_link_or_stranger(path.name, found, path.parent.stat().st_uid)
+    if not stat.S_ISREG(found.st_mode):
+        raise ForeignError(f"{path.name} in it is not a regular file")
+
+
+def _refuse_link_or_stranger(name: str, found: os.stat_result, owner: int) -> None:
+    if stat.S_ISLNK(found.st_mode):
+        raise ForeignError(f"{name} in it is a symbolic link")
+    if found.st_uid not in (os.geteuid(), owner):
+        raise ForeignError(f"{name} in it belongs to another user")
 
 
 def _own_files(state_dir: Path, names: Collection[str]) -> Iterator[Path]:

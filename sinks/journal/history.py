@@ -108,17 +108,22 @@ def each_record(journal: Journal, number: int) -> Iterator[tuple[str, Record]]:
 
     A large run does not fit into little memory, so the records are read a few at a time.
     """
+    for key, body in each_body(journal, number):
+        record = read_body(body, key)
+        if record is not None:
+            yield key, record
+
+
+def each_body(journal: Journal, number: int) -> Iterator[tuple[str, bytes]]:
+    """Key and stored body of each record of a run, a few at a time."""
     rows = journal.database.rows("select id from record where run = ? order by id", (number,))
     for at in range(0, len(rows), _AT_A_TIME):
         some = rows[at : at + _AT_A_TIME]
         # The plus sign keeps SQLite from looking for the run in its index once more.
-        for key, body in journal.database.rows(
+        yield from journal.database.rows(
             "select key, body from record where id between ? and ? and +run = ? order by id",
             (*some[0], *some[-1], number),
-        ):
-            record = read_body(body, key)
-            if record is not None:
-                yield key, record
+        )
 
 
 def records(journal: Journal, number: int) -> dict[str, Record]:

@@ -535,3 +535,17 @@ class TestStateFolder:
         said = doctor()
         assert said.code == 78
         assert "set DBT_RELAY_STATE_DIR" in said.text
+
+
+@pytest.mark.usefixtures("dbt")
+def test_the_sinks_with_clients_of_their_own(tmp_path: Path) -> None:
+    sinks = ("--sink", "openlineage", "--sink", "otlp")
+    said = doctor(*sinks, HOME=str(tmp_path))
+    assert said.code == 78
+    assert said.failures == ["FAIL  the sink openlineage cannot work"]
+    assert "set OPENLINEAGE_URL" in said.text
+    assert "ok    the sink otlp has its packages and an address" in said.text
+    said = doctor(*sinks, OPENLINEAGE_URL="http://127.0.0.1:9", OTEL_SDK_DISABLED="true")
+    assert (said.code, said.failures) == (0, [])
+    assert "ok    the sink openlineage has its packages and an address" in said.text
+    assert "warn  the sink otlp sends nothing" in said.text

@@ -372,7 +372,7 @@ class TestMistakes:
             assert "a newer dbt-relay wrote it in version 3; this dbt-relay reads up to 2" in line
             assert "Upgrade dbt-relay, or set --state-dir" in line
         assert (state / "journal.db").read_bytes() == before
-        assert {path.name for path in state.glob("journal*")} == {"journal.db"}
+        assert {path.name for path in state.glob("journal*")} == {"journal.db", "journal.db.ledger"}
 
     def test_without_a_home(self, relay: Newcomer, dbt_log: Path) -> None:
         env = {"HOME": "", "XDG_STATE_HOME": "not absolute"}

@@ -184,6 +184,20 @@ class TestWhichTryItIs:
         assert server.xcoms == {-1: {}}
         assert sink().send(SECOND) == Delivered()
 
+    def test_a_user_who_may_not_read_tries_hears_what_that_means(self, server: FakeAirflow) -> None:
+        heard: list[str] = []
+        sink = AirflowSink(settings(server), heard.append)
+        server.read_faults.extend([fake.FORBIDDEN] * 2)
+        assert sink.send(FIRST) == Delivered()
+        assert sink.send(replace(FIRST, unique_id="model.shop.b")) == Delivered()
+        sink.close()
+        (warning,) = heard
+        assert warning == (
+            f"Airflow does not tell the try of task 'dbt' (Airflow at {server.url} answered 403 "
+            "Forbidden), so a record of an earlier try can replace a newer one: let the user read "
+            "task instances, as `dbt-relay doctor` checks"
+        )
+
     def test_a_try_that_airflow_does_not_know_of_yet(self, server: FakeAirflow, sink: Any) -> None:
         assert sink().send(SECOND) == Delivered()
 

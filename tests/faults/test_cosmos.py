@@ -204,7 +204,7 @@ class TestSeveralRecords:
             adopted = journal.adopt(run.number)
             assert adopted is not None
             environ = {"DBT_RELAY_AIRFLOW_TOKEN": "op-0"}
-            opened = reopen(name, address, Connection(), environ, records=adopted.records)
+            opened = reopen(name, address, Connection(), environ, run=adopted)
             with Delivery(adopted, [opened]) as delivery:
                 delivery.flush(5)
                 (figures,) = delivery.figures()

@@ -6,13 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from matrix.dbt import installed
 from matrix.environments import CONSTRAINTS, ROOT, environment, versions
 from matrix.smoke import CHECKS, running
 from matrix.table import FAILED, results
 from real_airflow.projects import inherited
 from real_airflow.server import Server
 
-HEAD = ("Airflow", "standard", "urllib3", "Python", "result")
+HEAD = ("Airflow", "standard", "urllib3", "dbt", "Python", "result")
 
 _PINS = {
     "3.0": "airflow-3.0.txt",
@@ -20,26 +21,28 @@ _PINS = {
     "3.2": "airflow-3.2.txt",
     "3.3": "airflow.txt",
 }
-RELEASES = (*_PINS,)
+_WITH_V2 = "-dbt-v2"
+RELEASES = (*_PINS, f"3.3{_WITH_V2}")
 
 
-def rows(releases: list[str]) -> list[list[str]]:
-    return [_row(release) for release in releases]
-
-
-def _row(release: str) -> list[str]:
+def row(name: str) -> list[str]:
+    release = name.removesuffix(_WITH_V2)
     pins = CONSTRAINTS / _PINS[release]
     folder = environment(
         f"airflow-{release}", "--constraint", pins, "--editable", f"{ROOT}[airflow]"
     )
-    packages = ("apache-airflow", "apache-airflow-providers-standard", "urllib3")
+    own = Path(sys.executable).parent
+    programs, dbt = [own], versions(own.parent, "dbt-core")[0]
+    if name != release:
+        of_v2, program = installed("v2")
+        programs, dbt = [program.parent, own], versions(of_v2, "dbt")[0]
     with (
         tempfile.TemporaryDirectory(prefix="matrix-") as home,
-        running(
-            Server(folder / "bin/airflow", Path(home), inherited()), Path(sys.executable).parent
-        ) as airflow,
+        running(Server(folder / "bin/airflow", Path(home), inherited()), programs) as airflow,
     ):
-        found = results(f"Airflow {release}", CHECKS, airflow)
-        if any(FAILED in result for result in found):
+        found = results(f"Airflow {release} with dbt {dbt}", CHECKS, airflow)
+        if FAILED in found:
             print(airflow.report(), file=sys.stderr)
-    return [*versions(folder, *packages), ", ".join(found)]
+    packages = ("apache-airflow", "apache-airflow-providers-standard", "urllib3")
+    *exact, python = versions(folder, *packages)
+    return [*exact, dbt, python, found]

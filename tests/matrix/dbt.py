@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from matrix.dbt_checks import CHECKS
-from matrix.dbt_under_test import RELEASES, Dbt
+from matrix.dbt_under_test import RELEASES as OF_DBT
+from matrix.dbt_under_test import Dbt
 from matrix.environments import CONSTRAINTS, environment, versions
 from matrix.table import results
-from matrix.warehouses import DUCKDB, Warehouse
+from matrix.warehouses import duckdb, postgres
 from real_dbt import install_v2
 
-__all__ = ["HEAD", "RELEASES", "rows"]
-
 HEAD = ("dbt", "database", "Python", "result")
-_CORES = 2
+_POSTGRES = "-postgres"
+# The oldest dbt, and the newest whose driver for PostgreSQL is on the package index.
+RELEASES = (*OF_DBT, f"1.7{_POSTGRES}", f"1.12{_POSTGRES}")
 
 
-def rows(releases: list[str]) -> list[list[str]]:
-    with ThreadPoolExecutor(_CORES) as pool:
-        return list(pool.map(lambda release: _row(release, DUCKDB), releases))
+def row(name: str) -> list[str]:
+    release = name.removesuffix(_POSTGRES)
+    folder, program = installed(release)
+    server = postgres() if name != release else duckdb()
+    with tempfile.TemporaryDirectory(prefix="matrix-") as home, server as warehouse:
+        subject = Dbt(release, str(program), warehouse, Path(home))
+        found = results(f"dbt {release} on {warehouse.adapter}", CHECKS, subject)
+    if release == "v2":
+        dbt, python = versions(folder, "dbt")
+        return [dbt, warehouse.adapter, python, found]
+    dbt, adapter, python = versions(folder, "dbt-core", f"dbt-{warehouse.adapter}")
+    return [dbt, f"{warehouse.adapter} {adapter}", python, found]
 
 
-def _row(release: str, warehouse: Warehouse) -> list[str]:
+def installed(release: str) -> tuple[Path, Path]:
+    """The environment of a dbt, and the dbt in it."""
     # The pins are all that dbt needs. Those of dbt 1.12 leave out the experimental parser, which is
     # optional and cannot be built everywhere.
     pins = CONSTRAINTS / f"dbt-{release}.txt"
     folder = environment(f"dbt-{release}", "--no-deps", "--requirements", pins)
-    program, database = folder / "bin/dbt", warehouse.adapter
-    if release == "v2":
-        install_v2.main(folder)
-        program = folder / "with-duckdb/dbt"
-        dbt, python = versions(folder, "dbt")
-    else:
-        dbt, adapter, python = versions(folder, "dbt-core", f"dbt-{warehouse.adapter}")
-        database = f"{database} {adapter}"
-    with tempfile.TemporaryDirectory(prefix="matrix-") as home:
-        subject = Dbt(release, str(program), warehouse, Path(home))
-        found = results(f"dbt {release} on {warehouse.adapter}", CHECKS, subject)
-    return [dbt, database, python, ", ".join(found)]
+    if release != "v2":
+        return folder, folder / "bin/dbt"
+    install_v2.main(folder)
+    return folder, folder / "with-duckdb/dbt"

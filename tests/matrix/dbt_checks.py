@@ -106,12 +106,15 @@ def resume(dbt: Dbt) -> None:
 
 
 def stop(dbt: Dbt) -> None:
-    """SIGTERM ends dbt as SIGINT does, with a record of each node, and leaves no process."""
+    """SIGTERM ends dbt as SIGINT does, with a record of each node, and leaves no process and no
+    query."""
     relayed, process = _started(dbt, is_relayed=True)
     process.terminate()
     code, out, err = end_of(process)
     left = relayed.close()
     assert not left, left
+    if dbt.warehouse.slow_queries is not None:
+        assert dbt.warehouse.slow_queries() == 0
     nodes = relayed.nodes()
     assert nodes.keys() >= SLOW_NODES, out + err
     assert {nodes[unique_id]["outcome"] for unique_id in SLOW_NODES} == {"interrupted"}
@@ -151,6 +154,10 @@ def _started(dbt: Dbt, *, is_relayed: bool) -> tuple[Running, subprocess.Popen[b
         for pid, words in running.processes().items()
         if "tag:slow" in words and "dbt_relay" not in words
     )
+    slow_queries = dbt.warehouse.slow_queries
+    if slow_queries is not None:
+        wait_until(lambda: slow_queries() == len(SLOW_NODES), "both queries in the database")
+        return running, process
     # A query that is cancelled before DuckDB has begun with it runs on; dbt would wait for it.
     before = cpu_time(pid)
     wait_until(lambda: cpu_time(pid) > before + 1, "a query at work")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +16,17 @@ _UV = Path(sys.executable).with_name("uv")
 def environment(name: str, *install: str | Path) -> Path:
     """The folder of the environment of that name, made if there is none.
 
-    `install` are arguments of `uv pip install`.
+    `install` are arguments of `uv pip install`. Two rows may share an environment, so only one
+    process at a time makes it.
     """
     folder = ROOT / ".venv-matrix" / name
-    if not folder.exists():
-        subprocess.run([_UV, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-    command = [_UV, "pip", "install", "--quiet", "--python", folder / "bin/python"]
-    subprocess.run([*command, *install], check=True)
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            subprocess.run([_UV, "venv", "--quiet", "--python", sys.executable, folder], check=True)
+        command = [_UV, "pip", "install", "--quiet", "--python", folder / "bin/python"]
+        subprocess.run([*command, *install], check=True)
     return folder
 
 

@@ -24,11 +24,7 @@ _PROVIDERS = ("apache-airflow-providers-celery", "apache-airflow-providers-fab")
 _INSTALLED = (*_PROVIDERS, "celery[redis]", "psycopg2-binary", "asyncpg")
 
 
-def rows(executors: list[str]) -> list[list[str]]:
-    return [_row(executor) for executor in executors]
-
-
-def _row(executor: str) -> list[str]:
+def row(executor: str) -> list[str]:
     pins = CONSTRAINTS / "production.txt"
     package = ("--editable", f"{ROOT}[airflow]")
     folder = environment("production", "--constraint", pins, *package, *_INSTALLED)
@@ -40,10 +36,10 @@ def _row(executor: str) -> list[str]:
         projects_in(Path(home))
         program = folder / "bin/airflow"
         server = Production(program, Path(home), inherited(), database, broker)
-        with running(server, Path(sys.executable).parent) as airflow:
+        with running(server, [Path(sys.executable).parent]) as airflow:
             found = results(f"Airflow with {executor}", (*SMOKE, *CHECKS), airflow)
-            if any(FAILED in result for result in found):
+            if FAILED in found:
                 print(airflow.report(), file=sys.stderr)
     packages = ("apache-airflow", _PROVIDERS[1], "celery")
     airflow_, fab, celery, python = versions(folder, *packages)
-    return [airflow_, executor, fab, celery, python, ", ".join(found)]
+    return [airflow_, executor, fab, celery, python, found]

@@ -14,11 +14,20 @@ HEAD = ("Python", "result")
 RELEASES = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
-def rows(releases: list[str]) -> list[list[str]]:
-    found = {release: _python(release) for release in releases}
-    for release in (r for r, python in found.items() if python is None):
+def row(release: str) -> list[str] | None:
+    """None if the machine does not have this Python."""
+    python = _python(release)
+    if python is None:
         print(f"Python {release}: not on this machine", file=sys.stderr)
-    return [_row(release, python) for release, python in found.items() if python is not None]
+        return None
+    code = "import platform; print(platform.python_version())"
+    exact = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+
+    def unit(python: str) -> None:
+        made = ("make", "unit", f"PYTHON={python}", f"VENV=.venv-matrix/python-{release}")
+        subprocess.run(made, cwd=ROOT, env=_own_environment(), stdout=sys.stderr, check=True)
+
+    return [exact.stdout.strip(), results(f"Python {release}", [unit], python)]
 
 
 def _python(release: str) -> str | None:
@@ -30,17 +39,6 @@ def _python(release: str) -> str | None:
     command = [uv, "python", "find", "--no-python-downloads", release]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     return done.stdout.strip() or None
-
-
-def _row(release: str, python: str) -> list[str]:
-    code = "import platform; print(platform.python_version())"
-    exact = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
-
-    def unit(python: str) -> None:
-        made = ("make", "unit", f"PYTHON={python}", f"VENV=.venv-matrix/python-{release}")
-        subprocess.run(made, cwd=ROOT, env=_own_environment(), stdout=sys.stderr, check=True)
-
-    return [exact.stdout.strip(), ", ".join(results(f"Python {release}", [unit], python))]
 
 
 def _own_environment() -> dict[str, str]:

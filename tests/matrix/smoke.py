@@ -22,10 +22,10 @@ RUN = "dbt_relay_run"
 
 
 @contextmanager
-def running(server: Server, programs: Path) -> Iterator[Airflow]:
-    """An Airflow with the DAGs of the smoke. `programs` is a folder with dbt and dbt-relay."""
+def running(server: Server, programs: list[Path]) -> Iterator[Airflow]:
+    """An Airflow with the DAGs of the smoke. `programs` are folders with dbt and dbt-relay."""
     home = server.home
-    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([*map(str, programs), os.environ["PATH"]])
     project, flaky = project_in(home), flaky_project_in(home)
     for deployed in (project, flaky):
         deploy(deployed, path)

@@ -16,7 +16,7 @@ FAILED = "**failed**"
 Subject = TypeVar("Subject")
 
 
-def results(name: str, checks: Iterable[Callable[[Subject], None]], subject: Subject) -> list[str]:
+def results(name: str, checks: Iterable[Callable[[Subject], None]], subject: Subject) -> str:
     """How each check of the subject ended. Says so on stderr, and why a check failed."""
     found: list[str] = []
     for check in checks:
@@ -29,7 +29,7 @@ def results(name: str, checks: Iterable[Callable[[Subject], None]], subject: Sub
         else:
             found.append(f"{check.__name__} ok")
         print(f"{name}: {found[-1]} ({time.monotonic() - began_at:.0f} s)", file=sys.stderr)
-    return found
+    return ", ".join(found)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from dbt_relay.cli import exit_codes
+from dbt_relay.cli.history.columns import COLUMNS
 from dbt_relay.cli.main import cli
 from dbt_relay.consumer.graph.options import OPTIONS
 from dbt_relay.records.schema import DbtTestRecord, RunRecord
@@ -92,6 +93,11 @@ def test_every_exit_code_is_in_the_reference() -> None:
 def test_the_fields_of_a_record_are_those_of_the_reference(record: type, heading: str) -> None:
     written = [quoted(row[0]) for row in rows(section("records.md", heading))[2:]]
     assert written == [("schema",), *((field.name,) for field in fields(record))]
+
+
+def test_the_columns_of_an_export_are_those_of_the_reference() -> None:
+    _, _, *written = rows(section("history.md", "The table of `export`"))
+    assert [(quoted(row[0])[0], row[1]) for row in written] == [(c.name, c.kind) for c in COLUMNS]
 
 
 @pytest.mark.parametrize(

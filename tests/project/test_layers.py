@@ -24,7 +24,7 @@ IMPURE = {"os", "time", "logging", "socket", "subprocess", "asyncio", "io", "pat
 IMPURE |= {"sqlite3", "urllib", "sys"}
 CLOCK = {"now", "today", "utcnow"}
 """What the module datetime asks the clock with."""
-COMMANDS = {"deliver", "doctor", "replay", "report", "run", "runs", "wait"}
+COMMANDS = {"deliver", "doctor", "export", "replay", "report", "run", "runs", "stats", "wait"}
 """Modules of `cli` that are imported by name."""
 
 MODULES = [path for layer in MAY_IMPORT for path in sorted((ROOT / layer).rglob("*.py"))]

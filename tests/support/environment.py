@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-SETTINGS = ("DBT_", "AIRFLOW")
-"""How the variables begin that dbt, Airflow and the relay take their settings from."""
+SETTINGS = ("DBT_", "AIRFLOW", "OPENLINEAGE", "OTEL_", "TRACEPARENT")
+"""How the variables begin that dbt, Airflow, the relay and its clients take their settings from."""
 
 AIRFLOW_TASK = {
     "AIRFLOW_CTX_DAG_ID": "shop",

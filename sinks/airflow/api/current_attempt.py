@@ -27,7 +27,10 @@ out of date is deleted with them.
 
 
 class CurrentAttempt:
-    """Asks Airflow for the attempt, and remembers the answer for a moment."""
+    """Asks Airflow for the attempt, and remembers the answer for a moment.
+
+    `refusal` is Airflow's answer if the user may not read task instances.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class CurrentAttempt:
         self._session = session
         self._task_id = settings.task.task_id
         self._clock = clock
+        self.refusal: str | None = None
         self._asking = threading.Lock()
         self._asked_at: float | None = None
         self._number: int | None = None
@@ -69,4 +73,6 @@ class CurrentAttempt:
         meaning = read_content(answer, to)
         if isinstance(meaning, (Retry, Hold)) and (answer.is_unauthenticated or self._has_told):
             return meaning
+        if isinstance(meaning, Hold) and answer.status == 403:
+            self.refusal = meaning.seen or meaning.reason
         return number(meaning.data.get("try_number")) if isinstance(meaning, Content) else None

@@ -20,8 +20,15 @@ MODES = {
 
 
 def env(database: str) -> dict[str, str]:
-    """The operator needs no setting: it has none of a relay's."""
-    own = {"DBT_PROJECT_DIR": ".", "JAFFLE_DUCKDB": f"target/{database}.duckdb"}
+    """The operator needs no setting: it has none of a relay's.
+
+    Each has a target folder of its own, since two dbts of v2 at once disturb each other in one.
+    """
+    own = {
+        "DBT_PROJECT_DIR": ".",
+        "DBT_TARGET_PATH": f"target/{database}",
+        "JAFFLE_DUCKDB": f"target/{database}.duckdb",
+    }
     return {name: "" for name in os.environ if name.startswith("DBT_RELAY_")} | own
 
 

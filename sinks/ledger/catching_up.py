@@ -1,0 +1,214 @@
+"""Fills the ledger: each run of the journal that is over gets its rows, and old runs go.
+
+Nothing is written while a run goes on. A relay that was killed, or told to stop, leaves this to the
+next relay and to `dbt-relay stats`: both write all runs that the ledger lacks. Only the newest
+record of a node is in the journal by then, so the ledger needs no amendments.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+from ...records.instant import instant
+from ..journal import history
+from ..journal.salvage import stored_text
+from .rows import row_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ..journal.history import PastRun
+    from ..journal.journal import Journal
+    from .file import Ledger
+    from .rows import Row
+
+_DAY: Final = 86_400.0
+_REPLAY: Final = ("replay",)
+"""How the command of a run begins that read a saved log."""
+_NAMELESS: Final = "nameless-"
+"""A run whose row the journal lost to damage: nobody knows its project any more."""
+
+
+def catch_up(journal: Journal, ledger: Ledger) -> int:
+    """Write each run that is over and that the ledger lacks; how many there were."""
+    written = 0
+    for number, token in journal.database.rows("select id, token from run order by id"):
+        if str(token).startswith(_NAMELESS) or _has(ledger, token):
+            continue
+        try:
+            run = history.past_run(journal, number)
+        except LookupError:  # pruned meanwhile, or damaged
+            continue
+        if run.state != "running":
+            rows = [
+                row
+                for key, body in history.each_body(journal, number)
+                if (row := row_of(key, body)) is not None
+            ]
+            written += _write(ledger, token, run, rows)
+    return written
+
+
+def forget(ledger: Ledger, now: float, keep_days: float) -> int:
+    """Delete the runs that began more than `keep_days` before `now`; how many there were.
+
+    They go once a day, so that not every run pays for it.
+    """
+    oldest = ledger.db.execute("select min(started_at) from run").fetchone()[0]
+    last = now - keep_days * _DAY
+    if oldest is None or oldest >= last - min(1.0, keep_days) * _DAY:
+        return 0
+    db = ledger.db
+    with _Transaction(db):
+        db.execute(
+            "delete from result where run in (select id from run where started_at < ?)", (last,)
+        )
+        deleted = db.execute("delete from run where started_at < ?", (last,)).rowcount
+        db.execute("delete from node where id not in (select node from result)")
+        db.execute(
+            "delete from word where id not in (select status from result union"
+            " select thread from result where thread is not null union"
+            " select checksum from result where checksum is not null)"
+        )
+    db.executescript("pragma incremental_vacuum")
+    return deleted
+
+
+class _Transaction:
+    """The block commits as a whole, or leaves nothing."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("begin immediate")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._db.execute("commit")
+        elif self._db.in_transaction:
+            self._db.execute("rollback")
+
+
+def _has(ledger: Ledger, token: str) -> bool:
+    found = ledger.db.execute("select 1 from run where token = ?", (token,)).fetchone()
+    return found is not None
+
+
+def _write(ledger: Ledger, token: str, run: PastRun, rows: Sequence[Row]) -> bool:
+    """Write a run and its rows; False if another process has done so meanwhile."""
+    db = ledger.db
+    with _Transaction(db):
+        if _has(ledger, token):
+            return False
+        if _is_repeated(db, run):
+            rows = ()
+        values = _run_values(token, run, rows)
+        names = ", ".join(values)
+        places = ", ".join("?" * len(values))
+        done = db.execute(
+            f"insert into run ({names}) values ({places})",  # noqa: S608
+            (*values.values(),),
+        )
+        _write_results(db, done.lastrowid or 0, values["started_at"], rows)
+    return True
+
+
+def _write_results(
+    db: sqlite3.Connection, number: int, started_at: float, rows: Iterable[Row]
+) -> None:
+    nodes = _Names(db, "node", "unique_id")
+    words = _Names(db, "word", "text")
+    db.executemany(
+        f"insert into result values ({', '.join('?' * 14)})",  # noqa: S608
+        sorted(
+            (
+                (
+                    number,
+                    nodes.number(row.unique_id),
+                    row.outcome,
+                    words.number(row.status),
+                    _since(started_at, row.started_at),
+                    row.took_ms,
+                    *row[5:11],
+                    words.number(row.thread) if row.thread else None,
+                    words.number(row.checksum) if row.checksum else None,
+                )
+                for row in rows
+            ),
+            key=lambda values: values[1],
+        ),
+    )
+
+
+class _Names:
+    """Numbers for names, in a table that gets each name once."""
+
+    def __init__(self, db: sqlite3.Connection, table: str, column: str) -> None:
+        self._db = db
+        self._find = f"select id from {table} where {column} = ?"  # noqa: S608
+        self._add = f"insert into {table} ({column}) values (?)"  # noqa: S608
+        self._known: dict[str, int] = {}
+
+    def number(self, name: str) -> int:
+        if name not in self._known:
+            found = self._db.execute(self._find, (name,)).fetchone()
+            self._known[name] = (
+                found[0] if found else self._db.execute(self._add, (name,)).lastrowid or 0
+            )
+        return self._known[name]
+
+
+def _is_repeated(db: sqlite3.Connection, run: PastRun) -> bool:
+    """Whether the run replayed the saved log of a dbt that the ledger has already."""
+    invocation = run.record.invocation_id if run.record is not None else None
+    if invocation is None or run.info.command[:1] != _REPLAY:
+        return False
+    query = "select 1 from run where invocation_id = ?"
+    return db.execute(query, (invocation,)).fetchone() is not None
+
+
+def _run_values(token: str, run: PastRun, rows: Sequence[Row]) -> Mapping[str, Any]:
+    """The row of a run by column."""
+    info, record, task = run.info, run.record, run.info.task
+    started_at = instant(info.started_at) or 0.0
+    finished_at = instant(record.finished_at) if record is not None else None
+    if info.command[:1] == _REPLAY:
+        started_at, finished_at = _times_of_log(rows) or (started_at, finished_at)
+    project = info.project_dir or info.cwd
+    return {
+        "token": token,
+        "number": run.number,
+        "project": stored_text(project) if project else None,
+        "command": stored_text(shlex.join(info.command)),
+        "state": run.state,
+        "exit_code": record.exit_code if record is not None else None,
+        "started_at": started_at,
+        "finished_at": finished_at,
+        "target_dir": info.target_dir,
+        "dag_id": task.dag_id if task is not None else None,
+        "dag_run_id": task.run_id if task is not None else None,
+        "task_id": task.task_id if task is not None else None,
+        "map_index": task.map_index if task is not None else None,
+        "attempt": info.attempt,
+        "invocation_id": record.invocation_id if record is not None else None,
+        "dbt_version": record.dbt_version if record is not None else None,
+        "adapter": record.adapter if record is not None else None,
+        "nodes": len(rows),
+    }
+
+
+def _times_of_log(rows: Sequence[Row]) -> tuple[float, float] | None:
+    """When the dbt of a saved log began, and when its last node ended; None if no time is known.
+
+    The log is older than its replay.
+    """
+    begun = [t for row in rows for t in (row.invocation_started_at, row.started_at) if t]
+    ended = [row.started_at + (row.took_ms or 0) / 1000 for row in rows if row.started_at]
+    return (min(begun), max(ended)) if ended else None
+
+
+def _since(start: float, time: float | None) -> int | None:
+    return round((time - start) * 1000) if time is not None else None

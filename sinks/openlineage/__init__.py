@@ -1,0 +1,1 @@
+"""Records as run events of OpenLineage. See docs/how-to/openlineage.md."""

@@ -1,0 +1,1 @@
+"""Records as spans of OpenTelemetry, over OTLP and HTTP. See docs/how-to/opentelemetry.md."""
