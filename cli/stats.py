@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from ..records.instant import moment
 from ..records.values import encode
 from ..sinks.ledger import reading
 from .history.findings import findings
@@ -49,12 +49,11 @@ def _instant(_: object, __: object, value: str | None) -> float | None:
     if span := _SPAN.fullmatch(value):
         return time.time() - float(span[1]) * _HOURS[span[2]] * 3600
     try:
-        found = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return moment(value).timestamp()
     except ValueError:
         raise click.BadParameter(
             f"{value!r} is neither a span as 30d, 12h or 4w nor a date as 2026-11-01"
         ) from None
-    return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
 
 
 @click.command(help=_HELP)

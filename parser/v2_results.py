@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from ..records.instant import moment
 from ..records.values import is_object, text
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def relation_of(node: JsonObject, adapter: str | None) -> str | None:
 def seconds_between(start: str | None, end: str | None) -> float | None:
     """The seconds between two timestamps in UTC, rounded to microseconds; None without both."""
     try:
-        began, ended = (datetime.fromisoformat((t or "").rstrip("Z")) for t in (start, end))
+        began, ended = (moment(time or "") for time in (start, end))
     except ValueError:
         return None
     return max(0.0, round((ended - began).total_seconds(), 6))

@@ -1,17 +1,33 @@
-"""A record's time as a number, and the reverse."""
+"""Timestamps as times, and the reverse."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
+from typing import Final
+
+_FRACTION: Final = re.compile(r"(?<=:\d\d)\.(\d+)")
+_LONGEST: Final = 6
+"""Digits of a fraction that a time keeps: microseconds."""
 
 
-def instant(time: str | None) -> float | None:
-    """Seconds since 1970 of a record's time; None if it has none."""
-    if time is None:
+def moment(timestamp: str) -> datetime:
+    """The time of a timestamp (RFC 3339), which is in UTC if it names no zone.
+
+    ValueError for another text. Python 3.10 reads neither `Z` nor a fraction of other than three or
+    six digits. dbt 1.x leaves out trailing zeros, and dbt v2 writes nine digits.
+    """
+    text = _FRACTION.sub(lambda found: f".{found[1][:_LONGEST]:0<6}", timestamp, count=1)
+    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return at if at.tzinfo is not None else at.replace(tzinfo=timezone.utc)
+
+
+def instant(timestamp: str | None) -> float | None:
+    """Seconds since 1970 of a timestamp; None if it is no timestamp."""
+    if timestamp is None:
         return None
     try:
-        # Python 3.10 does not read the Z.
-        return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
+        return moment(timestamp).timestamp()
     except ValueError:
         return None
 

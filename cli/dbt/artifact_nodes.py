@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from ...parser.lineage import HEAD, invocation_of
+from ...records.instant import moment
 from ...records.values import is_object, text
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class TargetFolder:
             return None
         try:
             written = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
-            began, ended = _time(record.started_at), _time(record.finished_at)
+            began, ended = moment(record.started_at), moment(record.finished_at)
             if not began - _SLACK <= written <= ended + _SLACK:
                 return None
             return self._secrets.mask_text(path.read_text(encoding="utf-8").strip()) or None
@@ -151,7 +152,3 @@ class TargetFolder:
     def _node_in(self, nodes: ArtifactNodes | None, unique_id: str) -> JsonObject | None:
         found = nodes.node(unique_id) if nodes is not None else None
         return self._secrets.mask(found) if found is not None and self._secrets else found
-
-
-def _time(stamp: str) -> datetime:
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from ...records.instant import moment
 from ...records.values import is_array, is_object, number, text
 from ..sink import Hold, Retry
 from .api.answers import Content, Missing, read_content
@@ -33,10 +34,10 @@ class Attempt:
     began_at: datetime
     ended_at: datetime | None
 
-    def spans(self, moment: str) -> bool:
-        """Whether a relay that began at this moment (RFC 3339) belongs to this attempt."""
+    def spans(self, began: str) -> bool:
+        """Whether a relay that began at this time (RFC 3339) belongs to this attempt."""
         try:
-            at = _instant(moment)
+            at = moment(began)
         except ValueError:
             return False
         return self.began_at - SKEW <= at and (self.ended_at is None or at <= self.ended_at + SKEW)
@@ -111,19 +112,8 @@ def _attempts(listed: Any) -> list[Attempt]:
         which, began, ended = (entry.get(n) for n in ("try_number", "start_date", "end_date"))
         try:
             if (known := number(which)) is not None and text(began):
-                end = _instant(str(ended)) if text(ended) else None
-                found.append(Attempt(known, _instant(str(began)), end))
+                end = moment(str(ended)) if text(ended) else None
+                found.append(Attempt(known, moment(str(began)), end))
         except ValueError:
             continue
     return found
-
-
-def _instant(timestamp: str) -> datetime:
-    """The time of a timestamp. Python 3.10 reads neither `Z` nor a fraction of other than 3 or 6
-    digits."""
-    whole, point, rest = timestamp.replace("Z", "+00:00").partition(".")
-    if point:
-        digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-        whole += f".{digits[:6]:0<6}{rest[len(digits) :]}"
-    at = datetime.fromisoformat(whole)
-    return at if at.tzinfo is not None else at.replace(tzinfo=timezone.utc)

@@ -11,6 +11,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from ... import __version__
+from ...records.instant import moment
 from .attributes import error_type, of_node, of_run
 from .trace_ids import node_of, root_of
 
@@ -107,5 +108,4 @@ def _context(named: SpanId, *, is_remote: bool) -> SpanContext:
 
 def _nanoseconds(stamp: str) -> int:
     """Nanoseconds since 1970 of a record's time, without the error of a float."""
-    at = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
-    return (at - _EPOCH) // timedelta(microseconds=1) * 1000
+    return (moment(stamp) - _EPOCH) // timedelta(microseconds=1) * 1000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
+
+from dbt_relay.records.instant import moment
 
 SPEC = Path(__file__).parent / "openlineage_spec"
 Event = dict[str, Any]
@@ -46,7 +47,8 @@ def _check(value: Any, address: str) -> None:
 def check(event: Event) -> None:
     """Raises ValidationError if the event or one of its facets does not follow its schema."""
     _check(event, event["schemaURL"])
-    assert datetime.fromisoformat(event["eventTime"].replace("Z", "+00:00")).tzinfo
+    assert moment(event["eventTime"])
+    assert event["eventTime"].endswith("Z")
     for facet in facets_of(event):
         assert facet["_producer"] == event["producer"] or "openlineage_client" in str(facet)
         _check(facet, facet["_schemaURL"])
