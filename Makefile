@@ -59,7 +59,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/memory.py 100 500
 
 clean:
-	rm -rf .venv .venv-airflow .venv-matrix .venv-postgres .venv-v2 .demo build *.egg-info
+	rm -rf .venv .venv-airflow .venv-matrix .venv-peers .venv-postgres .venv-v2 .demo build *.egg-info
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dbt-relay needs Python 3.10 or newer: make PYTHON=python3.12 …")'

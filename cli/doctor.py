@@ -26,7 +26,7 @@ from ..sinks.journal import folder, storage
 from . import exit_codes
 from .dbt.arguments import position_of_dbt
 from .dbt.command import prepare
-from .dbt.variables import without_airflow_access
+from .dbt.variables import for_children
 from .options import CREDENTIALS, option, relay_options
 from .relay.state_folder import state_dir
 from .settings import AIRFLOW_SINKS, STANDARD_SINKS, ConfigurationError
@@ -153,7 +153,7 @@ def _dbt(command: Sequence[str], environ: Mapping[str, str]) -> Check:
     with tempfile.TemporaryDirectory(prefix="dbt-relay-") as logs:
         quiet = {"LOG_PATH": logs, "SEND_ANONYMOUS_USAGE_STATS": "0"}
         env = {
-            **without_airflow_access(environ),
+            **for_children(environ),
             **{p + k: v for p in ("DBT_ENGINE_", "DBT_") for k, v in quiet.items()},
         }
         # The one command of dbt that needs no project and no database, and yet logs.

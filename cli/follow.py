@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final
 
+from ..records.age import sortable_time
 from ..records.display import in_one_line
 from ..records.schema import NodeRecord
 from ..sinks import Backlog
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..sinks import Journal
     from ..sinks.journal.history import PastRun
+    from ..sinks.journal.running import RunningNodes
 
 _PAUSE: Final = 0.5
 """Seconds between two looks at the journal."""
@@ -34,7 +36,7 @@ _PAUSE: Final = 0.5
 class Follower:
     """Follows a run: `records` come as the run commits them, until it has ended or died.
 
-    The journal knows which nodes have ended. Only the process of the run knows which ones run.
+    The journal knows which nodes have ended. The process of the run tells which ones run.
     """
 
     def __init__(
@@ -44,10 +46,20 @@ class Follower:
         self._journal = journal
         self._number = number
         self._pause = pause
+        self._ended: dict[str, str] = {}
+        """When each node ended, as a text that sorts."""
         self.past = history.past_run(journal, number)
+        self._nodes = history.running_nodes(journal, number)
 
     def records(self) -> Iterator[NodeRecord]:
         """Each node's record as it is committed. LookupError if the run is deleted meanwhile."""
+        try:
+            yield from self._records()
+        finally:
+            if self._nodes is not None:
+                self._nodes.forget()
+
+    def _records(self) -> Iterator[NodeRecord]:
         seen = 0
         self.progress.use(usual(self._journal, self.past.info))
         while True:
@@ -62,10 +74,24 @@ class Follower:
                     if not self.progress.has_begun:
                         self.progress.began(_seconds_since(record.started_at))
                     self.progress.record(record)
+                    self._ended[record.unique_id] = sortable_time(record.finished_at or "")
                     yield record
             if past.state != "running" and not (past.has_owner and past.is_waiting):
                 return
+            if self._nodes is not None and past.state == "running":
+                running = self._running(self._nodes)
+                if running and not self.progress.has_begun:
+                    self.progress.began(max(running.values()))
+                self.progress.run_now(running)
             self._pause(_PAUSE)
+
+    def _running(self, nodes: RunningNodes) -> dict[str, float]:
+        """The nodes that run and for how many seconds. The answer may be older than the records."""
+        return {
+            unique_id: _seconds_since(start)
+            for unique_id, start in nodes.ask().items()
+            if sortable_time(start) > self._ended.get(unique_id, "")
+        }
 
     def draw(self, colours: bool) -> Callable[[int, int], Sequence[str]]:
         """The panel of the run, for standard output."""

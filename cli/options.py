@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from .settings import (
     AirflowAccess,
+    Calls,
     Connection,
     Keeping,
     Place,
@@ -235,7 +236,7 @@ def _decorated(function: Any, options: Sequence[Any]) -> Any:
 
 
 def relay_settings(given: Mapping[str, Any]) -> RelaySettings:
-    """From RELAY_OPTIONS, and `--note` and `--report` where the command has them."""
+    """From RELAY_OPTIONS, and `--note`, `--report` and the CALLS where the command has them."""
     airflow = "cosmos" if given["wire"] == "cosmos" else "airflow"
     place = Place(
         given["dag_id"], given["run_id"], given["task_id"], given["map_index"], given["try_number"]
@@ -252,6 +253,7 @@ def relay_settings(given: Mapping[str, Any]) -> RelaySettings:
         is_strict=given["strict_delivery"],
         writes_note=given.get("note", False),
         reports=given.get("report", ()),
+        calls=Calls(given.get("on_failure", ()), given.get("on_end", ())),
     )
 
 

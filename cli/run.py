@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..records.exits import Exit
+from .calls import CALLS
 from .dbt.changed import changed
 from .hints import no_log_hints, start_hint
 from .options import (
@@ -128,6 +129,7 @@ def _settings(given: Mapping[str, Any]) -> RunSettings:
         "variables, for all sources or those of --only.",
     ),
     REPORT,
+    *CALLS,
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(settings: RunSettings, command: tuple[str, ...]) -> int:

@@ -173,13 +173,29 @@ class Reaching:
 
 
 @dataclass(frozen=True, slots=True)
+class Calls:
+    """The commands of a shell to run at the end: always, and for a run that failed."""
+
+    on_failure: tuple[str, ...] = ()
+    on_end: tuple[str, ...] = ()
+
+    def after(self, exit_code: int) -> list[tuple[str, str]]:
+        """The commands for a relay that ends with this code, each after the name of its option."""
+        failed = self.on_failure if exit_code else ()
+        return [
+            *(("--on-failure", command) for command in failed),
+            *(("--on-end", command) for command in self.on_end),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class RelaySettings:
     """The settings of a command that relays records: where they go, and what is kept of them.
 
     `default_sink` is the sink of an Airflow task for which no sink is named.
     `is_strict` makes undelivered records a failure, `writes_note` leaves a note at the task.
     `renews` says that nodes are run again for a task of the DAG run that has ended. `reports` are
-    files to write at the end of the run, or `github`.
+    files to write at the end of the run, or `github`; `calls` are commands to run after that.
     """
 
     sinks: tuple[str, ...]
@@ -191,6 +207,7 @@ class RelaySettings:
     writes_note: bool = False
     renews: bool = False
     reports: tuple[str, ...] = ()
+    calls: Calls = field(default_factory=Calls)
 
     @property
     def place(self) -> Place:

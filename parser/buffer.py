@@ -48,11 +48,11 @@ class NodeBuffer:
         "_cancelled_at",
         "_errors",
         "_facts",
-        "_first_start",
         "_released",
         "caused_by",
         "culprit",
         "ended_at",
+        "first_start",
         "has_failed",
         "is_cancelled",
         "is_listed",
@@ -79,7 +79,7 @@ class NodeBuffer:
         self.run_started_at: str | None = None
         self.ended_at: str | None = None
         self.published: NodeRecord | None = None
-        self._first_start: str | None = None
+        self.first_start: str | None = None
         self._cancelled_at: str | None = None
         self._batches: Batches | None = None
         self._errors: ErrorTexts | None = None
@@ -172,8 +172,8 @@ class NodeBuffer:
     def start(self, info: JsonObject) -> None:
         """Take a NodeStart: the first is the node's own, the others belong to its batches."""
         started = text(info.get("node_started_at"))
-        if self._first_start is None:
-            self._first_start = started or ""
+        if self.first_start is None:
+            self.first_start = started or ""
         self.begin(started)
 
     def begin(self, started_at: str | None) -> None:
@@ -196,9 +196,9 @@ class NodeBuffer:
         log lacks that NodeStart, the node's start time is earlier than the first batch's.
         """
         started = text(info.get("node_started_at"))
-        if not self._first_start or not started or started == self._first_start:
+        if not self.first_start or not started or started == self.first_start:
             return True
-        return sortable_time(started) < sortable_time(self._first_start)
+        return sortable_time(started) < sortable_time(self.first_start)
 
     def finish(self, status: str, info: JsonObject, facts: dict[str, Any]) -> None:
         """Take an end with its facts; a fact that is None or has a wrong type is absent.

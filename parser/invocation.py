@@ -98,6 +98,14 @@ class Invocation:
             counted = [n for n in counted if not n.unique_id.startswith("unit_test.")]
         return max(0, self.announced - sum(n.is_terminal for n in counted))
 
+    def running(self) -> dict[str, str]:
+        """The start of each node that runs, by unique_id, without hooks. Any thread may ask."""
+        nodes = [*self.nodes.values()]  # at once, as the dict grows meanwhile
+        running = (n for n in nodes if n.is_running and not n.is_terminal)
+        # dbt v2 starts a node as soon as its parents have ended, and executes it later.
+        starts = ((n.unique_id, n.run_started_at if self.is_v2 else n.first_start) for n in running)
+        return {unique_id: start for unique_id, start in starts if start}
+
     def unfinished(self) -> list[NodeBuffer]:
         """The running nodes, in the order of their first events."""
         return [n for n in self.nodes.values() if n.is_running and not n.is_terminal]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from .arguments import WITH_VALUE, position_of_dbt, unbundled
 from .engine import starts_v1
 from .flags import DbtFlags, project_folder
-from .variables import PREFIXES, without_airflow_access
+from .variables import PREFIXES, for_children
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +87,7 @@ def prepare(
     profiles_dir = wanted.value("profiles_dir")
     return DbtCommand(
         argv=tuple(argv),
-        env={**without_airflow_access(environ), **told},
+        env={**for_children(environ), **told},
         level="debug" if wanted.switch("debug") else wanted.word("log_level", "info"),
         quiet=wanted.switch("quiet") or False,
         style=wanted.word("log_format", "text"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...records.values import is_array, text
 from .arguments import MODULE, position_of_dbt
-from .variables import without_airflow_access
+from .variables import for_children
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ def _version(program: Path, environ: Mapping[str, str]) -> bytes:
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(
             [program, "--version"],
-            env=without_airflow_access(environ),
+            env=for_children(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

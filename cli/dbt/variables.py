@@ -17,7 +17,7 @@ CREDENTIALS: Final = (
 )
 """Variables whose values let anybody into Airflow."""
 
-_AIRFLOW_ACCESS: Final = frozenset(
+_FOR_THE_RELAY: Final = frozenset(
     {
         *CREDENTIALS,
         "DBT_RELAY_AIRFLOW_TOKEN_FILE",
@@ -25,13 +25,18 @@ _AIRFLOW_ACCESS: Final = frozenset(
         "DBT_RELAY_PROXY",
         "DBT_RELAY_CHANNEL",
         "DBT_RELAY_LOG_LEVELS",
+        "DBT_RELAY_ON_FAILURE",
+        "DBT_RELAY_ON_END",
     }
 )
 
 
-def without_airflow_access(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a process that the relay starts: dbt does not talk to Airflow."""
-    return {name: value for name, value in environ.items() if name not in _AIRFLOW_ACCESS}
+def for_children(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process that the relay starts.
+
+    dbt does not talk to Airflow, and a relay below this one calls nobody a second time.
+    """
+    return {name: value for name, value in environ.items() if name not in _FOR_THE_RELAY}
 
 
 def dbt_secrets(environ: Mapping[str, str]) -> list[str]:

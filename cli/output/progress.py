@@ -121,6 +121,12 @@ class Progress:
         with self._lock:
             self._announced = nodes
 
+    def run_now(self, since: Mapping[str, float]) -> None:
+        """So many seconds ago these nodes began, and no others run."""
+        with self._lock:
+            now = self._clock()
+            self._running = {name: ("", now - seconds) for name, seconds in since.items()}
+
     def record(self, record: NodeRecord) -> None:
         """Take a node that has ended."""
         with self._lock:

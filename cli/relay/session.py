@@ -17,6 +17,7 @@ from .last_flush import deliver_the_rest
 from .pipeline import Pipeline
 from .run_record import at_the_end, at_the_start, now, with_versions
 from .state_folder import deliver_command, make_room
+from .watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,9 +67,11 @@ class RelayedRun:
         self._record = at_the_start(info, carried)
         self._info = info
         self._carried = carried
+        self._secrets = secrets
         self._is_saved = is_saved
         self._exit: Exit | None = None
         self._delivery: Delivery | None = None
+        self._watched: Watched | None = None
         self._pipeline = Pipeline(
             console,
             self._put,
@@ -97,6 +100,8 @@ class RelayedRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._watched is not None:
+            self._watched.close()
         if self._delivery is not None:
             self._delivery.close()
         else:
@@ -165,11 +170,11 @@ class RelayedRun:
 
         outcomes = self._delivery.run.outcomes() if self._delivery is not None else {}
         figures = self._deliver(failed, outcomes, deadline)
-        self._report(failed, outcomes, figures, deadline)
         code = self._exit.status if self._exit is not None else 0
         is_complete = all(f.is_complete for f in figures)
         if code == 0 and self._destination.settings.is_strict and not is_complete:
-            return exit_codes.UNDELIVERED
+            code = exit_codes.UNDELIVERED
+        self._report(failed, outcomes, figures, deadline, code)
         return code
 
     def _usual_seconds(self, names: Sequence[str]) -> Mapping[str, float]:
@@ -183,6 +188,8 @@ class RelayedRun:
                 self._destination.channel.tell({"run": run.number})
             self._delivery = self._destination.open(run)
             self._delivery.put(self._record)
+            if not self._is_saved and run.running_nodes is not None:
+                self._watched = Watched(self._pipeline.run, run.running_nodes)
         return self._delivery
 
     def _put(self, records: Sequence[NodeRecord]) -> None:
@@ -226,8 +233,9 @@ class RelayedRun:
         outcomes: dict[str, int],
         figures: Sequence[Figures],
         deadline: Deadline,
+        code: int,
     ) -> None:
-        """Say what has become of the records, and make room in the journal."""
+        """Say what has become of the records, call who wants to know, make room in the journal."""
         say = self._console.say
         for line in report.unread(self._pipeline.malformed, self._pipeline.faults):
             say(line)
@@ -243,6 +251,8 @@ class RelayedRun:
         if not deadline.is_stopped:
             for line in self._reports():
                 say(line)
+        self._call(code, deadline)
+        if not deadline.is_stopped:
             for line in make_room(self._journal, self._destination.settings.keeping):
                 say(line)
         summary = report.summary(outcomes, failed, figures)
@@ -251,6 +261,16 @@ class RelayedRun:
         elif self._destination.in_airflow:
             say(report.in_one_line_of_json(summary))
         self._console.flush()
+
+    def _call(self, code: int, deadline: Deadline) -> None:
+        """Run the commands of `--on-failure` and `--on-end`, unless there was no run."""
+        commands = self._destination.settings.calls.after(code)
+        if not commands or self._delivery is None:
+            return
+        from .last_commands import LastCommands  # noqa: PLC0415 - few need it
+
+        last = LastCommands(self._console, self._secrets, os.environ, lambda: deadline.is_stopped)
+        last.run(commands, self._journal, self._delivery.run.number, code)
 
     def _reports(self) -> Iterator[str]:
         """Write the reports that were asked for; the lines to print."""

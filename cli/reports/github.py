@@ -56,7 +56,8 @@ def _place(picture: Picture, node: NodeRecord, workspace: Path) -> dict[str, str
     if not path.is_file():  # a package's, or dbt ran elsewhere
         return {}
     found = {"file": os.path.relpath(path.resolve(), workspace.resolve())}
-    line = re.search(rf"{re.escape(file)}:(\d+):(\d+)", node.message or "")  # dbt v2
+    # dbt v2 names a line of the model, or of `run/…/{file}`, which is other SQL.
+    line = re.search(rf"(?<![\w/.-]){re.escape(file)}:(\d+):(\d+)", node.message or "")
     return {**found, "line": line[1], "col": line[2]} if line else found
 
 

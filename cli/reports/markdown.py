@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from ...consumer.course.comparison import Change, Comparison
     from .picture import Picture
 
-_MOST_CAUSES: Final = 50
+MOST_CAUSES: Final = 50
 _MOST_NAMES: Final = 20
 _LONGEST: Final = 4000
-"""Characters of an error text. GitHub takes one megabyte for a job summary."""
+"""Characters of an error text."""
 _SLOWEST: Final = 5
 MARKS: Final = {
     "success": "✅",
@@ -30,11 +30,12 @@ MARKS: Final = {
 }
 
 
-def markdown(picture: Picture) -> str:
-    return "\n\n".join(_parts(picture)) + "\n"
+def markdown(picture: Picture, most_causes: int = MOST_CAUSES) -> str:
+    """The run, with the texts of so many failures at most."""
+    return "\n\n".join(_parts(picture, most_causes)) + "\n"
 
 
-def _parts(picture: Picture) -> Iterator[str]:
+def _parts(picture: Picture, most_causes: int) -> Iterator[str]:
     outcomes = picture.outcomes
     mark = next((MARKS[o] for o in ("failure", "interrupted", "warning") if o in outcomes), "✅")
     yield f"## {mark} dbt: {escaped(title(picture))}"
@@ -43,20 +44,20 @@ def _parts(picture: Picture) -> Iterator[str]:
     facts = ", ".join(f"{value} {name}" for name, value in figures(picture).items())
     yield f"{counts or 'no nodes'} · {facts}"
     yield from (f"> {escaped(' '.join(remark.split()))}" for remark in remarks(picture))
-    yield from _failures(picture)
+    yield from _failures(picture, most_causes)
     yield from _slowest(picture)
     if picture.comparison is not None and picture.earlier is not None:
         yield from _comparison(picture.comparison, picture.earlier.number)
 
 
-def _failures(picture: Picture) -> Iterator[str]:
+def _failures(picture: Picture, most: int) -> Iterator[str]:
     causes = picture.causes.found
     if causes:
         yield "### Failures"
-    for cause in causes[:_MOST_CAUSES]:
+    for cause in causes[:most]:
         yield _failure(picture, cause)
-    if len(causes) > _MOST_CAUSES:
-        yield f"… and {counted(len(causes) - _MOST_CAUSES, 'failure')} more"
+    if len(causes) > most:
+        yield f"… and {counted(len(causes) - most, 'failure')} more"
 
 
 def _failure(picture: Picture, cause: Cause) -> str:

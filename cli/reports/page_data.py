@@ -58,7 +58,7 @@ def _told(nodes: Sequence[NodeRecord]) -> dict[str, list[Any]]:
         "seconds": [_rounded(node.execution_time) for node in nodes],
         "rows": [rows_of(node) for node in nodes],
         "relation": [in_one_line(node.relation or "") for node in nodes],
-        "message": [displayed((node.message or "")[:_LONGEST]) for node in nodes],
+        "message": [displayed((node.explanation or "")[:_LONGEST]) for node in nodes],
         "kindOfError": [in_one_line(node.error_type or "") for node in nodes],
         "batches": [_batches(node) for node in nodes],
         "resumedFrom": [node.resumed_from for node in nodes],

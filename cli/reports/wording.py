@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 
 MINUS: Final = "\u2212"
+_ENDS: Final = {
+    "failure": "failed",
+    "interrupted": "interrupted",
+    "skipped": "skipped",
+    "warning": "with a warning",
+    "success": "succeeded",
+}
 
 
 def duration(seconds: float) -> str:
@@ -66,6 +73,13 @@ def title(picture: Picture) -> str:
     return f"Run {picture.run.number}: {picture.result}"
 
 
+def headline(picture: Picture) -> str:
+    """The run in a line: `Run 17: exit 1, 2 failed, 1 skipped, 21 succeeded`."""
+    counts = picture.outcomes
+    said = [f"{counts[outcome]:,} {word}" for outcome, word in _ENDS.items() if outcome in counts]
+    return ", ".join((title(picture), *said))
+
+
 def figures(picture: Picture) -> dict[str, str]:
     """The run in a few figures, each with its name."""
     if not picture.spans:
@@ -104,7 +118,7 @@ def remarks(picture: Picture) -> list[str]:
         ran = counted(carried, "node")
         said.append(f"An earlier try ran {ran} of these; this try published the results again.")
     if picture.remark is not None and picture.nodes:
-        said.append(f"{picture.remark[:1].upper()}{picture.remark[1:]}.")
+        said.append(f"{picture.remark}.")
     if unexplained := len(picture.causes.unexplained):
         skipped = counted(unexplained, "node was", "nodes were")
         said.append(f"{skipped} skipped, and dbt's log does not say why.")

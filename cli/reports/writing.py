@@ -31,6 +31,9 @@ _OF_SUFFIX: Final[dict[str, Format]] = {
 }
 SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"
 """GitHub Actions: the file to which a step adds the Markdown of its summary."""
+_MOST_OF_SUMMARY: Final = 1 << 20
+"""Bytes of a step's summary. GitHub shows none of a longer one, and an error in its place."""
+_FEWER_CAUSES: Final = (20, 5, 0)
 _WORKSPACE_VARIABLE: Final = "GITHUB_WORKSPACE"
 
 
@@ -85,12 +88,25 @@ def for_github(picture: Picture, environ: Mapping[str, str]) -> Iterator[str]:
     """
     from .github import annotation_lines  # noqa: PLC0415
 
-    summary = text_of(picture, "github")
     if path := environ.get(SUMMARY_VARIABLE):
-        write(summary, path, adds=True)
+        file = Path(path)
+        room = _MOST_OF_SUMMARY - (file.stat().st_size if file.is_file() else 0)
+        summary = _summary(picture, room)
+        if summary is not None:
+            write(summary, path, adds=True)
+        else:
+            yield "relay: nothing is added to the step's summary, which is 1 MiB long already"
     else:
-        yield from summary.splitlines()
+        yield from text_of(picture, "github").splitlines()
     yield from annotation_lines(picture, Path(environ.get(_WORKSPACE_VARIABLE) or Path.cwd()))
+
+
+def _summary(picture: Picture, room: int) -> str | None:
+    """The summary, with fewer failures if it has more bytes than the room; None if none fits."""
+    from .markdown import MOST_CAUSES, markdown  # noqa: PLC0415
+
+    summaries = (markdown(picture, most) for most in (MOST_CAUSES, *_FEWER_CAUSES))
+    return next((s for s in summaries if len(s.encode("utf-8", "replace")) <= room), None)
 
 
 def at_the_end(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...consumer.graph.names import exact_term
 from ...records.exits import Exit
 from ...records.values import is_object, text
-from ..dbt.variables import PREFIXES, without_airflow_access
+from ..dbt.variables import PREFIXES, for_children
 from ..process.child import CannotStartError, Child, StoppedError
 
 if TYPE_CHECKING:
@@ -100,6 +100,6 @@ def _quiet(environ: Mapping[str, str]) -> dict[str, str]:
     flags = {"QUIET": "1", "LOG_FORMAT": "text", "LOG_LEVEL": "info", "LOG_LEVEL_FILE": "error"}
     flags["WRITE_JSON"] = "0"  # the manifest of the previous attempt stays as it is
     return {
-        **without_airflow_access(environ),
+        **for_children(environ),
         **{f"{prefix}{name}": value for prefix in PREFIXES for name, value in flags.items()},
     }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ...records.schema import Record
     from .journal import Journal
+    from .running import RunningNodes
 
 KEEP_RUNS: Final = 50
 KEEP_DAYS: Final = 14.0
@@ -101,6 +102,11 @@ def past_run(journal: Journal, number: int) -> PastRun:
         is_waiting,
         size,
     )
+
+
+def running_nodes(journal: Journal, number: int) -> RunningNodes | None:
+    """The nodes that run now in the process of a run; LookupError if there is no such run."""
+    return JournalRun.find(journal.database, number).running_nodes
 
 
 def each_record(journal: Journal, number: int) -> Iterator[tuple[str, Record]]:

@@ -14,6 +14,7 @@ from .lock import LOCK_WAIT, RunLock
 from .queue import SinkQueue
 from .rows import COLUMNS, RunInfo
 from .run_records import RunRecords
+from .running import RunningNodes
 from .salvage import stored_text
 
 if TYPE_CHECKING:
@@ -218,6 +219,11 @@ class JournalRun:
             self._records.insert_waiting(db, queue.sink, unsettled)
             queue.load(db)
         db.execute("commit")
+
+    @property
+    def running_nodes(self) -> RunningNodes | None:
+        """What its process tells to those who watch; None if no other process sees the run."""
+        return None if self._lock_file is None else RunningNodes(self._lock_file)
 
     @property
     def _lock_file(self) -> Path | None:

@@ -55,10 +55,13 @@ def results(
     place = {run.id: number for number, run in enumerate(runs)}
     rows = ledger.db.execute(
         "select node, run, outcome, took_ms, checksum, rows_affected, bytes_processed, slot_ms"
-        " from result where run in (select value from json_each(?)) and (?2 is null or node in"
-        " (select id from node where unique_id in (select value from json_each(?2))))"
+        " from result where run in (select value from json_each(:runs)) and (:only is null or node"
+        " in (select id from node where unique_id in (select value from json_each(:only))))"
         " order by node",
-        (json.dumps([*place]), None if only is None else json.dumps([*only])),
+        {
+            "runs": json.dumps([*place]),
+            "only": None if only is None else json.dumps([*only]),
+        },
     )
     names = ledger.db.cursor()
     for node, of_node in itertools.groupby(rows, itemgetter(0)):
@@ -110,9 +113,9 @@ def exported(ledger: Ledger, month: str | None = None) -> Iterator[tuple[Any, ..
     runs = ledger.db.execute(
         "select id, token, number, project, command, state, exit_code, started_at, finished_at,"
         " dag_id, dag_run_id, task_id, map_index, attempt, invocation_id, dbt_version, adapter"
-        " from run where nodes > 0 and (?1 is null or strftime('%Y-%m', started_at, 'unixepoch')"
-        " = ?1) order by started_at, id",
-        (month,),
+        " from run where nodes > 0 and (:month is null or strftime('%Y-%m', started_at,"
+        " 'unixepoch') = :month) order by started_at, id",
+        {"month": month},
     )
     of_run = ledger.db.cursor()
     for number, *run in runs:

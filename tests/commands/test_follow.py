@@ -47,6 +47,7 @@ class Other:
         (folder / "log").write_bytes(LOG)
         self._go = folder / "go"
         dbt = (*ECHO, str(folder / "heard"), "--say", str(folder / "log"))
+        self.locks = self.shell.state / "claims"
         sink = f"jsonl:{folder / 'records.jsonl'}"
         self.process: subprocess.Popen[str] = self.shell.start(
             "run", "--sink", sink, "--", *dbt, "--until-file", str(self._go)
@@ -116,6 +117,10 @@ def test_json_comes_as_nodes_end(other: Other) -> None:
     ]
 
 
+def test_a_run_that_nobody_watches_tells_nobody_what_runs(other: Other) -> None:
+    assert [path.suffix for path in other.locks.iterdir()] == [""]
+
+
 def test_a_run_that_is_over_is_shown(other: Other) -> None:
     other.end()
     done = other.shell("show", "--watch")
@@ -130,8 +135,10 @@ def test_on_a_terminal_a_panel_is_below_the_lines(other: Other) -> None:
         shown = terminal.wait_for(lambda text: "2 of 3 nodes" in text, "the panel")
         assert shown.index(FAILS) < shown.index("2 of 3 nodes")
         assert "1 success, 1 failure; jsonl: all delivered" in shown
+        terminal.wait_for(lambda text: "\n model runs  " in text, "the node that runs")
         terminal.press(b"\x03")
         assert terminal.end() == 130
+        assert not [*other.locks.glob("*.*")]
         assert "2 of 3" not in terminal.scrolled()
         assert terminal.has_cursor
         assert FAILS in terminal.scrolled()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -10,12 +11,17 @@ from typing import Any
 
 import click
 import pytest
+from support.projects import Project, put_run
 
 from dbt_relay.cli import exit_codes
 from dbt_relay.cli.history.columns import COLUMNS
 from dbt_relay.cli.main import cli
+from dbt_relay.cli.reports.json_form import json_form
+from dbt_relay.cli.reports.picture import picture
 from dbt_relay.consumer.graph.options import OPTIONS
 from dbt_relay.records.schema import DbtTestRecord, RunRecord
+from dbt_relay.sinks import Journal
+from dbt_relay.sinks.journal import history
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -93,6 +99,14 @@ def test_every_exit_code_is_in_the_reference() -> None:
 def test_the_fields_of_a_record_are_those_of_the_reference(record: type, heading: str) -> None:
     written = [quoted(row[0]) for row in rows(section("records.md", heading))[2:]]
     assert written == [("schema",), *((field.name,) for field in fields(record))]
+
+
+def test_the_fields_of_a_run_as_json_are_those_of_the_reference(tmp_path: Path) -> None:
+    number = put_run(tmp_path, Project(5).records(1))
+    with Journal(tmp_path) as journal:
+        form = json.loads(json_form(picture(journal, history.past_run(journal, number))))
+    written = [quoted(row[0]) for row in rows(section("records.md", "The run as JSON"))[2:]]
+    assert written == [(name,) for name in form]
 
 
 def test_the_columns_of_an_export_are_those_of_the_reference() -> None:

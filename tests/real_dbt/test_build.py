@@ -159,3 +159,18 @@ callback.finish()
         return {u: {k: v for k, v in r.items() if k not in varying} for u, r in nodes.items()}
 
     assert stable(project.nodes()) == stable(wrapped)
+
+
+def test_a_command_hears_of_a_failed_node_and_of_a_project_that_dbt_cannot_parse(
+    project: Project,
+) -> None:
+    on_failure = {"DBT_RELAY_ON_FAILURE": "cat > told.json"}
+    assert project.relay("dbt", "build", **on_failure).returncode == 1
+    run = json.loads((project.root / "told.json").read_text())
+    assert run["causes"][0]["unique_id"] == "model.jaffle.broken_on_purpose"
+    assert run["critical_path"]
+    (project.root / "models" / "no.sql").write_text("{{ ref('nowhere') }}")
+    assert project.relay("dbt", "build", **on_failure).returncode == 2
+    run = json.loads((project.root / "told.json").read_text())
+    assert run["nodes"] == []
+    assert "depends on a node named 'nowhere'" in run["record"]["message"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -235,3 +236,24 @@ def test_a_query_that_is_stopped_is_interrupted(running: Running, tmp_path: Path
     nodes = running.nodes()
     assert nodes.keys() == {"model.jaffle.slow_one", "model.jaffle.slow_two"}, out + err
     assert {record["outcome"] for record in nodes.values()} == {"interrupted"}
+
+
+def test_a_report_says_what_dbt_v2_said(project: Project) -> None:
+    done = project.relay(DBT, "build")
+    assert done.returncode == 1, done.stdout + done.stderr
+    github = project.run("dbt-relay", "report", "--format", "github", GITHUB_STEP_SUMMARY="page.md")
+    errors = [text for text in github.stdout.splitlines() if text.startswith("::error ")]
+    # dbt names a line of the SQL that it ran, not of the model.
+    assert [text.split("::")[1].split(",")[0] for text in errors] == [
+        "error file=models/marts/broken_on_purpose.sql",
+        "error file=tests/fails_on_purpose.sql",
+    ]
+    assert ",line=" not in github.stdout
+    assert "Got 5 results" in (project.root / "page.md").read_text()
+    whole = project.run("dbt-relay", "report", "--format", "json").stdout
+    form = json.loads(whole)
+    assert len(form["nodes"]) == 24
+    assert form["critical_path"][-1] in {node["unique_id"] for node in form["nodes"]}
+    page = project.run("dbt-relay", "report", "--out", "-").stdout
+    assert page.startswith("<!doctype html>")
+    assert "Binder Error: Referenced column" in page

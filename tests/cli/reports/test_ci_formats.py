@@ -19,6 +19,7 @@ from dbt_relay.cli.reports.github import annotation_lines
 from dbt_relay.cli.reports.junit import junit
 from dbt_relay.cli.reports.markdown import markdown
 from dbt_relay.cli.reports.picture import Picture
+from dbt_relay.cli.reports.writing import for_github
 from dbt_relay.sinks import RunInfo
 from dbt_relay.sinks.journal.history import PastRun
 
@@ -133,6 +134,37 @@ def test_an_annotation_points_at_the_models_file(
     assert "a%2Cb.sql" in first
     assert first.endswith("::100%25 bad%0A(in models/a,b.sql:3:7)%0A(1 node was skipped for it)")
     assert second == "::warning title=test.a.d [warn]::Got 1 result"
+
+
+def test_a_line_of_other_sql_is_no_line_of_the_model(
+    drawn: Callable[..., Picture], tmp_path: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.sql").write_text("select")
+    message = "no column\n(in run/shop/models/a.sql:1:11)"
+    failed = node("model.shop.a", "error", path="models/a.sql", message=message)
+    (line,) = annotation_lines(drawn([failed]), tmp_path)
+    assert line.startswith("::error file=models/a.sql,title=")
+
+
+def test_a_summary_fits_into_the_room_that_github_leaves(
+    drawn: Callable[..., Picture], tmp_path: Path
+) -> None:
+    summary = tmp_path / "summary"
+    environ = {"GITHUB_STEP_SUMMARY": str(summary)}
+    long = drawn([node(f"model.a.m{n}", "error", message="é" * 4000) for n in range(60)])
+
+    def added(before: int) -> str:
+        summary.write_bytes(b"x" * before)
+        lines = [*for_github(long, environ)]
+        assert summary.stat().st_size <= 1 << 20
+        assert ("nothing is added to the step's summary" in lines[0]) is (before == 1 << 20)
+        return summary.read_text()[before:]
+
+    assert "and 10 failures more" in added(0)
+    assert "and 40 failures more" in added(700_000)
+    assert "and 60 failures more" in added((1 << 20) - 2000)
+    assert added(1 << 20) == ""
 
 
 @pytest.mark.parametrize("text", ["```\n# no heading", "````", "| a | b |", "<b>"])
