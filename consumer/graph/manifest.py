@@ -14,8 +14,8 @@ import orjson
 
 from ...records.values import is_array, is_object, text
 from ..topology import parents_first
-from .node import Node, owner_name, read_node
-from .project import Project
+from .node import Layout, Node, owner_name, read_node
+from .project import PACKAGES, Project
 
 if TYPE_CHECKING:
     import os
@@ -64,8 +64,10 @@ class Manifest:
         """The manifest in this file. Raises ManifestError."""
         try:
             with _without_garbage_collection():
-                found = cls.from_json(_decode(Path(path).read_bytes()), str(path))
-            project = Project.of(Path(path), found.project_name)
+                document = _decode(Path(path).read_bytes())
+                project = Project.of(Path(path), _project_name(_metadata(document, str(path))))
+                packages = project.packages if project is not None else PACKAGES
+                found = cls.from_json(document, str(path), packages=packages)
             if found.is_v2:
                 return found._with_selectors(project.selectors() if project is not None else [])
             flag = project.flag("indirect_selection") if project is not None else None
@@ -90,14 +92,18 @@ class Manifest:
             ) from None
 
     @classmethod
-    def from_json(cls, document: Any, name: str = "this document") -> Manifest:
-        """The manifest in decoded JSON. Raises ManifestError, which calls the document `name`."""
+    def from_json(
+        cls, document: Any, name: str = "this document", *, packages: str = PACKAGES
+    ) -> Manifest:
+        """The manifest in decoded JSON. `packages` is the folder of the project's packages. Raises
+        ManifestError, which calls the document `name`."""
         metadata = _metadata(document, name)
-        project = text(metadata.get("project_name"))
+        project = _project_name(metadata)
         numbers = _NUMBERS.findall(text(metadata.get("dbt_version")) or "")
         version = tuple(map(int, numbers[:3])) or _NEWEST
         try:
-            nodes, circle = _nodes(document, project if version[0] >= _V2 else None)
+            layout = Layout(project, packages) if project and version[0] >= _V2 else None
+            nodes, circle = _nodes(document, layout)
         except (KeyError, TypeError, AttributeError) as error:
             raise ManifestError(
                 f"{name} does not have the form of a manifest ({error!r}): run `dbt parse` again"
@@ -233,7 +239,11 @@ def _metadata(document: Any, name: str) -> JsonObject:
     return metadata
 
 
-def _nodes(document: JsonObject, v2_project: str | None) -> tuple[dict[str, Node], list[str]]:
+def _project_name(metadata: JsonObject) -> str | None:
+    return text(metadata.get("project_name"))
+
+
+def _nodes(document: JsonObject, layout: Layout | None) -> tuple[dict[str, Node], list[str]]:
     """The nodes, parents before children, and the unique_ids of nodes in a circle."""
     raw: dict[str, JsonObject] = {}
     for section in _SECTIONS:
@@ -256,7 +266,7 @@ def _nodes(document: JsonObject, v2_project: str | None) -> tuple[dict[str, Node
             tuple(sorted(parents[u], key=place.__getitem__)),
             tuple(children[u]),
             group_owners,
-            v2_project=v2_project,
+            of_v2=layout,
         )
         for u in place
     }

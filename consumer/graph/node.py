@@ -15,6 +15,29 @@ if TYPE_CHECKING:
 TESTS: Final = frozenset({"test", "unit_test"})
 _YAML: Final = (".yml", ".yaml")
 RUNNABLE: Final = frozenset({"model", "seed", "snapshot", "function"})
+_DEFAULTS_OF_V2: Final[JsonObject] = {
+    "access": "protected",
+    "contract": {"alias_types": True, "enforced": False},
+    "docs": {"show": True},
+    "on_configuration_change": "apply",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The name of a project, and the folder of its packages, relative to the project."""
+
+    project: str
+    packages: str
+
+    def package(self, name: str) -> str:
+        """The folder of a package, with a slash at the end."""
+        return f"{self.packages}/{name}/"
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the packages lie outside of the project."""
+        return f"{self.packages}/".startswith("../")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,12 +132,14 @@ def read_node(
     children: tuple[str, ...],
     group_owners: Mapping[str, str | None],
     *,
-    v2_project: str | None = None,
+    of_v2: Layout | None = None,
 ) -> Node:
-    """The node in a manifest. `v2_project` is the project of a manifest that dbt v2 wrote. Raises
-    KeyError, TypeError or AttributeError for other JSON."""
+    """The node in a manifest. `of_v2` is there if dbt v2 wrote the manifest. Raises KeyError,
+    TypeError or AttributeError for other JSON."""
     kind = raw["resource_type"]
     config: JsonObject = raw.get("config") or {}
+    if of_v2 is not None:
+        config = _without_defaults(config, raw.get("unrendered_config") or {})
     tags: Any = config.get("tags") if kind == "unit_test" else raw.get("tags")
     patch_path = raw.get("patch_path")
     metadata = raw.get("test_metadata")
@@ -122,7 +147,7 @@ def read_node(
     # Up to dbt 1.9 the meta of a source is not in its config.
     meta: Any = config.get("meta") or raw.get("meta")
     meta = meta if is_object(meta) else {}
-    v2_path = _v2_path(raw, v2_project) if v2_project else ""
+    v2_path = _v2_path(raw, of_v2) if of_v2 is not None else ""
     return Node(
         unique_id=unique_id,
         resource_type=kind,
@@ -143,7 +168,7 @@ def read_node(
         source_name=raw.get("source_name"),
         description=text(raw.get("description")),
         owner=owner_name(meta.get("owner")) or group_owners.get(config.get("group") or ""),
-        compiled_path=_compiled_path(raw, v2_path),
+        compiled_path=_compiled_path(raw, v2_path, of_v2),
         v2_path=v2_path,
         is_empty=kind != "seed" and raw_code is not None and not raw_code.strip(),
         has_freshness=kind == "source" and _has_rules(raw.get("freshness")),
@@ -168,19 +193,36 @@ def _has_rules(freshness: Any) -> bool:
     return any(is_object(limit) and limit.get("count") is not None for limit in limits)
 
 
-def _v2_path(raw: JsonObject, project: str) -> str:
-    """dbt v2 writes a file for each generic test. A package lies in `dbt_packages`."""
+def _without_defaults(config: JsonObject, written: JsonObject) -> JsonObject:
+    """The config without the values that dbt v2 adds to its manifest, but does not select by.
+
+    `written` is the config as the project's files have it. It lacks what a macro sets: a macro
+    that sets a default cannot be told from no setting.
+    """
+    return {
+        key: value
+        for key, value in config.items()
+        if key in written or key not in _DEFAULTS_OF_V2 or value != _DEFAULTS_OF_V2[key]
+    }
+
+
+def _v2_path(raw: JsonObject, layout: Layout) -> str:
+    """dbt v2 writes a file for each generic test. The manifest has the path of a file within its
+    package, or within the project if the package lies outside of it."""
     path, package = raw["original_file_path"], raw["package_name"]
     if raw.get("test_metadata"):
         return f"target/generic_tests/{raw['path']}"
-    return path if package == project else f"dbt_packages/{package}/{path}"
+    is_whole = package == layout.project or layout.is_outside
+    return path if is_whole else layout.package(package) + path
 
 
-def _compiled_path(raw: JsonObject, v2_path: str) -> str | None:
+def _compiled_path(raw: JsonObject, v2_path: str, layout: Layout | None) -> str | None:
     """The file into which dbt compiles a node. One YAML file describes several tests."""
     if raw["resource_type"] not in ("model", "test"):
         return None
-    if v2_path:
-        return f"{raw['package_name']}/{v2_path}"
+    if layout is not None:
+        package = raw["package_name"]
+        outside = layout.package(package) if layout.is_outside else ""
+        return f"{package}/{v2_path.removeprefix(outside)}"
     path = f"{raw['package_name']}/{raw['original_file_path']}"
     return f"{path}/{raw['path']}" if path.endswith(_YAML) and raw.get("path") else path

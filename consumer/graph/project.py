@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os.path import relpath
 from typing import TYPE_CHECKING, Any
 
 from ...records.values import is_array, is_object, text
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _FILE = "dbt_project.yml"
 _SELECTORS = "selectors.yml"
+PACKAGES = "dbt_packages"
+"""The folder of the packages in a project that does not name another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,17 @@ class Project:
         """
         flags = self.document.get("flags")
         return text(flags.get(name)) if is_object(flags) else None
+
+    @property
+    def packages(self) -> str:
+        """The folder in which the packages lie, relative to the project.
+
+        PACKAGES too if an environment variable decides, which is unknown here.
+        """
+        named = text(self.document.get("packages-install-path")) or PACKAGES
+        if "{{" in named:
+            return PACKAGES
+        return relpath(self.folder / named, self.folder)
 
     def selectors(self) -> list[JsonObject]:
         """The entries of the project's `selectors.yml` that have a name."""

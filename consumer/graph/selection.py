@@ -52,12 +52,14 @@ def select(
     selected. Raises SelectionError.
 
     `selector:name` is a selector of `selectors.yml`. It must be alone, like dbt's `--selector`,
-    except in dbt 1.12. Without `select` and `exclude` the selector with `default: true` selects.
+    except in dbt 1.12; dbt v2 takes an `exclude` beside it. Without `select` and `exclude` the
+    selector with `default: true` selects.
     """
     evaluator = _Evaluator(manifest, search_of(manifest), indirect_selection, flag)
     wanted, unwanted = _terms(select), _terms(exclude)
     chosen: Set[str] = manifest.nodes.keys()
-    if not unwanted and (selector := _only_selector(manifest, wanted)) is not None:
+    can_be_selector = not unwanted or (wanted and manifest.is_v2)
+    if can_be_selector and (selector := _only_selector(manifest, wanted)) is not None:
         chosen = evaluator.selectors.nodes(selector)
     elif wanted:
         chosen = evaluator.union(wanted).direct
@@ -114,7 +116,7 @@ class _Evaluator:
         flag: IndirectSelection | None,
     ) -> None:
         self.unmatched: list[str] = []
-        self.selectors = Selectors(manifest, self._with_tests)
+        self.selectors = Selectors(manifest, self._with_tests, self._with_excluded_tests)
         self._manifest = manifest
         self._search = search
         self._mode: IndirectSelection | None = indirect_selection or flag
@@ -157,6 +159,13 @@ class _Evaluator:
     def _with_tests(self, criterion: Criterion) -> set[str]:
         nodes = self._matches(criterion)
         return self._reached(nodes, criterion.relatives, self._mode_of(criterion)).direct
+
+    def _with_excluded_tests(self, criterion: Criterion) -> set[str]:
+        """In the `exclude` of a selector dbt v2 does not take its option for the mode."""
+        if not self._manifest.is_v2:
+            return self._with_tests(criterion)
+        mode = criterion.indirect_selection or "eager"
+        return self._reached(self._matches(criterion), criterion.relatives, mode).direct
 
     def _matches(self, criterion: Criterion) -> set[str]:
         if criterion.method == SELECTOR:

@@ -18,16 +18,27 @@ if TYPE_CHECKING:
 
 
 class Selectors:
-    """Finds the nodes of selectors. `find` finds the nodes of a criterion, with their tests."""
+    """Finds the nodes of selectors.
 
-    def __init__(self, manifest: Manifest, find: Callable[[Criterion], set[str]]) -> None:
+    `find` finds the nodes of a criterion, with their tests. `find_excluded` does so for an
+    `exclude`.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        find: Callable[[Criterion], set[str]],
+        find_excluded: Callable[[Criterion], set[str]],
+    ) -> None:
         self._definitions = manifest.selectors
         self._find = find
+        self._find_excluded = find_excluded
         # Other versions than dbt 1.12 know selectors only as the option `--selector`, and write the
         # definition of an inherited selector into the manifest.
         self._is_method = manifest.dbt_version >= (1, 12) and not manifest.is_v2
         self._is_v2 = manifest.is_v2
         self._open: list[str] = []
+        self._excludes_around = 0
 
     def nodes(self, name: str) -> set[str]:
         """The unique_ids for a selector, or with wildcards for several. Raises SelectionError."""
@@ -104,7 +115,10 @@ class Selectors:
     def _excluded(self, definition: JsonObject) -> set[str]:
         given: Any = definition.get("exclude") or []
         parts: list[Any] = given if is_array(given) else [given]
-        return set[str]().union(*map(self._nodes, parts))
+        self._excludes_around += 1
+        found = set[str]().union(*map(self._nodes, parts))
+        self._excludes_around -= 1
+        return found
 
     def _of_text(self, text: str) -> set[str]:
         """The nodes of a text. For dbt 1.x it is one criterion, whatever its value."""
@@ -114,4 +128,4 @@ class Selectors:
     def _of_criterion(self, criterion: Criterion) -> set[str]:
         if criterion.method == SELECTOR and not self._is_method:
             return self.nodes(str(criterion.value))  # dbt ignores `children` and the like here
-        return self._find(criterion)
+        return self._find_excluded(criterion) if self._excludes_around else self._find(criterion)

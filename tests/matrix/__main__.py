@@ -6,6 +6,7 @@ python tests/matrix [dbt | airflow | production | python] [RELEASE …]
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
@@ -33,10 +34,13 @@ def main() -> int:
     parser.add_argument("releases", nargs="*", metavar="RELEASE")
     parser.add_argument("--row", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    # The servers of a row end with its `finally`. A `make` that is told to stop sends SIGTERM.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # The servers of a row end with its `finally`. A `make` that is told to stop sends SIGTERM. A
+    # shell ignores SIGINT for its background jobs, and so would each dbt that a check interrupts.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     if given.row:
-        print(json.dumps(PARTS[given.part].row(*given.releases)))
+        with contextlib.suppress(KeyboardInterrupt):
+            print(json.dumps(PARTS[given.part].row(*given.releases)))
         return 0
     rows: list[Row] = []
     for name in [given.part] if given.part else PARTS:
@@ -44,7 +48,13 @@ def main() -> int:
         if unknown:
             parser.error(f"no {name} of the matrix: {', '.join(sorted(unknown))}")
         rows += [Row(name, release) for release in given.releases or PARTS[name].RELEASES]
-    found = run_all(rows)
+    try:
+        found = run_all(rows)
+    except KeyboardInterrupt:
+        print(
+            "The matrix was told to stop, and has ended all that it had started.", file=sys.stderr
+        )
+        return 128 + signal.SIGINT
     tables: list[str] = []
     for name, part in PARTS.items():
         cells = [found[row] for row in rows if row.part == name]

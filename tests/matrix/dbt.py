@@ -8,7 +8,7 @@ from pathlib import Path
 from matrix.dbt_checks import CHECKS
 from matrix.dbt_under_test import RELEASES as OF_DBT
 from matrix.dbt_under_test import Dbt
-from matrix.environments import CONSTRAINTS, environment, versions
+from matrix.environments import CONSTRAINTS, environment, locked, versions
 from matrix.table import results
 from matrix.warehouses import duckdb, postgres
 from real_dbt import install_v2
@@ -41,5 +41,8 @@ def installed(release: str) -> tuple[Path, Path]:
     folder = environment(f"dbt-{release}", "--no-deps", "--requirements", pins)
     if release != "v2":
         return folder, folder / "bin/dbt"
-    install_v2.main(folder)
-    return folder, folder / "with-duckdb/dbt"
+    program = folder / "with-duckdb/dbt"
+    with locked(folder):
+        if not program.exists():  # another row may run it
+            install_v2.main(folder)
+    return folder, program

@@ -5,7 +5,12 @@ from __future__ import annotations
 import fcntl
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "tests/constraints"
@@ -16,18 +21,24 @@ _UV = Path(sys.executable).with_name("uv")
 def environment(name: str, *install: str | Path) -> Path:
     """The folder of the environment of that name, made if there is none.
 
-    `install` are arguments of `uv pip install`. Two rows may share an environment, so only one
-    process at a time makes it.
+    `install` are arguments of `uv pip install`.
     """
     folder = ROOT / ".venv-matrix" / name
-    folder.parent.mkdir(exist_ok=True)
-    with folder.with_name(f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder):
         if not folder.exists():
             subprocess.run([_UV, "venv", "--quiet", "--python", sys.executable, folder], check=True)
         command = [_UV, "pip", "install", "--quiet", "--python", folder / "bin/python"]
         subprocess.run([*command, *install], check=True)
     return folder
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps out other rows that share this environment."""
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def versions(folder: Path, *packages: str) -> list[str]:

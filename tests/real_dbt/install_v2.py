@@ -29,9 +29,10 @@ def main(environment: Path) -> None:
     variables = ""
     if python.is_file() and ".so" in python.name:
         variables = f"LD_LIBRARY_PATH='{folder}' LD_PRELOAD='{python}' "
-    dbt = folder / "dbt"
+    dbt = folder / "dbt.new"
     dbt.write_text(f"#!/bin/sh\n{variables}exec '{environment}/bin/dbt' \"$@\"\n")
     dbt.chmod(0o755)
+    dbt.replace(folder / "dbt")
 
 
 if __name__ == "__main__":

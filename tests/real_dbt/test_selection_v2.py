@@ -43,13 +43,37 @@ SELECTED = [
     "test_type:schema", "test_type:singular", "test_name:rel*", "test_name:finance*",
     "unit_test:bazaar.clicks_are_kept", "version:latest", "version:old", "version:none",
     "version:x", "group:finance_team", "group:*_team", "access:private", "access:protected",
-    "nonsense:x", "selector:key ledger",
+    "nonsense:x", "selector:key ledger", "config.contract.enforced:false",
+    "config.contract.alias_types:true", "config.docs.show:true", "config.access:protected",
+    "config.on_configuration_change:apply",
 ]  # fmt: skip
-"""Not here: `config.contract.enforced:false`, which a manifest has and the list of v2 has not."""
 SELECTORS = [
     "one_text", "union", "relatives", "inherits", "inherits_a_union", "an_exclude_in_a_union",
     "cautious", "buildable", "empty", "modes", "levels", "kinds", "flags", "severity",
 ]  # fmt: skip
+_LEDGER = {"method": "fqn", "value": "ledger"}
+_NIGHTLY = {"method": "tag", "value": "nightly"}
+_THIS = {"method": "package", "value": "this"}
+_EMPTY = {"indirect_selection": "empty"}
+_CAUTIOUS = {"indirect_selection": "cautious"}
+WITH_EXCLUDES: dict[str, object] = {
+    "plain": {**_NIGHTLY, "exclude": ["ledger"]},
+    "of_empty": {**_NIGHTLY, "exclude": [{**_LEDGER, **_EMPTY}]},
+    "of_eager": {**_NIGHTLY, "exclude": [{**_LEDGER, "indirect_selection": "eager"}]},
+    "beside_a_mode": {**_NIGHTLY, **_CAUTIOUS, "exclude": ["ledger"]},
+    "in_an_exclude": {
+        **_THIS,
+        "exclude": [{**_NIGHTLY, **_CAUTIOUS, "exclude": [{**_LEDGER, **_EMPTY}]}],
+    },
+    "in_a_union": {"union": ["stg_clicks+", {"exclude": [{**_LEDGER, **_CAUTIOUS}]}]},
+    "of_a_union": {**_THIS, "exclude": [{"union": [{**_LEDGER, **_CAUTIOUS}, "stg_visits"]}]},
+    "of_an_intersection": {
+        **_THIS,
+        "exclude": [{"intersection": [_NIGHTLY, {**_LEDGER, **_CAUTIOUS, "children": True}]}],
+    },
+    "of_a_selector": {**_THIS, "exclude": [{"method": "selector", "value": "of_empty"}]},
+}
+"""Selectors by name, whose modes the option `--indirect-selection` changes in part."""
 
 
 def mixed(number: int) -> list[Question]:
@@ -155,6 +179,49 @@ def test_a_default_selector_is_read_from_the_project(bazaar: Path, tmp_path: Pat
     compare(project, [(None, None, None), (None, "top", None), ("top", None, None)])
 
 
+def test_the_modes_of_an_exclude(bazaar: Path, tmp_path: Path) -> None:
+    project = shutil.copytree(bazaar, tmp_path / "bazaar")
+    entries = [{"name": name, "definition": found} for name, found in WITH_EXCLUDES.items()]
+    (project / "selectors.yml").write_text(json.dumps({"selectors": entries}))
+    assert dbt(project, "parse").returncode == 0
+    modes = (None, *MODES)
+    compare(project, [(f"selector:{name}", None, mode) for name in WITH_EXCLUDES for mode in modes])
+
+
+def test_an_exclude_beside_a_selector(bazaar: Path) -> None:
+    selectors = [f"selector:{name}" for name in ("key", "cautious", "empty", "modes")]
+    excluded = ("finance", "stg_clicks", "tag:staging")
+    chance = random.Random(20261127)
+    compare(bazaar, [(s, e, chance.choice(MODES)) for s in selectors for e in excluded])
+
+
+def test_configs_that_a_project_sets_to_the_default(bazaar: Path, tmp_path: Path) -> None:
+    project = shutil.copytree(bazaar, tmp_path / "bazaar")
+    settings = {"access": "protected", "contract": {"enforced": False}, "docs": {"show": True}}
+    settings["on_configuration_change"] = "apply"
+    for key, value in settings.items():
+        (project / f"models/{key}.sql").write_text(f"{{{{ config({key}={value!r}) }}}} select 1")
+    assert dbt(project, "parse").returncode == 0
+    terms = ("access:protected", "contract.enforced:false", "docs.show:true")
+    terms = (*terms, "contract.alias_types:true", "on_configuration_change:apply")
+    compare(project, [(f"config.{term}", None, "empty") for term in terms])
+
+
+@pytest.mark.parametrize("folder", ["./vendor/", "../elsewhere"])
+def test_packages_in_another_folder(bazaar: Path, tmp_path: Path, folder: str) -> None:
+    project = shutil.copytree(bazaar, tmp_path / "bazaar")
+    packages = (project / folder).resolve()
+    shutil.move(project / "dbt_packages", packages)
+    (project / "packages.yml").write_text(f"packages: [{{local: {packages}/jaffle}}]\n")
+    with (project / "dbt_project.yml").open("a") as file:
+        # v2 refuses a path that begins with `..`.
+        file.write(f"\npackages-install-path: {folder if folder[1] == '/' else packages}\n")
+    assert dbt(project, "compile").returncode == 0
+    paths = (f"{folder}/jaffle/seeds", f"{folder}/jaffle/models/*", "dbt_packages", folder)
+    compare(project, [(f"path:{path}", None, "empty") for path in paths])
+    assert_compiled(project)
+
+
 def facts(tasks: list[NodeTask]) -> dict[str, tuple[object, ...]]:
     """What a task is, without the order of its tests and upstream tasks."""
     return {
@@ -195,9 +262,13 @@ def test_the_terms_of_a_task_select_its_nodes(bazaar: Path) -> None:
 
 def test_dbt_compiles_into_the_files_of_the_nodes(bazaar: Path) -> None:
     assert dbt(bazaar, "compile").returncode == 0
-    manifest = Manifest.read(bazaar / "target" / "manifest.json")
+    assert_compiled(bazaar)
+
+
+def assert_compiled(project: Path) -> None:
+    manifest = Manifest.read(project / "target" / "manifest.json")
     run = [*select(manifest, "resource_type:model resource_type:test").unique_ids]
     paths = {u: manifest.nodes[u].compiled_path for u in run}
-    compiled = bazaar / "target" / "compiled"
+    compiled = project / "target" / "compiled"
     assert not [u for u, path in paths.items() if path and not (compiled / path).is_file()]
     assert None not in paths.values()

@@ -50,6 +50,7 @@ def names(manifest: Manifest, *given: Any, **options: Any) -> set[str]:
         ("config.meta.level:3", set(), {"stg_clicks"}),
         ("config.materialized:tab*", set(), {"ledger"}),
         ("config.severity:warn", {"not_null_stg_clicks_id"}, set()),
+        ("config.contract.enforced:false", {"top"}, set()),
         ("test_type:schema", {"not_null_ledger_order_id"}, set()),
         ("test_name:finance_*", set(), {"finance_adds_up"}),
     ],
@@ -125,6 +126,51 @@ def test_the_flag_of_the_project_has_no_effect(tmp_path: Path) -> None:
     file = tmp_path / "dbt_project.yml"
     file.write_text(file.read_text().replace("flags:", "flags:\n  indirect_selection: empty"))
     assert Manifest.read(manifest).indirect_selection == "eager"
+
+
+def test_a_config_that_the_project_sets_is_found_with_the_value_of_the_default() -> None:
+    document = json.loads(FIXTURE_V2.read_bytes())
+    document["nodes"]["model.bazaar.top"]["unrendered_config"] = {"contract": {"enforced": False}}
+    assert names(Manifest.from_json(document), "config.contract.enforced:false") == {"top"}
+    document["nodes"]["model.bazaar.ledger"]["config"]["contract"]["enforced"] = True  # by a macro
+    assert names(Manifest.from_json(document), "config.contract.enforced:true") == {"ledger"}
+
+
+def test_an_option_does_not_decide_the_tests_of_an_exclude(tmp_path: Path) -> None:
+    manifest = project(tmp_path)
+    nightly, one = {"method": "tag", "value": "nightly"}, {"method": "fqn", "value": "ledger"}
+    empty = {"indirect_selection": "empty"}
+    entries = [
+        {"name": "plain", "definition": {**nightly, "exclude": ["ledger"]}},
+        {"name": "own", "definition": {**nightly, "exclude": [{**one, **empty}]}},
+    ]
+    (tmp_path / "selectors.yml").write_text(json.dumps({"selectors": entries}))
+    read = Manifest.read(manifest)
+    of_both = "relationships_ledger_order_id__order_id__ref_purchases_v_2_"
+    assert of_both not in names(read, "selector:plain", indirect_selection="cautious")
+    assert of_both in names(read, "selector:own", indirect_selection="cautious")
+
+
+def test_an_exclude_beside_a_selector() -> None:
+    assert names(V2, "selector:key", "top") == names(V2, "tag:nightly") - {"top"}
+    with pytest.raises(SelectionError):
+        select(V1, "selector:key", "top")
+
+
+@pytest.mark.parametrize(
+    ("named", "folder", "compiled"),
+    [
+        ("./vendor/", "vendor", "jaffle/vendor/jaffle/models"),
+        ("{{ env_var('PACKAGES') }}", "dbt_packages", "jaffle/dbt_packages/jaffle/models"),
+    ],
+)
+def test_packages_in_another_folder(tmp_path: Path, named: str, folder: str, compiled: str) -> None:
+    manifest = project(tmp_path)
+    with (tmp_path / "dbt_project.yml").open("a") as file:
+        file.write(f'packages-install-path: "{named}"\n')
+    read = Manifest.read(manifest)
+    assert "raw_orders" in names(read, f"path:{folder}/jaffle/seeds")
+    assert read.nodes["model.jaffle.orders"].compiled_path == f"{compiled}/marts/orders.sql"
 
 
 def test_a_plan_has_the_tasks_of_dbt_1_x() -> None:
