@@ -18,23 +18,14 @@ import time
 from pathlib import Path
 
 import urllib3
-
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from support.environment import NAMED_TASK, clean_environment  # noqa: E402
-from support.fake_airflow import FakeAirflow  # noqa: E402
+from rest_task import BEGINNING
+from support.environment import NAMED_TASK, clean_environment
+from support.fake_airflow import FakeAirflow
 
 NODES = 200
-STAND_IN = """
-import json, sys, time
-
-def say(name, data, level="debug"):
-    info = {"invocation_id": "i-1", "level": level, "msg": name, "name": name, "pid": 7}
-    info |= {"thread": "Thread-1", "ts": "2026-01-01T00:00:00.000000Z"}
-    print(json.dumps({"data": data, "info": info}), flush=True)
-
-say("MainReportVersion", {"version": "=1.11.16"}, "info")
+STAND_IN = (
+    BEGINNING
+    + """
 time.sleep(1)  # the relay has its connection by then, as in any run of dbt
 for number in range(int(sys.argv[2])):
     node = {"unique_id": f"model.shop.m{number}", "node_name": f"m{number}"}
@@ -43,6 +34,7 @@ for number in range(int(sys.argv[2])):
 with open(sys.argv[1], "w") as last:
     last.write(str(time.time()))
 """
+)
 
 
 class TimedAirflow(FakeAirflow):

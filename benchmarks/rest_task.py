@@ -26,7 +26,7 @@ from support.environment import NAMED_TASK, clean_environment  # noqa: E402
 from support.fake_airflow import FakeAirflow  # noqa: E402
 
 RELAY = [sys.executable, "-m", "dbt_relay", "run"]
-STAND_IN = """
+BEGINNING = """
 import json, sys, time
 
 def say(name, data, level="debug"):
@@ -35,6 +35,11 @@ def say(name, data, level="debug"):
     print(json.dumps({"data": data, "info": info}), flush=True)
 
 say("MainReportVersion", {"version": "=1.11.16"}, "info")
+"""
+"""Of a stand-in for dbt."""
+STAND_IN = (
+    BEGINNING
+    + """
 with open(sys.argv[1], "w") as first:
     first.write(str(time.time()))
 for name in ("orders", "customers", "payments"):
@@ -43,6 +48,7 @@ for name in ("orders", "customers", "payments"):
     say("NodeFinished", {"node_info": node, "run_result": result})
     time.sleep(0.5)
 """
+)
 
 
 class Used(NamedTuple):

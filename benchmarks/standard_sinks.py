@@ -17,16 +17,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from hanging_server import BIN, EXAMPLE, seconds_of_dbt
+
 HERE = Path(__file__).parent
-EXAMPLE = HERE.parent / "examples" / "jaffle"
 LOG = HERE / "big2000_debug.jsonl.gz"
-BIN = Path(sys.executable).parent
 SINKS = {"none": (), "openlineage": ("--sink", "openlineage"), "otlp": ("--sink", "otlp")}
 NODES = 2200
 
@@ -63,24 +62,6 @@ def environment(url: str, folder: Path) -> dict[str, str]:
     }
 
 
-def seconds_of_dbt(project: Path, env: dict[str, str], *sink: str) -> float:
-    start, taken = time.monotonic(), 0.0
-    with subprocess.Popen(
-        ["dbt-relay", "run", *sink, "--", "dbt", "build", "--exclude", "tag:on_purpose"],
-        cwd=project,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "Done. PASS=" in line:
-                taken = time.monotonic() - start
-    assert process.returncode == 0, process.returncode
-    return taken
-
-
 def cpu_of_replay(project: Path, env: dict[str, str], *sink: str) -> float:
     """CPU seconds of the whole process, which ends once everything is delivered."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -103,11 +84,11 @@ def main() -> None:
         project = folder / "jaffle"
         shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns("target", "logs"))
         env = environment(f"http://127.0.0.1:{ports.get()}", folder)
-        seconds_of_dbt(project, env)
+        seconds_of_dbt(project, **env)
         times: dict[str, list[float]] = {sink: [] for sink in SINKS}
         for _ in range(pairs):
             for sink, words in SINKS.items():
-                times[sink].append(seconds_of_dbt(project, env, *words))
+                times[sink].append(seconds_of_dbt(project, *words, **env))
         cpu = {sink: cpu_of_replay(project, env, *words) for sink, words in SINKS.items()}
     server.terminate()
     for sink, taken in times.items():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ..records.instant import moment
+from ..records.plural import counted
 from ..records.values import encode
 from ..sinks.ledger import reading
 from .history.findings import findings
@@ -101,8 +102,8 @@ def stats(
         for line in lines(found):
             click.echo(line)
         if project is None and len(known) > 1:
-            others = len(known) - 1
-            notice(f"{others} other project{'s' * (others > 1)} ran here: name one with --project")
+            others = counted(len(known) - 1, "other project")
+            notice(f"{others} ran here: name one with --project")
         return 0
 
 

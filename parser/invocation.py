@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
+from ..records.dbt_version import is_v2
 from .artifacts import file_name
 from .buffer import NodeBuffer
 from .skip_causes import SkipCauses, hook_kind
@@ -44,7 +45,7 @@ class Invocation:
     @property
     def is_v2(self) -> bool:
         """Whether this is dbt v2, whose log has other facts than the log of 1.x."""
-        return self.version is not None and not self.version.startswith(("0.", "1."))
+        return is_v2(self.version)
 
     def node(self, unique_id: str) -> NodeBuffer:
         """The node's buffer, a new one for a new node."""

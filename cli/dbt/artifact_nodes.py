@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from ...parser.lineage import HEAD, invocation_of
+from ...records.dbt_version import is_v2
 from ...records.instant import moment
 from ...records.values import is_object, text
 
@@ -104,7 +105,7 @@ class TargetFolder:
         dbt 1.x writes it to a file as the node runs, except for a snapshot. Its manifest has the
         code only when dbt ends, as all of v2's manifest. A later delivery has to say the same.
         """
-        if not (record.dbt_version or "1.").startswith(("0.", "1.")):
+        if is_v2(record.dbt_version):
             return (text(node.get("compiled_code")) or "").strip() or None
         path = self._compiled(node)
         if path is None or record.started_at is None or record.finished_at is None:

@@ -89,7 +89,7 @@ def _read(path: Path) -> JsonObject:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnknownProfileError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise UnknownProfileError(f"{path} is no YAML") from error
     if not is_object(content):
         raise UnknownProfileError(f"{path} is empty")

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ...records.dbt_version import is_v2
 from ...records.outcomes import OUTCOMES
 from ...records.values import number
 from ...sinks.journal.usual import Usual
@@ -201,7 +202,7 @@ class Progress:
             self._forecast.end(name)
         if record.sequence == 1:
             # dbt 1.x neither announces an ephemeral model, nor ends one except in `dbt compile`.
-            is_v1 = (record.dbt_version or "").startswith(("0.", "1."))
+            is_v1 = record.dbt_version is not None and not is_v2(record.dbt_version)
             is_extra = record.materialized == "ephemeral" and is_v1
             self._done += not (is_extra or name.startswith(_HOOKS))
             self._unit_tests += name.startswith(_UNIT_TESTS)

@@ -150,7 +150,7 @@ class Database:
         damaged = None if error is None else (self._inode, error)
         try:
             remark = folder.prepare(self.state_dir)
-            opened = storage.open_file(self.state_dir, _timestamp, damaged)
+            opened = storage.open_file(self.state_dir, timestamp, damaged)
             folder.make_lock_folder(self.state_dir)
         except (
             OSError,
@@ -203,6 +203,6 @@ class Database:
                 old.close()
 
 
-def _timestamp() -> str:
+def timestamp() -> str:
     """The end of a damaged file's new name: the time in UTC, and this process."""
     return f"{datetime.now(timezone.utc):{storage.WHEN}.%f}-{os.getpid()}"

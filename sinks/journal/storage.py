@@ -233,15 +233,20 @@ def _replace_damaged(path: Path, fresh: Path, reason: object, timestamp: str) ->
     with contextlib.closing(connect(fresh)) as db:
         found = salvage(path, db)
     aside = path.with_name(SET_ASIDE + timestamp)
-    for suffix in _SUFFIXES:
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    rename(path, aside)
     fresh.rename(path)
     remark = (
         f"the journal {path} was damaged ({reason}) and is set aside as {aside.name}: "
         f"saved {counted(found.records, 'record')} from it"
     )
     return f"{remark}, lost up to {found.lost:,}" if found.lost else remark
+
+
+def rename(path: Path, to: Path) -> None:
+    """Rename a database with its log."""
+    for suffix in _SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(to.with_name(to.name + suffix))
 
 
 def refuse_newer(path: Path) -> None:

@@ -8,15 +8,14 @@ an older dbt-relay also takes the file for its own when it looks at the folder.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final
 
 from ..journal import folder
+from ..journal.database import timestamp
 from ..journal.lock import RunLock
 from ..journal.salvage import Connection
-from ..journal.storage import SET_ASIDE, WHEN, is_damage
+from ..journal.storage import SET_ASIDE, is_damage, rename
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,11 +155,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _set_aside(path: Path, error: sqlite3.Error) -> str:
     # The name is one that `history.prune` deletes when it is old.
-    when = f"{datetime.now(timezone.utc):{WHEN}.%f}-{os.getpid()}"
-    aside = path.with_name(f"{SET_ASIDE}{when}-ledger")
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    aside = path.with_name(f"{SET_ASIDE}{timestamp()}-ledger")
+    rename(path, aside)
     return (
         f"the ledger {path} was damaged ({error}) and is set aside as {aside.name}: statistics "
         "begin anew with the runs of the journal"

@@ -19,6 +19,7 @@ from openlineage.client.facet_v2 import (
 )
 
 from ... import __version__
+from ...records.dbt_version import is_v2
 from ...records.values import is_array, is_object, text
 from .datasets import Datasets, known_to
 from .runs import Caller, NamedRun, dbt_run_id, node_run_id
@@ -227,11 +228,10 @@ class Events:
                 name="dbt", version=version, openlineageAdapterVersion=__version__
             )
         if invocation_id is not None:
-            is_core = version is None or version.startswith(("0.", "1."))
             facets["dbt_run"] = DbtRunRunFacet(
                 invocation_id=invocation_id,
                 project_name=self._setting.project,
-                dbt_runtime="core" if is_core else "fusion",
+                dbt_runtime="fusion" if is_v2(version) else "core",
             )
         return facets
 

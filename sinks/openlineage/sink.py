@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...records.dbt_version import is_v2
 from ...records.schema import NodeRecord, RunRecord
 from ..artifacts import NoArtifacts
 from ..sink import Delivered, Hold, Rejected, Verdict
@@ -136,7 +137,7 @@ class OpenLineageSink:
 
         dbt v2 writes its manifest when it ends.
         """
-        if (run.dbt_version or "1.").startswith(("0.", "1.")):
+        if not is_v2(run.dbt_version):
             return []
         return [
             record
