@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-from .airflow.api.address import without_login
 from .sink import Delivered, Hold, Rejected, Retry
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ _LATER: Final = frozenset({408, 425, 429})
 
 def verdict_of(status: int, url: str, after: str | None = None) -> Verdict:
     """The verdict on a record. `after` is the header Retry-After, of which only seconds count."""
-    reason = f"{without_login(url)} answered {status}"
+    reason = f"{_without_login(url)} answered {status}"
     if 200 <= status < 300:
         return Delivered()
     if status in _REFUSED:
@@ -25,3 +25,9 @@ def verdict_of(status: int, url: str, after: str | None = None) -> Verdict:
         seconds = float(after) if after is not None and after.strip().isdecimal() else None
         return Retry(reason, seconds)
     return Hold(f"{reason}: check its address and credentials", seen=reason)
+
+
+def _without_login(url: str) -> str:
+    """The address for a person to read: a login or a query may hold a credential."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
