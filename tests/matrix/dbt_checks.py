@@ -129,6 +129,8 @@ def stop(dbt: Dbt) -> None:
 
 
 CHECKS = (records, console, exits, resume, stop)
+WITHOUT_DATABASE = (exits,)
+"""Checks whose result does not depend on the kind of database."""
 
 
 def _flaky(dbt: Dbt) -> Project:
