@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _READ = re.compile(r"(?m)^(\S+) .*request finished.* method=GET path=/execution(\S+)")
 _CALL = re.compile(r"(?m)^.*request finished.* method=(\S+) path=/execution(\S+) .*status_code=2")
 _MISSED = re.compile(r"(?m)^(\S+) .*XCom not found .* key=(\S+) .*\brun_id=(\S+)")
+_BEGUN = re.compile(r"(?m)^trigger .* starting$")
+_ENDED = "trigger completed"
 DONE = frozenset({"success", "failed"})
 
 
@@ -60,7 +62,7 @@ class Airflow:
 
     # Runs ----------------------------------------------------------------------------------
 
-    def wait_for_dag(self, dag_id: str, within: float = 60.0) -> None:
+    def wait_for_dag(self, dag_id: str, within: float = 180.0) -> None:
         """Until the DAG processor has parsed `dag_id` and the scheduler may run it."""
         self._poll(
             lambda: self.api.call("GET", path_of("dags", dag_id)).status == 200,
@@ -81,7 +83,7 @@ class Airflow:
         """As the button in the UI: a DAG run of the same id may follow."""
         self._write("DELETE", path_of("dags", dag_id, "dagRuns", run_id))
 
-    def wait(self, dag_id: str, run_id: str, within: float = 120.0) -> str:
+    def wait(self, dag_id: str, run_id: str, within: float = 240.0) -> str:
         """The DAG run's final state, `success` or `failed`."""
         path = path_of("dags", dag_id, "dagRuns", run_id)
         state = ""
@@ -143,7 +145,7 @@ class Airflow:
         return {ti["task_id"] for ti in answer.body["task_instances"]}
 
     def wait_for_state(
-        self, dag_id: str, run_id: str, task_id: str, state: str, within: float = 90.0
+        self, dag_id: str, run_id: str, task_id: str, state: str, within: float = 180.0
     ) -> None:
         self._poll(
             lambda: self.ti(dag_id, run_id, task_id)["state"] == state,
@@ -237,7 +239,19 @@ class Airflow:
 
     def whole_log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
         """All that the log of a task's newest try shows: of its worker, of its trigger, and the
-        texts of exceptions."""
+        texts of exceptions.
+
+        A triggerer writes the last lines of a trigger after the task has its state. It never writes
+        them if it was ended meanwhile.
+        """
+        deadline = time.monotonic() + 20.0
+        while True:
+            log = self._whole_log(dag_id, run_id, task_id, map_index)
+            if len(_BEGUN.findall(log)) <= log.count(_ENDED) or time.monotonic() > deadline:
+                return log
+            time.sleep(0.25)
+
+    def _whole_log(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
         attempt = self.ti(dag_id, run_id, task_id, map_index)["try_number"]
         parts = ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "logs", attempt]
         path = path_of(*parts) + f"?full_content=true&map_index={map_index}"
@@ -281,7 +295,7 @@ class Airflow:
         return output
 
     def wait_for_log(
-        self, dag_id: str, run_id: str, task_id: str, text: str, within: float = 60.0
+        self, dag_id: str, run_id: str, task_id: str, text: str, within: float = 180.0
     ) -> None:
         self._poll(
             lambda: text in self.task_log(dag_id, run_id, task_id),
