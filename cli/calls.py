@@ -26,7 +26,8 @@ CALLS: Final = (
         multiple=True,
         metavar="COMMAND",
         help="When the run is over and its exit code is not 0, run COMMAND with 'sh -c'. It gets "
-        "the run as JSON on standard input, and has 60 seconds. Repeatable.",
+        "the run as JSON on standard input, DBT_RELAY_TITLE, DBT_RELAY_RUN and "
+        "DBT_RELAY_EXIT_CODE as variables, and has 60 seconds. Repeatable.",
     ),
     option(
         "--on-end",

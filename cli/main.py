@@ -26,10 +26,14 @@ Examples:
   dbt-relay run --sink jsonl:records.jsonl -- dbt run
   dbt-relay replay --sink jsonl:- logs/dbt.log
   dbt-relay show                       the nodes of the latest run
+  dbt-relay report                     a page that draws the latest run
+  dbt-relay stats                      what got slower, what is flaky
   dbt-relay deliver --all              records that could not be sent before
   dbt-relay wait --task-id dbt model.jaffle.orders
 """
 
+_CLOSED_PIPE: Final = 141
+"""The status in a shell of a program that SIGPIPE killed. 1 would read as dbt's."""
 _SPEAKING: Final = ("deliver", "doctor", "replay", "run", "wait")
 """The commands that speak to Airflow."""
 
@@ -59,6 +63,8 @@ def main() -> None:
         code = cli.main(prog_name="dbt-relay", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         code = 130
+    except SystemExit:  # click's answer to a pipe that nobody reads on: `dbt-relay show | head`
+        code = _CLOSED_PIPE
     except Exception as error:
         from .errors import explain  # noqa: PLC0415 - it needs much that `--help` does not
 

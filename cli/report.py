@@ -11,7 +11,7 @@ from ..sinks.journal import history
 from .options import journal_options, option
 from .relay.state_folder import journal_to_read, no_run
 from .reports.picture import picture
-from .reports.writing import FORMATS, for_github, format_of, text_of, write
+from .reports.writing import FORMATS, OF_SUFFIX, for_github, format_of, text_of, write
 
 if TYPE_CHECKING:
     from .reports.writing import Format
@@ -53,6 +53,10 @@ def report(run: int | None, out: str | None, form: Format | None, settings: Keep
         except LookupError:
             return no_run(run, journal)
     form = form or format_of(out or "")
+    if form is None:
+        raise click.UsageError(
+            f"the name of {out} says no format: end it with {', '.join(OF_SUFFIX)}, or add --format"
+        )
     if form == "github" and out is None:
         for line in for_github(drawn, os.environ):
             click.echo(line)

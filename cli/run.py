@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -285,6 +286,8 @@ def _relay_output(
 ) -> Exit:
     """Relay dbt's log to its end, and then end what dbt prints; how dbt ended."""
     for chunk in child.output():
+        if child.stopped_at is not None:
+            relayed.stopped(time.monotonic() - child.stopped_at)
         relayed.feed(chunk)
         if relayed.dbt_pid is not None:
             child.dbt_is(relayed.dbt_pid)

@@ -40,14 +40,17 @@ Examples:
 _SHOW_HELP: Final = """Show the nodes of a run. RUN is its number in `dbt-relay runs`.
 
 Without RUN it shows the latest run. The texts of failures follow. With --json: the records
-as a sink gets them, one a line. With --watch: each node as it ends, until the run ends.
+as a sink gets them, one a line. With --watch: each node as it ends, until the run ends. With
+--failed: only nodes that failed or were interrupted.
 
 \b
 Examples:
   dbt-relay show
   dbt-relay show 17 --json
+  dbt-relay show --failed
   dbt-relay show --watch     a run in another window or of an Airflow worker on this machine
 """
+_BAD: Final = ("failure", "interrupted")
 _STATES: Final = ("delivered", "waiting", "rejected")
 
 
@@ -85,11 +88,18 @@ def runs(limit: int, as_json: bool, settings: Keeping) -> int:
 @click.command(help=_SHOW_HELP)
 @AS_JSON
 @option("--watch/--no-watch", default=False, help="Follow the run until it ends.")
+@option("--failed/--all", default=False, help="Leave out nodes that did not fail.")
 @PROGRESS
 @journal_options
 @click.argument("run", type=int, required=False)
 def show(
-    run: int | None, as_json: bool, watch: bool, progress: bool | None, settings: Keeping
+    *,
+    run: int | None,
+    as_json: bool,
+    watch: bool,
+    failed: bool,
+    progress: bool | None,
+    settings: Keeping,
 ) -> int:
     with journal_to_read(settings, os.environ) as journal:
         try:
@@ -101,6 +111,8 @@ def show(
         if watch:
             notice(f"run {past.number} is over")
         records = (record for _, record in history.each_record(journal, past.number))
+        if failed:
+            records = (r for r in records if isinstance(r, NodeRecord) and r.outcome in _BAD)
         if as_json:
             for record in records:
                 click.echo(encode(record.to_json()))
@@ -148,10 +160,17 @@ def _row(run: PastRun) -> tuple[str, ...]:
         str(run.number),
         run.info.started_at[:19].replace("T", " "),
         _result(run),
-        ", ".join(f"{count} {outcome}" for outcome, count in run.nodes.items()) or "none",
+        _counts(run),
         ", ".join(f"{run.count(s)} {s}" for s in _STATES if run.count(s)) or "-",
         shlex.join(run.info.command),
     )
+
+
+def _counts(run: PastRun) -> str:
+    counts = [f"{count} {outcome}" for outcome, count in run.nodes.items()]
+    if run.record is not None and run.record.missing and run.state != "running":
+        counts.append(f"{run.record.missing} not run")
+    return ", ".join(counts) or "none"
 
 
 def _result(run: PastRun) -> str:
@@ -165,6 +184,8 @@ def _heading(run: PastRun) -> Iterator[str]:
     yield in_one_line(f"run {run.number}: {shlex.join(info.command)}")
     until = f" to {record.finished_at}" if record is not None and record.finished_at else ""
     yield f"{run.state}: {info.started_at}{until}, {_result(run)}"
+    if run.nodes:
+        yield f"nodes: {_counts(run)}"
     if info.task is not None:
         place = f"{info.task.dag_id} / {info.task.run_id} / {info.task.task_id}"
         index = f" [{info.task.map_index}]" if info.task.map_index >= 0 else ""
@@ -175,6 +196,8 @@ def _heading(run: PastRun) -> Iterator[str]:
         yield displayed(record.message)
     elif run.died_unnoticed:
         yield DIED
+    if record is not None and run.state != "running":
+        yield from report.not_run(record.missing, record.announced)
 
 
 def _nodes(records: Iterable[Record]) -> Iterator[str]:
@@ -185,7 +208,7 @@ def _nodes(records: Iterable[Record]) -> Iterator[str]:
             continue
         seconds = f"{node.execution_time:.2f}" if node.execution_time is not None else ""
         rows.append((node.unique_id, node.outcome, node.status, seconds))
-        if node.outcome in ("failure", "interrupted"):
+        if node.outcome in _BAD:
             bad.append(node)
     if len(rows) == 1:
         yield "no node has a record"
@@ -193,7 +216,7 @@ def _nodes(records: Iterable[Record]) -> Iterator[str]:
     yield from _table(rows)
     for node in bad:
         yield ""
-        yield in_one_line(f"{node.unique_id} [{node.status}]")
+        yield in_one_line(f"{node.unique_id} [{report.ending(node)}]")
         for line in displayed(node.explanation or "no error text").splitlines():
             yield f"  {line}"
 
@@ -223,6 +246,7 @@ def _described(run: PastRun) -> dict[str, Any]:
         "state": run.state,
         "exit_code": run.record.exit_code if run.record else None,
         "command": info.command,
+        "project_dir": info.project_dir or info.cwd,
         "dag_id": info.task.dag_id if info.task else None,
         "run_id": info.task.run_id if info.task else None,
         "task_id": info.task.task_id if info.task else None,

@@ -241,7 +241,7 @@ class NodeBuffer:
         self._batches.end(index, total, status)
 
     def cancel(self, at: str) -> None:
-        """Take the time at which dbt cancelled the node's query."""
+        """Take the time at which dbt cancelled the node's query, or was told to stop."""
         self._cancelled_at = min(at, self._cancelled_at or at)
 
     def release(self, recall: Recall) -> None:

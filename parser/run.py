@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..records.age import start_after
 from ..records.values import text
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .lineage import Lineage
     from .released import Recall
 
+_ERRORS: Final = ("error", "runtime error")
+"""Statuses of a node that dbt could not run, other than those of a test that found something."""
+
 
 class Run:
     """Folds events into records: `feed` each event, then `finish`.
@@ -38,6 +41,7 @@ class Run:
     def __init__(self, *, attempt: int | None = None, since: str | None = None) -> None:
         self.refused = 0
         self._latest = since
+        self._stopped_at: str | None = None
         self._attempt = attempt
         self._invocations: dict[str, Invocation] = {}
         self._current: Invocation | None = None
@@ -80,6 +84,14 @@ class Run:
             return None
         node = _fold(invocation, event)
         return [] if node is None else self._publish(invocation, node)
+
+    def stop(self, at: str) -> None:
+        """Take the time (RFC 3339, UTC) at which dbt was told to stop.
+
+        A node that ends in an error after it is interrupted, whatever the text of the error: the
+        connections of its threads were closed.
+        """
+        self._stopped_at = self._stopped_at or at
 
     def reconcile(self, results: RunResults) -> list[NodeRecord]:
         """The new and amended records after a comparison with `run_results.json`.
@@ -166,6 +178,8 @@ class Run:
             if not node.has_result:
                 continue
             before = node.published
+            if self._stopped_at is not None and node.status in _ERRORS:
+                node.cancel(self._stopped_at)
             record = node.record(
                 invocation_id=invocation.id,
                 invocation_started_at=invocation.started_at,

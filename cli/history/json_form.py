@@ -26,6 +26,10 @@ def json_form(found: Findings) -> dict[str, Any]:
         "runs": len(found.runs),
         "first_run": _run(found.runs[0]) if found.runs else None,
         "last_run": _run(found.runs[-1]) if found.runs else None,
+        "slow_runs": [
+            {**_run(found.runs[run]), "factor": _figure(factor)}
+            for run, factor in history.slowness.items()
+        ],
         "slower": [_slower(found, one) for one in history.slower],
         "flaky": [_flaky(found, one) for one in found.flaky],
         "failed": [_failed(found, one) for one in history.failing],

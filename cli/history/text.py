@@ -91,7 +91,15 @@ class _Told:
                 f"times, and there {'is' if runs == 1 else 'are'} {counted(runs, 'run')}.",
                 self._width,
             )
-        elif not found:
+            return
+        if (times := history.slowness.get(runs - 1)) is not None:
+            yield from _wrapped(
+                f"Run {self._found.runs[-1].number} was slow as a whole: its nodes took "
+                f"{times:.1f} times their usual time, in the median. A node counts as slower only "
+                "if it was slower than that.",
+                self._width,
+            )
+        if not found:
             yield "No node is slower than usual."
         else:
             are = counted(len(found), "node is", "nodes are")
@@ -114,7 +122,7 @@ class _Told:
     def failing(self) -> Iterator[str]:
         told = {one.unique_id for one in self._found.flaky}
         failing = self._found.history.failing
-        found = [node for node in failing if node.is_failing or node.unique_id not in told]
+        found = [node for node in failing if node.unique_id not in told]
         if found:
             what = "node" if len(found) == len(failing) else "other node"
             yield ""
@@ -124,7 +132,7 @@ class _Told:
     def nodes(self) -> Iterator[str]:
         yield ""
         found = sorted(self._found.history.nodes, key=lambda n: -(n.last or 0.0))
-        head = ("NODE", "USUALLY", "SPREAD", "LAST", "RAN", "FAILED")
+        head = ("NODE", "MEDIAN", "SPREAD", "LAST", "RAN", "FAILED")
         yield from self._table(head, found, self._node_row)
 
     def chain(self) -> Iterator[str]:
@@ -216,10 +224,12 @@ class _Told:
 
 def _about(chain: Chain) -> str:
     threads = f" in {counted(chain.threads, 'thread')}" if chain.threads else ""
+    nodes = "one node"
+    if len(chain.path) > 1:
+        nodes = f"{counted(len(chain.path), 'node')} that wait for each other"
     text = (
-        f"Run {chain.run.number} took {duration(chain.whole)}{threads}. "
-        f"{counted(len(chain.path), 'node')} that {'waits' if len(chain.path) == 1 else 'wait'} "
-        f"for each other took {duration(chain.seconds)} of it: "
+        f"Run {chain.run.number} took {duration(chain.whole)}{threads} from its first node to its "
+        f"last. Its critical path, {nodes}, took {duration(chain.seconds)} of it: "
     )
     if chain.whole <= _LITTLE * chain.seconds:
         text += "more threads would save little."

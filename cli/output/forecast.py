@@ -28,7 +28,8 @@ class Forecast:
     def __init__(self, usual: Usual, ended: Collection[str]) -> None:
         self._usual = usual
         self._to_come = set(usual.expected)
-        known = [usual.seconds[name] for name in usual.expected if name in usual.seconds]
+        times = [self._expected(name) for name in usual.expected]
+        known = [seconds for seconds in times if seconds is not None]
         self._mean = sum(known) / len(known) if known else 0.0
         """For a node whose usual time is not known."""
         self._unknown = len(usual.expected) - len(known)
@@ -47,7 +48,7 @@ class Forecast:
             self._others += name not in self._usual.expected
             return
         self._to_come.remove(name)
-        seconds = self.usual(name)
+        seconds = self._expected(name)
         self._unknown -= seconds is None
         self._work -= self._mean if seconds is None else seconds
 
@@ -65,7 +66,7 @@ class Forecast:
             return None
         work, longest = self._work, 0.0
         for name, since in running.items():
-            usual = self.usual(name)
+            usual = self._expected(name)
             usual = self._mean if usual is None else usual
             work -= usual if name in self._to_come else 0.0
             work += max(0.0, usual - since)
@@ -74,6 +75,11 @@ class Forecast:
         if at_a_time <= 0.0 or work <= 0.0:
             return None
         return max(work / at_a_time, longest)
+
+    def _expected(self, name: str) -> float | None:
+        """The usual seconds of a node; if it never succeeded, those of the earlier run."""
+        usual = self.usual(name)
+        return self._usual.expected.get(name) if usual is None else usual
 
     def _is_alike(self, announced: int | None, running: Collection[str]) -> bool:
         expected = len(self._usual.expected)

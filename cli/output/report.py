@@ -33,7 +33,7 @@ def failures(causes: Causes) -> Iterator[str]:
     """The failed nodes with their full error texts, each with the nodes skipped for it."""
     for cause in causes.found:
         record = cause.record
-        status = f" [{record.status}]" if record is not None else ""
+        status = f" [{ending(record)}]" if record is not None else ""
         yield in_one_line(f"  {cause.unique_id}{status}")
         explanation = record.explanation if record is not None else None
         for line in displayed(explanation or "no error text").splitlines():
@@ -42,6 +42,17 @@ def failures(causes: Causes) -> Iterator[str]:
             yield f"    {_skipped(cause.skipped)} for it: {_few(cause.skipped)}"
     if causes.unexplained:
         yield f"  {_skipped(causes.unexplained)} after this: {_few(causes.unexplained)}"
+
+
+def ending(record: NodeRecord) -> str:
+    """The word of dbt for a failed node; `interrupted` if the node did not fail by itself."""
+    return record.outcome if record.outcome == "interrupted" else record.status
+
+
+def not_run(missing: int | None, announced: int | None) -> Iterator[str]:
+    """How many nodes a run has left out; nothing if there are none."""
+    if missing and announced:
+        yield f"dbt ended before it ran {missing:,} of {counted(announced, 'node')}."
 
 
 def slowest(
@@ -62,13 +73,17 @@ def slowest(
         yield in_one_line(f"  {times[name]:8.2f} s  {name}{usually}")
 
 
-def delivery(records: int, figures: Sequence[Figures], until: str) -> Iterator[str]:
+def kept(records: int, command: Sequence[str]) -> str:
+    """How many records a run without a sink has, and the `command` that draws the run."""
+    line = f"relay: {counted(records, 'record')}"
+    return f"{line}; a page of the run: {shlex.join(command)}" if command else line
+
+
+def delivery(figures: Sequence[Figures], until: str) -> Iterator[str]:
     """For each sink how many records were delivered, and the names of the others with reasons.
 
     `until` says when delivering ended, as `before --flush-timeout (30 s)`.
     """
-    if not figures:
-        yield f"relay: {counted(records, 'record')}"
     for of_sink in figures:
         line = f"relay: {counted(of_sink.records, 'record')}, {of_sink.delivered:,} delivered"
         if len(figures) > 1:

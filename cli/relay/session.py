@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...consumer.causes import Causes
 from ...records.display import displayed
+from ...records.instant import time_text
 from ...records.schema import NodeRecord
 from ...sinks.journal.usual import usual_seconds
 from .. import exit_codes
@@ -16,7 +18,7 @@ from ..output.note_text import task_note
 from .last_flush import deliver_the_rest
 from .pipeline import Pipeline
 from .run_record import at_the_end, at_the_start, now, with_versions
-from .state_folder import deliver_command, make_room
+from .state_folder import command_for, make_room
 from .watched import Watched
 
 if TYPE_CHECKING:
@@ -138,6 +140,10 @@ class RelayedRun:
             self._announced = pipeline.run.announced
             self._delivery.run.put(replace(self._record, announced=self._announced), 0.0, ())
 
+    def stopped(self, seconds: float) -> None:
+        """Take that dbt was told to stop so many seconds ago."""
+        self._pipeline.run.stop(time_text(time.time() - seconds))
+
     def backlogs(self) -> list[Backlog]:
         """For each sink how many records it does not have yet. Any thread may ask."""
         return self._delivery.backlogs() if self._delivery is not None else []
@@ -160,6 +166,10 @@ class RelayedRun:
         failed = [r for r in records if r.outcome in ("failure", "interrupted")]
         if causes.found:
             self._console.say_errors(report.failures_title(causes), report.failures(causes))
+        run = self._pipeline.run
+        if self._exit is not None and self._exit.status:
+            for line in report.not_run(run.missing, run.announced):
+                self._console.say(line)
         if self._console.shows_info:
             times = self._pipeline.run.execution_times()
             for line in report.slowest(times, self._usual_seconds):
@@ -240,13 +250,12 @@ class RelayedRun:
         for line in report.unread(self._pipeline.malformed, self._pipeline.faults):
             say(line)
         if self._console.shows_info or not all(f.is_complete for f in figures):
-            for line in report.delivery(sum(outcomes.values()), figures, deadline.describe()):
+            for line in report.delivery(figures, deadline.describe()):
                 say(line)
-        if self._delivery is not None:
-            number = self._delivery.run.number
-            command = deliver_command(self._journal, number, os.environ)
-            for line in report.leftovers(self._journal, command, figures):
-                say(line)
+        if self._console.shows_info and not figures:
+            say(report.kept(sum(outcomes.values()), self._command_for("report")))
+        for line in report.leftovers(self._journal, self._command_for("deliver"), figures):
+            say(line)
         # A relay that was told to stop has no time for what another command can do as well.
         if not deadline.is_stopped:
             for line in self._reports():
@@ -261,6 +270,12 @@ class RelayedRun:
         elif self._destination.in_airflow:
             say(report.in_one_line_of_json(summary))
         self._console.flush()
+
+    def _command_for(self, what: str) -> list[str]:
+        """What to type about this run; empty if the journal's file does not have it."""
+        if self._delivery is None or self._journal.file is None:
+            return []
+        return command_for(self._journal, what, self._delivery.run.number, os.environ)
 
     def _call(self, code: int, deadline: Deadline) -> None:
         """Run the commands of `--on-failure` and `--on-end`, unless there was no run."""

@@ -73,9 +73,9 @@ def journal_to_read(keeping: Keeping, environ: Mapping[str, str]) -> Journal:
     return journal
 
 
-def deliver_command(journal: Journal, number: int, environ: Mapping[str, str]) -> list[str]:
-    """What to type to deliver the waiting records, in any shell of the same user."""
-    command = ["dbt-relay", "deliver", str(number)]
+def command_for(journal: Journal, what: str, number: int, environ: Mapping[str, str]) -> list[str]:
+    """What to type to `deliver`, or `report`, a run, in any shell of the same user."""
+    command = ["dbt-relay", what, str(number)]
     if journal.state_dir != state_dir(Keeping(), environ):
         command += ["--state-dir", str(journal.state_dir)]
     return command

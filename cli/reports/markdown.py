@@ -28,6 +28,7 @@ MARKS: Final = {
     "skipped": "⏭️",
     "interrupted": "🛑",
 }
+_IS_RUNNING: Final = "⏳"
 
 
 def markdown(picture: Picture, most_causes: int = MOST_CAUSES) -> str:
@@ -37,8 +38,7 @@ def markdown(picture: Picture, most_causes: int = MOST_CAUSES) -> str:
 
 def _parts(picture: Picture, most_causes: int) -> Iterator[str]:
     outcomes = picture.outcomes
-    mark = next((MARKS[o] for o in ("failure", "interrupted", "warning") if o in outcomes), "✅")
-    yield f"## {mark} dbt: {escaped(title(picture))}"
+    yield f"## {_mark(picture)} dbt: {escaped(title(picture))}"
     yield code(shlex.join(picture.run.info.command))
     counts = ", ".join(f"{MARKS[o]} {count:,} {o}" for o, count in outcomes.items())
     facts = ", ".join(f"{value} {name}" for name, value in figures(picture).items())
@@ -48,6 +48,17 @@ def _parts(picture: Picture, most_causes: int) -> Iterator[str]:
     yield from _slowest(picture)
     if picture.comparison is not None and picture.earlier is not None:
         yield from _comparison(picture.comparison, picture.earlier.number)
+
+
+def _mark(picture: Picture) -> str:
+    """The sign of the whole run. It is green only if the run is over."""
+    worst = ("failure", "interrupted", "warning")
+    mark = next((MARKS[o] for o in worst if o in picture.outcomes), None)
+    if mark is None and picture.run.state == "running":
+        return _IS_RUNNING
+    record = picture.run.record
+    is_good = record is not None and not record.has_failed
+    return mark or MARKS["success" if is_good else "failure"]
 
 
 def _failures(picture: Picture, most: int) -> Iterator[str]:

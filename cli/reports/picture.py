@@ -82,7 +82,15 @@ class Picture:
 
     @cached_property
     def comparison(self) -> Comparison | None:
-        return compare(self.nodes, self.before) if self.earlier is not None else None
+        if self.earlier is None:
+            return None
+        return compare(self.nodes, self.before, is_whole=self.is_whole)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the run is over, and ran all that dbt announced."""
+        record = self.run.record
+        return self.run.state == "finished" and record is not None and not record.missing
 
     @property
     def start(self) -> float:
@@ -118,6 +126,8 @@ class Picture:
     def result(self) -> str:
         """How the run ended, in a few words."""
         record = self.run.record
+        if self.run.state == "running" and record is not None and record.announced is not None:
+            return f"running, {len(self.nodes):,} of {record.announced:,} nodes so far"
         if self.run.state != "finished" or record is None:
             return self.run.state
         return "finished" if record.exit_code is None else f"exit {record.exit_code}"

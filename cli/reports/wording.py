@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ...records.plural import counted
+from ..output import report
 
 if TYPE_CHECKING:
     from ...consumer.causes import Cause
@@ -60,7 +61,7 @@ def text_of(cause: Cause) -> str:
 
 
 def status_of(cause: Cause) -> str:
-    return cause.record.status if cause.record is not None else "failed"
+    return report.ending(cause.record) if cause.record is not None else "failed"
 
 
 def skipped_for(cause: Cause) -> str | None:
@@ -110,9 +111,8 @@ def remarks(picture: Picture) -> list[str]:
         said.append(record.message)
     elif run.died_unnoticed:
         said.append("The relay was killed before dbt had ended.")
-    if record is not None and record.missing:
-        missing = counted(record.missing, "node")
-        said.append(f"dbt was stopped before it ran {missing} of {record.announced}.")
+    if record is not None and run.state != "running":
+        said += report.not_run(record.missing, record.announced)
     carried = sum(node.resumed_from is not None for node in picture.nodes)
     if carried:
         ran = counted(carried, "node")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Format = Literal["html", "junit", "github", "markdown", "json"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
-_OF_SUFFIX: Final[dict[str, Format]] = {
+OF_SUFFIX: Final[dict[str, Format]] = {
     ".htm": "html",
     ".html": "html",
     ".xml": "junit",
@@ -46,9 +46,10 @@ class ReportError(click.ClickException):
         notice(self.message)
 
 
-def format_of(path: str) -> Format:
-    """The format that a file's name asks for; HTML for any other name."""
-    return _OF_SUFFIX.get(Path(path).suffix.lower(), "html")
+def format_of(path: str) -> Format | None:
+    """The format that the end of a file's name asks for; HTML for none, None for an unknown one."""
+    suffix = Path(path).suffix.lower()
+    return OF_SUFFIX.get(suffix) if suffix else "html"
 
 
 def text_of(picture: Picture, form: Format) -> str:
@@ -130,7 +131,7 @@ def _written(picture: Picture, report: str, environ: Mapping[str, str]) -> Itera
         if report == "github":
             yield from for_github(picture, environ)
         else:
-            write(text_of(picture, format_of(report)), report)
+            write(text_of(picture, format_of(report) or "html"), report)
             yield f"relay: report: {report}"
     except ReportError as error:
         yield f"relay: {error.message}"

@@ -46,11 +46,13 @@ class Comparison:
     gone: tuple[str, ...]
 
 
-def compare(now: Iterable[NodeRecord], before: Mapping[str, NodeRecord]) -> Comparison:
+def compare(
+    now: Iterable[NodeRecord], before: Mapping[str, NodeRecord], *, is_whole: bool = True
+) -> Comparison:
     """`before` has the records of the earlier run by unique_id.
 
     Times are compared only where both runs ran the node and it succeeded: a failed node's time says
-    how soon it failed.
+    how soon it failed. If this run is not whole, no node is gone: it has not run.
     """
     present = {record.unique_id: record for record in now}
     both = [(record, before[u]) for u, record in present.items() if u in before]
@@ -61,7 +63,7 @@ def compare(now: Iterable[NodeRecord], before: Mapping[str, NodeRecord]) -> Comp
         tuple(r.unique_id for r, old in both if r.outcome in _BAD and old.has_succeeded),
         tuple(r.unique_id for r, old in both if old.outcome in _BAD and r.has_succeeded),
         tuple(u for u in present if u not in before),
-        tuple(u for u in before if u not in present),
+        tuple(u for u in before if u not in present) if is_whole else (),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from . import pace
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from .pace import Pace, Slower
     from .volume import Week
 
+_LEAST_SLOWNESS: Final = 1.25
+_LEAST_NODES: Final = 10
+"""Nodes whose times say whether a whole run was slow."""
+_SHORTEST: Final = 0.05
+"""Seconds. The time of a shorter node says more of the clock than of the run."""
 _RECENT: Final = 10
 """Runs. A node that was in none of the latest ones is gone, or seldom runs: it is no news."""
 
@@ -44,13 +50,16 @@ class History:
     """What the runs of a project tell, the oldest run first.
 
     A run is told by its place in `runs`. `add` takes each node once and keeps a few figures of it.
-    `changing` are the nodes that fail and succeed in turn: see `flaky`.
+    `changing` are the nodes that fail and succeed in turn: see `flaky`. `maybe_slower` are the
+    nodes that seem to be slower; once all nodes were added, `judge` takes the results of these.
     """
 
     def __init__(self, runs: Sequence[BriefRun]) -> None:
         self.runs = runs
         self.nodes: list[NodeHistory] = []
         self.changing: set[str] = set()
+        self.maybe_slower: set[str] = set()
+        self._ratios: list[list[float]] = [[] for _ in runs]
         self._slower: list[Slower] = []
         self._mondays = [monday(run) for run in runs]
 
@@ -74,11 +83,33 @@ class History:
                 tuple(weeks(ran, self._mondays)),
             )
         )
-        found = pace.slower(unique_id, ran) if is_recent else None
-        if found is not None:
-            self._slower.append(found)
+        if seconds and (usual := pace.median(seconds)) >= _SHORTEST:
+            for result in pace.timed(ran):
+                self._ratios[result.run].append((result.seconds or 0.0) / usual)
+        if is_recent and pace.slower(unique_id, ran) is not None:
+            self.maybe_slower.add(unique_id)
         if may_be_flaky(ran):
             self.changing.add(unique_id)
+
+    @cached_property
+    def slowness(self) -> dict[int, float]:
+        """How many times as long as usual the nodes of a slow run took, in the median.
+
+        A busy machine or warehouse slows down all nodes of a run.
+        """
+        medians = {
+            run: pace.median(ratios)
+            for run, ratios in enumerate(self._ratios)
+            if len(ratios) >= _LEAST_NODES
+        }
+        return {run: times for run, times in medians.items() if times >= _LEAST_SLOWNESS}
+
+    def judge(self, unique_id: str, results: Sequence[Result]) -> None:
+        """Take the results of a node that may be slower once more."""
+        ran = [r for r in results if r.outcome != "skipped"]
+        found = pace.slower(unique_id, ran, self.slowness)
+        if found is not None:
+            self._slower.append(found)
 
     @property
     def slower(self) -> list[Slower]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import insort
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ...records.brief import Result
 
@@ -24,6 +25,7 @@ _OF_FEW: Final = 2.0
 _LOOK_AT: Final = 60
 """The latest results of a node. What was a year ago is not its usual time."""
 _MORE_ROWS: Final = 1.5
+NO_SLOWNESS: Final[Mapping[int, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,16 @@ def pace(seconds: Sequence[float]) -> Pace:
     return Pace(usual, spread * (1 + _OF_FEW / len(seconds)))
 
 
-def slower(unique_id: str, results: Sequence[Result]) -> Slower | None:
-    """What has become slower of a node; None if nothing, or if it ran too seldom to say."""
+def slower(
+    unique_id: str, results: Sequence[Result], slowness: Mapping[int, float] = NO_SLOWNESS
+) -> Slower | None:
+    """What has become slower of a node; None if nothing, or if it ran too seldom to say.
+
+    `slowness` says of some runs how many times as long as usual all nodes took: a node is not
+    slower if it only was slow together with all others.
+    """
     found = timed(results)[-_LOOK_AT:]
-    seconds = [r.seconds or 0.0 for r in found]
+    seconds = [(r.seconds or 0.0) / slowness.get(r.run, 1.0) for r in found]
     if len(seconds) <= LEAST_EARLIER or seconds[-1] - min(seconds) < LEAST_SECONDS:
         return None
     at = _change(seconds)
@@ -100,7 +108,7 @@ def slower(unique_id: str, results: Sequence[Result]) -> Slower | None:
     return Slower(
         unique_id,
         before,
-        seconds[-1],
+        found[-1].seconds or 0.0,
         found[at].run,
         len(found) - at,
         _code_changed(found[at - 1], found[at]),

@@ -21,39 +21,45 @@ if TYPE_CHECKING:
     from .rows import RunInfo
 
 _LOOK_AT: Final = 5
-"""Earlier runs."""
+"""Earlier runs whose times count."""
+_SEARCH: Final = 20
+"""Earlier runs, one of which may be of the same command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
     """What earlier runs of a project let expect.
 
-    `seconds` has the median time of each node that succeeded in them. `expected` are the nodes of
-    the latest whole run of the same command, `announced` is how many of them dbt announced; they
-    are empty and None if there is no such run.
+    `seconds` has the median time of each node that succeeded in them. `expected` has the nodes of
+    the latest whole run of the same command, each with the seconds that it took there: none if it
+    was skipped, None if they are not known. `announced` is how many of them dbt announced. They are
+    empty and None if there is no such run.
     """
 
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
-    expected: frozenset[str] = frozenset()
+    expected: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
     announced: int | None = None
 
 
 def usual(journal: Journal, info: RunInfo) -> Usual:
     """What the runs of the same project before `info` let expect of it."""
     times: dict[str, list[float]] = {}
-    expected: frozenset[str] = frozenset()
+    expected: dict[str, float | None] = {}
     announced: int | None = None
-    for number, earlier in _runs_before(journal, info):
+    for place, (number, earlier) in enumerate(_runs_before(journal, info, _SEARCH)):
+        may_tell = not expected and earlier.command == info.command and not earlier.renews
+        if place >= _LOOK_AT and not may_tell:
+            continue
         rows = journal.database.rows(
             "select key, outcome, body from record where run = ?", (number,)
         )
-        bodies = {key: body for key, _, body in rows}
-        run = read_body(bodies.pop(RunRecord.key, None), RunRecord.key)
-        _add_times(times, rows)
-        if expected or earlier.command != info.command or earlier.renews:
+        if place < _LOOK_AT:
+            _add_times(times, rows)
+        if not may_tell:
             continue
+        run = next((read_body(body, key) for key, _, body in rows if key == RunRecord.key), None)
         if isinstance(run, RunRecord) and run.state == "finished" and not run.missing:
-            expected, announced = frozenset(bodies), run.announced
+            expected, announced = _taken(rows), run.announced
     return Usual(_medians(times), expected, announced)
 
 
@@ -61,7 +67,7 @@ def usual_seconds(journal: Journal, info: RunInfo, names: Sequence[str]) -> dict
     """The usual seconds of a few nodes of the project before `info`."""
     times: dict[str, list[float]] = {}
     marks = ", ".join("?" * len(names))
-    for number, _ in _runs_before(journal, info):
+    for number, _ in _runs_before(journal, info, _LOOK_AT):
         rows = journal.database.rows(
             f"select key, outcome, body from record where run = ? and key in ({marks})",  # noqa: S608
             (number, *names),
@@ -80,16 +86,26 @@ def _medians(times: Mapping[str, list[float]]) -> dict[str, float]:
     return medians
 
 
-def _runs_before(journal: Journal, info: RunInfo) -> list[tuple[int, RunInfo]]:
+def _runs_before(journal: Journal, info: RunInfo, most: int) -> list[tuple[int, RunInfo]]:
     """The latest runs of the same project that began before this one, newest first."""
     rows = journal.database.rows(
         "select id from run where project_dir = ? and started_at < ? order by id desc limit ?",
-        (info.project_dir, info.started_at, _LOOK_AT),
+        (info.project_dir, info.started_at, most),
     )
     found: list[tuple[int, RunInfo]] = []
     for (number,) in rows:
         with contextlib.suppress(LookupError):  # pruned meanwhile, or damaged
             found.append((number, JournalRun.find(journal.database, number).info))
+    return found
+
+
+def _taken(rows: Iterable[tuple[Any, ...]]) -> dict[str, float | None]:
+    """The seconds that each node of a run took, whatever its end."""
+    found: dict[str, float | None] = {}
+    for key, outcome, body in rows:
+        if key == RunRecord.key:
+            continue
+        found[key] = 0.0 if outcome == "skipped" else _seconds(body)
     return found
 
 
@@ -101,9 +117,15 @@ def _add_times(times: dict[str, list[float]], rows: Iterable[tuple[Any, ...]]) -
     for key, outcome, body in rows:
         if outcome not in SUCCESSFUL:
             continue
-        with contextlib.suppress(ValueError, TypeError):  # a damaged body
-            record: Any = orjson.loads(body)
-            if is_object(record) and "resumed_from" not in record:
-                seconds = finite_number(record.get("execution_time"))
-                if seconds is not None:
-                    times.setdefault(key, []).append(seconds)
+        seconds = _seconds(body)
+        if seconds is not None:
+            times.setdefault(key, []).append(seconds)
+
+
+def _seconds(body: Any) -> float | None:
+    """The seconds that a node took in its run; None if they are not known."""
+    with contextlib.suppress(ValueError, TypeError):  # a damaged body
+        record: Any = orjson.loads(body)
+        if is_object(record) and "resumed_from" not in record:
+            return finite_number(record.get("execution_time"))
+    return None

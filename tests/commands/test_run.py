@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+from subprocess import PIPE
 from typing import TYPE_CHECKING
 
 import pytest
-from support.command import ended
+from support.command import RELAY, ended
 from support.environment import AIRFLOW_TASK, NAMED_TASK
+from support.logs import line
+from support.timing import wait_until
 
 if TYPE_CHECKING:
     from support.command import Shell
@@ -75,3 +80,44 @@ def test_nothing_follows_the_json_summary(shell: Shell) -> None:
         *lines, last = ended(process)[0].splitlines()
         assert json.loads(last) == {"nodes": {}, "failed": [], "delivery": {}}
         assert any("no event of dbt's log came through" in line for line in lines)
+
+
+def test_a_node_whose_dbt_was_told_to_stop_is_interrupted(shell: Shell) -> None:
+    about = {"unique_id": "model.shop.m", "resource_type": "model", "node_name": "m"}
+    begin = [
+        line("MainReportVersion", {"version": "=1.11.16"}, level="info"),
+        line("ConcurrencyLine", {"node_count": 3}, level="info"),
+        line("NodeStart", {"node_info": about}),
+    ]
+    result = {"status": "error", "message": "connection never acquired"}
+    end = line(
+        "NodeFinished", {"node_info": about, "run_result": result}, ts="2999-01-01T00:00:00Z"
+    )
+    (shell.folder / "begin.log").write_bytes(b"".join(begin))
+    (shell.folder / "end.log").write_bytes(end)
+    script = (
+        "trap 'cat end.log; exit 2' INT; cat begin.log; touch ready; while :; do sleep 0.1; done"
+    )
+    process = shell.start("run", "--", "sh", "-c", script, "dbt", "build")
+    wait_until((shell.folder / "ready").exists, "dbt at work")
+    process.send_signal(signal.SIGINT)
+    out, _ = ended(process)
+    assert process.returncode == 2
+    assert "  model.shop.m [interrupted]" in out.splitlines()
+    assert "dbt ended before it ran 2 of 3 nodes." in out.splitlines()
+    assert "1 interrupted, 2 not run" in shell("runs").stdout
+    shown = shell("show", "--failed").stdout
+    assert "nodes: 1 interrupted, 2 not run" in shown.splitlines()
+    assert "model.shop.m [interrupted]" in shown.splitlines()
+
+
+def test_a_reader_that_went_away_is_no_failure_of_dbt(shell: Shell) -> None:
+    """`dbt-relay show | head`: the status is a shell's for SIGPIPE."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [*RELAY, "runs"]
+        done = subprocess.run(command, stdout=writing, env=shell.env, stderr=PIPE, check=False)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 from support.logs import BEGIN, SCENARIOS, artifact, fold, folded_log, line, log
 
-from dbt_relay.parser import read_lineage
+from dbt_relay.parser import Event, EventReader, Run, read_lineage
 from dbt_relay.parser.failed_ancestors import FailedAncestors
 from dbt_relay.records import NodeRecord
 from dbt_relay.records.exits import Exit
@@ -332,3 +332,24 @@ def test_errors_of_batches_beyond_the_first_are_counted(errors: int, last: str) 
     stream += line("NodeFinished", {"node_info": info, "run_result": result})
     (record,) = fold(stream).final.values()
     assert (record.message or "").splitlines()[-1] == last
+
+
+def ends_of(stream: bytes, stopped_at: str) -> dict[str, str]:
+    """The outcome of each node whose dbt was told to stop at a time."""
+    reader, run = EventReader(), Run()
+    run.stop(stopped_at)
+    for item in (*reader.feed(stream), *reader.end()):
+        if isinstance(item, Event):
+            run.feed(item)
+    run.finish()
+    return {record.unique_id: record.outcome for record in run.records()}
+
+
+def test_an_error_after_the_stop_is_no_failure_of_the_node() -> None:
+    stream = log("1.9.11/example_debug")
+    broken, found = "model.jaffle.broken_on_purpose", "test.jaffle.fails_on_purpose"
+    ended = node("1.9.11/example_debug", broken).finished_at or ""
+    before = ends_of(stream, "2000-01-01T00:00:00.000Z")
+    assert (before[broken], before[found]) == ("interrupted", "failure")
+    assert ends_of(stream, ended)[broken] == "interrupted"
+    assert ends_of(stream, "2999-01-01T00:00:00.000Z")[broken] == "failure"

@@ -99,7 +99,7 @@ class Server:
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            # A file whose parsing failed, for a locked database say, has no DAG until the next time.
+            # A file that could not be parsed, for a locked database say, has no DAG until then.
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.task_logs),
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",

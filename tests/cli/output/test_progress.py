@@ -11,7 +11,9 @@ from dbt_relay.cli.output.progress import Progress
 from dbt_relay.parser import Event, EventReader, Run
 from dbt_relay.sinks.journal.usual import Usual
 
-USUAL = Usual({f"m{n}": 10.0 for n in range(10)}, frozenset(f"m{n}" for n in range(10)), 10)
+NODES = [f"m{n}" for n in range(10)]
+USUAL = Usual(dict.fromkeys(NODES, 10.0), dict.fromkeys(NODES, 10.0), 10)
+UNKNOWN = dict.fromkeys(NODES)
 
 
 def followed(key: str) -> tuple[Run, Progress, list[int]]:
@@ -58,6 +60,13 @@ def test_the_longest_running_node_bounds_the_time_left() -> None:
     assert slow.left(10, 90.0, 10.0, {"m9": 1.0}) == pytest.approx(999.0)
 
 
+def test_nodes_that_were_skipped_or_failed_before_take_no_unknown_time() -> None:
+    seconds = dict.fromkeys(NODES[:5], 10.0)
+    expected = {**seconds, "m5": 40.0, **dict.fromkeys(NODES[6:], 0.0)}
+    again = Forecast(Usual(seconds, expected, 10), NODES[:4])
+    assert again.left(10, 40.0, 40.0, {}) == pytest.approx(50.0)
+
+
 @pytest.mark.parametrize(
     "left",
     [
@@ -65,7 +74,7 @@ def test_the_longest_running_node_bounds_the_time_left() -> None:
         forecast(0),
         forecast(4, announced=12),
         Forecast(USUAL, ["m0", "m1", "other"]).left(None, 20.0, 20.0, {}),
-        Forecast(Usual({"m0": 1.0}, USUAL.expected, 10), ["m1", "m2"]).left(10, 20.0, 20.0, {}),
+        Forecast(Usual({"m0": 1.0}, UNKNOWN, 10), ["m1", "m2"]).left(10, 20.0, 20.0, {}),
         Forecast(USUAL, [*USUAL.expected]).left(10, 100.0, 100.0, {}),
     ],
     ids=["no run", "no pace yet", "more nodes", "other nodes", "times unknown", "all ended"],

@@ -65,9 +65,11 @@ def test_the_slowest_nodes() -> None:
 
 @pytest.mark.parametrize(("number", "words"), [(1, "1 record"), (2, "2 records")])
 def test_records(number: int, words: str) -> None:
-    assert [*report.delivery(number, [], "")] == [f"relay: {words}"]
+    assert report.kept(number, []) == f"relay: {words}"
+    page = f"relay: {words}; a page of the run: dbt-relay report 7"
+    assert report.kept(number, ["dbt-relay", "report", "7"]) == page
     delivered = f"relay: {words}, {number} delivered"
-    assert [*report.delivery(number, [figures(number, number)], "")] == [delivered]
+    assert [*report.delivery([figures(number, number)], "")] == [delivered]
 
 
 @pytest.mark.parametrize(("number", "words"), [(1, "1 record"), (2, "2 records")])

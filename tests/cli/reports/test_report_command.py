@@ -10,6 +10,10 @@ import pytest
 from support.logs import log
 from support.projects import Project, put_run
 
+from dbt_relay.records.schema import RunRecord
+from dbt_relay.sinks import Journal
+from dbt_relay.sinks.journal import history
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -67,6 +71,26 @@ def test_the_name_of_the_file_says_the_format(
 ) -> None:
     assert typed("report", "--state-dir", state, "--out", tmp_path / name).returncode == 0
     assert (tmp_path / name).read_text().startswith(FIRST[form])
+
+
+def test_a_name_that_says_no_format_is_refused(typed: Typed, state: Path, tmp_path: Path) -> None:
+    done = typed("report", "--state-dir", state, "--out", tmp_path / "a.csv")
+    assert done.returncode == 64
+    assert "end it with .htm, .html, .xml, .md, .json, or add --format" in done.stderr
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_a_run_that_goes_on_is_not_good_yet(typed: Typed, tmp_path: Path) -> None:
+    state, records = tmp_path / "state", Project(30).records(1)
+    put_run(state, records)
+    good = [record for record in records if record.outcome == "success"]
+    with Journal(state) as journal:
+        run = journal.begin(history.past_run(journal, 1).info)
+        run.put(RunRecord(state="running", announced=30), 0.0)
+        run.put(good[0], 0.0)
+        done = typed("report", "--state-dir", state, "--format", "markdown")
+    assert done.stdout.startswith("## ⏳ dbt: Run 2: running, 1 of 30 nodes so far\n")
+    assert "- gone:" not in done.stdout
 
 
 def test_without_out_a_page_is_named_by_its_run(

@@ -47,7 +47,7 @@ def test_the_median_of_the_latest_five_runs(journal: Journal) -> None:
         a_run(journal, at, {"m": seconds, f"only_{at}": 7.0})
     found = usual(journal, NOW)
     assert found.seconds["m"] == 3.0
-    assert found.expected == {"m", "only_5"}
+    assert found.expected == {"m": 2.0, "only_5": 7.0}
     assert found.announced == 2
     assert usual_seconds(journal, NOW, ["m", "none"]) == {"m": 3.0}
 
@@ -79,4 +79,22 @@ def test_what_no_run_is_like_is_not_expected(
     a_run(journal, 1, {"m": 1.0}, record, **of)
     found = usual(journal, NOW)
     assert found.seconds == {"m": 1.0}
-    assert (found.expected, found.announced) == (frozenset(), None)
+    assert (found.expected, found.announced) == ({}, None)
+
+
+def test_what_did_not_succeed_is_expected_to_take_as_long_again(journal: Journal) -> None:
+    begun = journal.begin(info((), started_at=minute(1), **SHOP))
+    begun.put(node("failed", "error", execution_time=5.0), 0.0)
+    begun.put(node("skipped", "skipped"), 0.0)
+    begun.put(node("untimed"), 0.0)
+    begun.put(RunRecord(state="finished", announced=3), 0.0)
+    assert usual(journal, NOW).expected == {"failed": 5.0, "skipped": 0.0, "untimed": None}
+
+
+def test_a_run_of_the_same_command_is_found_behind_others(journal: Journal) -> None:
+    a_run(journal, 1, {"m": 1.0})
+    for at in range(2, 20):
+        a_run(journal, at, {"other": 1.0}, command=("dbt", "run", "--select", "other"))
+    found = usual(journal, NOW)
+    assert found.expected == {"m": 1.0}
+    assert found.seconds == {"other": 1.0}
