@@ -76,9 +76,8 @@ def panel(status: Status, columns: int, rows: int, look: Look) -> list[str]:
 
 
 def _progress(status: Status, width: int, look: Look) -> list[Span]:
-    clock = duration(status.seconds)
-    if status.left is not None:
-        clock += f", about {roughly(status.left)} left"
+    then = f", about {roughly(status.left)} left" if status.left is not None else " so far"
+    clock = duration(status.seconds) + then
     if status.total is None:
         return [(counted(status.done, "node"), _BOLD), (f"  {clock}", "")]
     counts = f"{status.done:,} of {counted(status.total, 'node')}"

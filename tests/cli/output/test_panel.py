@@ -42,7 +42,7 @@ def test_what_a_person_reads() -> None:
 
 def test_a_run_that_announced_no_number_has_no_bar() -> None:
     status = Status(done=7, total=None, outcomes={"success": 7}, seconds=5.0)
-    assert panel(status, 80, 24, PLAIN) == ["", " 7 nodes  5 s", " 7 success"]
+    assert panel(status, 80, 24, PLAIN) == ["", " 7 nodes  5 s so far", " 7 success"]
 
 
 def test_after_the_end_of_dbt_only_what_is_not_delivered_is_told() -> None:
