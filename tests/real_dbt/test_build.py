@@ -18,7 +18,14 @@ CLOCK = re.compile(r"^\d\d:\d\d:\d\d", re.MULTILINE)
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return Project.copy(tmp_path)
+    return Project.parsed(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project.parsed(tmp_path_factory.mktemp("seeded"))
+    project.run("dbt", "seed")
+    return project
 
 
 def test_each_node_has_one_record_that_agrees_with_run_results(project: Project) -> None:
@@ -56,11 +63,10 @@ def test_each_node_has_one_record_that_agrees_with_run_results(project: Project)
     ],
 )
 def test_exit_code_and_output_are_those_of_plain_dbt(
-    project: Project, code: int, arguments: list[str]
+    seeded: Project, code: int, arguments: list[str]
 ) -> None:
-    project.run("dbt", "seed")
-    plain = project.run("dbt", *arguments, DBT_USE_COLORS="0")
-    relayed = project.relay("dbt", *arguments)
+    plain = seeded.run("dbt", *arguments, DBT_USE_COLORS="0")
+    relayed = seeded.relay("dbt", *arguments)
     assert (plain.returncode, relayed.returncode) == (code, code)
     for line in plain.stdout.splitlines():
         if "OK" not in line and "[" not in line and "seconds" not in line:

@@ -29,7 +29,7 @@ RUNS = 6
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Six builds of two models and their tests. The last one has a rewritten model."""
     root = tmp_path_factory.mktemp("history")
-    project = Project.copy(root)
+    project = Project.parsed(root)
     for folder in ("models", "tests", "snapshots", "seeds"):
         shutil.rmtree(project.root / folder)
     for path, text in {

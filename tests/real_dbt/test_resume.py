@@ -44,13 +44,13 @@ QUIET = "--exclude tag:on_purpose"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return Project.copy(tmp_path)
+    return Project.parsed(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that was built, and is parsed once for all that use it."""
-    project = Project.copy(tmp_path_factory.mktemp("built"))
+    project = Project.parsed(tmp_path_factory.mktemp("built"))
     project.run("dbt", "build", *QUIET.split())
     assert len(project.results()) == 21
     shutil.copy(project.root / "target/run_results.json", project.root)

@@ -40,7 +40,7 @@ def pid_of_dbt(running: Running) -> int:
 
 def start(running: Running, folder: Path, *command: str) -> subprocess.Popen[bytes]:
     """The relay around a dbt whose two queries are running."""
-    project = Project.copy(folder)
+    project = Project.parsed(folder)
     relay = running.start(running.command([*command, *SLOW]), cwd=project.root)
     wait_for_words(relay, b"START sql", 2)
     # A query that is cancelled before DuckDB has begun with it runs on; dbt would wait for it.
