@@ -109,7 +109,10 @@ def show(
         if watch and past.state == "running":
             return _watch(journal, past, as_json=as_json, wanted=progress)
         if watch:
-            notice(f"run {past.number} is over")
+            notice(f"run {past.number} is over. A run can be watched from dbt's first line on")
+            if not as_json:
+                _print_end(journal, past)
+                return 0
         records = (record for _, record in history.each_record(journal, past.number))
         if failed:
             records = (r for r in records if isinstance(r, NodeRecord) and r.outcome in _BAD)
@@ -117,7 +120,8 @@ def show(
             for record in records:
                 click.echo(encode(record.to_json()))
             return 0
-        for line in itertools.chain(_heading(past), [""], _nodes(records)):
+        nothing = "no node failed" if failed else "no node has a record"
+        for line in itertools.chain(_heading(past), [""], _nodes(records, nothing)):
             click.echo(line)
         for sink, state, key, reason in history.reasons(journal, past.number):
             click.echo(in_one_line(f"{state} for {sink}: {key}: {reason}"))
@@ -132,11 +136,17 @@ def _watch(journal: Journal, past: PastRun, *, as_json: bool, wanted: bool | Non
             click.echo(encode(record.to_json()))
         return 0
     ended = follow(journal, past, wanted=wanted)
+    click.echo("")
+    _print_end(journal, ended)
+    return 0
+
+
+def _print_end(journal: Journal, past: PastRun) -> None:
+    """Print how a run has ended, without the table of its nodes."""
     records = history.records(journal, past.number).values()
     nodes = [record for record in records if isinstance(record, NodeRecord)]
     causes = Causes.of(nodes)
-    click.echo("")
-    for line in _heading(ended):
+    for line in _heading(past):
         click.echo(line)
     if causes.found:
         click.echo(report.failures_title(causes))
@@ -149,10 +159,9 @@ def _watch(journal: Journal, past: PastRun, *, as_json: bool, wanted: bool | Non
     }
     for line in report.slowest(times, lambda names: usual_seconds(journal, past.info, names)):
         click.echo(line)
-    for sink, counts in ended.delivery.items():
+    for sink, counts in past.delivery.items():
         told = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts.get(state))
         click.echo(f"{sink}: {told or 'no record'}")
-    return 0
 
 
 def _row(run: PastRun) -> tuple[str, ...]:
@@ -196,11 +205,10 @@ def _heading(run: PastRun) -> Iterator[str]:
         yield displayed(record.message)
     elif run.died_unnoticed:
         yield DIED
-    if record is not None and run.state != "running":
-        yield from report.not_run(record.missing, record.announced)
 
 
-def _nodes(records: Iterable[Record]) -> Iterator[str]:
+def _nodes(records: Iterable[Record], nothing: str) -> Iterator[str]:
+    """The table of nodes, and the texts of failures; `nothing` is said of no node."""
     rows = [("NODE", "OUTCOME", "STATUS", "SECONDS")]
     bad: list[NodeRecord] = []
     for node in records:
@@ -211,7 +219,7 @@ def _nodes(records: Iterable[Record]) -> Iterator[str]:
         if node.outcome in _BAD:
             bad.append(node)
     if len(rows) == 1:
-        yield "no node has a record"
+        yield nothing
         return
     yield from _table(rows)
     for node in bad:
