@@ -72,7 +72,7 @@ def test_another_size_of_the_terminal_changes_the_panel_and_loses_no_line(
     terminal.press(b"\x03")
     assert terminal.end() == 2
     told = terminal.text()
-    assert "of 300" not in told
+    assert "0 of 300" not in told
     assert terminal.cursor[1] == 0
 
 
@@ -104,7 +104,7 @@ def test_where_no_panel_is_shown_lines_are_plain(
     terminal.wait_for(lambda text: TALK[-1] in text, "the last line")
     terminal.press(b"\x03")
     assert terminal.end() == 2
-    assert b"of 300" not in terminal.raw
+    assert b"0 of 300" not in terminal.raw
     assert b"\x1b[?" not in terminal.raw
     lines = terminal.raw.decode().splitlines()
     told = [text.partition("a line of dbt") for text in lines]
