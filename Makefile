@@ -19,8 +19,7 @@ UNIT := tests/records tests/parser tests/fuzz tests/consumer tests/cli tests/pro
 # uv trusts what the system trusts, as pip does: a company's proxy, say.
 export UV_SYSTEM_CERTS ?= true
 
-# Many container images set it. Each dbt that a test starts would then compile all of its modules,
-# which takes longer than the rest of its start.
+# Many container images set it. Each dbt that a test starts would then compile all of its modules.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test unit check chaos matrix fuzz bench clean

@@ -11,6 +11,7 @@ import click
 
 from ..consumer.causes import Causes
 from ..records.display import displayed, in_one_line
+from ..records.outcomes import FAILED
 from ..records.plural import counted
 from ..records.schema import NodeRecord
 from ..records.values import encode
@@ -50,7 +51,6 @@ Examples:
   dbt-relay show --failed
   dbt-relay show --watch     a run in another window or of an Airflow worker on this machine
 """
-_BAD: Final = ("failure", "interrupted")
 _STATES: Final = ("delivered", "waiting", "rejected")
 
 
@@ -109,13 +109,10 @@ def show(
         if watch and past.state == "running":
             return _watch(journal, past, as_json=as_json, wanted=progress)
         if watch:
-            notice(f"run {past.number} is over. A run can be watched from dbt's first line on")
-            if not as_json:
-                _print_end(journal, past)
-                return 0
+            notice(f"run {past.number} is over")
         records = (record for _, record in history.each_record(journal, past.number))
         if failed:
-            records = (r for r in records if isinstance(r, NodeRecord) and r.outcome in _BAD)
+            records = (r for r in records if isinstance(r, NodeRecord) and r.outcome in FAILED)
         if as_json:
             for record in records:
                 click.echo(encode(record.to_json()))
@@ -136,17 +133,11 @@ def _watch(journal: Journal, past: PastRun, *, as_json: bool, wanted: bool | Non
             click.echo(encode(record.to_json()))
         return 0
     ended = follow(journal, past, wanted=wanted)
-    click.echo("")
-    _print_end(journal, ended)
-    return 0
-
-
-def _print_end(journal: Journal, past: PastRun) -> None:
-    """Print how a run has ended, without the table of its nodes."""
     records = history.records(journal, past.number).values()
     nodes = [record for record in records if isinstance(record, NodeRecord)]
     causes = Causes.of(nodes)
-    for line in _heading(past):
+    click.echo("")
+    for line in _heading(ended):
         click.echo(line)
     if causes.found:
         click.echo(report.failures_title(causes))
@@ -159,9 +150,10 @@ def _print_end(journal: Journal, past: PastRun) -> None:
     }
     for line in report.slowest(times, lambda names: usual_seconds(journal, past.info, names)):
         click.echo(line)
-    for sink, counts in past.delivery.items():
+    for sink, counts in ended.delivery.items():
         told = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts.get(state))
         click.echo(f"{sink}: {told or 'no record'}")
+    return 0
 
 
 def _row(run: PastRun) -> tuple[str, ...]:
@@ -216,7 +208,7 @@ def _nodes(records: Iterable[Record], nothing: str) -> Iterator[str]:
             continue
         seconds = f"{node.execution_time:.2f}" if node.execution_time is not None else ""
         rows.append((node.unique_id, node.outcome, node.status, seconds))
-        if node.outcome in _BAD:
+        if node.outcome in FAILED:
             bad.append(node)
     if len(rows) == 1:
         yield nothing

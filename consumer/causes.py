@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..records.outcomes import FAILED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -42,7 +44,7 @@ class Causes:
         skipped: dict[str, list[str]] = {}
         unexplained: list[str] = []
         for record in records:
-            if record.outcome in ("failure", "interrupted"):
+            if record.outcome in FAILED:
                 bad[record.unique_id] = record
             elif record.outcome == "skipped" and record.caused_by is not None:
                 skipped.setdefault(record.caused_by, []).append(record.unique_id)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..records.age import start_after
+from ..records.outcomes import FAILED
 from ..records.values import text
 from .handlers import end_by_result_line, handler_of
 from .invocation import Invocation
@@ -149,7 +150,7 @@ class Run:
 
     def failed(self) -> list[NodeRecord]:
         """The records of the nodes that failed or were interrupted, in the order of their ends."""
-        return [r for r in self.records() if r.outcome in ("failure", "interrupted")]
+        return [r for r in self.records() if r.outcome in FAILED]
 
     def _latest_nodes(self) -> Iterable[NodeBuffer]:
         """The nodes with a record, each of the last invocation that ran it."""

@@ -10,6 +10,9 @@ OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "warning", "failure", "skippe
 SUCCESSFUL: Final[tuple[Outcome, ...]] = ("success", "warning")
 """The outcomes after which dbt runs the nodes downstream."""
 
+FAILED: Final[tuple[Outcome, ...]] = ("failure", "interrupted")
+"""The outcomes of a node that did not end well. A skipped node never began."""
+
 _OUTCOME_OF_STATUS: Final[dict[str, Outcome]] = {
     "success": "success",
     "pass": "success",

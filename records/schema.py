@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
 from .checks import check_for
-from .outcomes import OUTCOMES, REPEATS_STATUS, SUCCESSFUL, Outcome, known_outcome
+from .outcomes import FAILED, OUTCOMES, REPEATS_STATUS, SUCCESSFUL, Outcome, known_outcome
 from .plural import counted
 from .values import is_object
 
@@ -99,7 +99,7 @@ class NodeRecord(_Record):
 
         An unknown status word makes a record doubtful; so may another program that wrote it.
         """
-        if self.outcome in ("failure", "interrupted"):
+        if self.outcome in FAILED:
             return False
         status: Any = self.status
         return not isinstance(status, str) or known_outcome(status) != self.outcome

@@ -78,8 +78,8 @@ def findings(
     for unique_id, results in reading.results(ledger, runs):
         if not patterns or matches(unique_id, patterns):
             history.add(unique_id, results)
-    if history.maybe_slower:
-        for unique_id, results in reading.results(ledger, runs, history.maybe_slower):
+    if history.slowness and (seeming := {one.unique_id for one in history.slower}):
+        for unique_id, results in reading.results(ledger, runs, seeming):
             history.judge(unique_id, results)
     latest = runs[-1] if runs else None
     chain = _chain(journal, latest) if latest is not None and not patterns else None

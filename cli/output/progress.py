@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ...records.dbt_version import is_v2
-from ...records.outcomes import OUTCOMES
+from ...records.outcomes import FAILED, OUTCOMES
 from ...records.values import number
 from ...sinks.journal.usual import Usual
 from .forecast import Forecast
@@ -208,7 +208,7 @@ class Progress:
             self._unit_tests += name.startswith(_UNIT_TESTS)
             self._worked += record.execution_time or 0.0
         self._failures.pop(name, None)
-        if record.outcome in ("failure", "interrupted"):
+        if record.outcome in FAILED:
             self._failures[name] = record
             if len(self._failures) > _FAILURES:
                 del self._failures[next(iter(self._failures))]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...consumer.causes import Causes
 from ...records.display import displayed
 from ...records.instant import time_text
+from ...records.outcomes import FAILED
 from ...records.schema import NodeRecord
 from ...sinks.journal.usual import usual_seconds
 from .. import exit_codes
@@ -163,7 +164,7 @@ class RelayedRun:
         """
         records = self._pipeline.run.records()
         causes = Causes.of(records)
-        failed = [r for r in records if r.outcome in ("failure", "interrupted")]
+        failed = [r for r in records if r.outcome in FAILED]
         if causes.found:
             self._console.say_errors(report.failures_title(causes), report.failures(causes))
         run = self._pipeline.run

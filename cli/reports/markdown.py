@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from ...records.outcomes import FAILED
 from ...records.plural import counted
 from ..output.markdown import code, code_block, escaped
 from .wording import duration, figures, remarks, signed, skipped_for, status_of, text_of, title
@@ -52,8 +53,7 @@ def _parts(picture: Picture, most_causes: int) -> Iterator[str]:
 
 def _mark(picture: Picture) -> str:
     """The sign of the whole run. It is green only if the run is over."""
-    worst = ("failure", "interrupted", "warning")
-    mark = next((MARKS[o] for o in worst if o in picture.outcomes), None)
+    mark = next((MARKS[o] for o in (*FAILED, "warning") if o in picture.outcomes), None)
     if mark is None and picture.run.state == "running":
         return _IS_RUNNING
     record = picture.run.record

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ...records.outcomes import FAILED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
 LEAST_SECONDS: Final = 0.5
 LEAST_SHARE: Final = 0.2
 """A node counts as slower or faster from half a second and a fifth of its time on."""
-
-_BAD: Final = ("failure", "interrupted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ def compare(
     return Comparison(
         tuple(sorted((c for c in changes if c.by > 0), key=lambda c: -c.by)),
         tuple(sorted((c for c in changes if c.by < 0), key=lambda c: c.by)),
-        tuple(r.unique_id for r, old in both if r.outcome in _BAD and old.has_succeeded),
-        tuple(r.unique_id for r, old in both if old.outcome in _BAD and r.has_succeeded),
+        tuple(r.unique_id for r, old in both if r.outcome in FAILED and old.has_succeeded),
+        tuple(r.unique_id for r, old in both if old.outcome in FAILED and r.has_succeeded),
         tuple(u for u in present if u not in before),
         tuple(u for u in before if u not in present) if is_whole else (),
     )

@@ -50,17 +50,16 @@ class History:
     """What the runs of a project tell, the oldest run first.
 
     A run is told by its place in `runs`. `add` takes each node once and keeps a few figures of it.
-    `changing` are the nodes that fail and succeed in turn: see `flaky`. `maybe_slower` are the
-    nodes that seem to be slower; once all nodes were added, `judge` takes the results of these.
+    `changing` are the nodes that fail and succeed in turn: see `flaky`. Once all nodes were added
+    and there is `slowness`, `judge` takes the results of the nodes that are `slower` once more.
     """
 
     def __init__(self, runs: Sequence[BriefRun]) -> None:
         self.runs = runs
         self.nodes: list[NodeHistory] = []
         self.changing: set[str] = set()
-        self.maybe_slower: set[str] = set()
         self._ratios: list[list[float]] = [[] for _ in runs]
-        self._slower: list[Slower] = []
+        self._slower: dict[str, Slower] = {}
         self._mondays = [monday(run) for run in runs]
 
     def add(self, unique_id: str, results: Sequence[Result]) -> None:
@@ -86,8 +85,9 @@ class History:
         if seconds and (usual := pace.median(seconds)) >= _SHORTEST:
             for result in pace.timed(ran):
                 self._ratios[result.run].append((result.seconds or 0.0) / usual)
-        if is_recent and pace.slower(unique_id, ran) is not None:
-            self.maybe_slower.add(unique_id)
+        found = pace.slower(unique_id, ran) if is_recent else None
+        if found is not None:
+            self._slower[unique_id] = found
         if may_be_flaky(ran):
             self.changing.add(unique_id)
 
@@ -105,16 +105,17 @@ class History:
         return {run: times for run, times in medians.items() if times >= _LEAST_SLOWNESS}
 
     def judge(self, unique_id: str, results: Sequence[Result]) -> None:
-        """Take the results of a node that may be slower once more."""
-        ran = [r for r in results if r.outcome != "skipped"]
-        found = pace.slower(unique_id, ran, self.slowness)
-        if found is not None:
-            self._slower.append(found)
+        """Keep a node that is slower only if it was not slow just together with all others."""
+        found = pace.slower(unique_id, results, self.slowness)
+        if found is None:
+            del self._slower[unique_id]
+        else:
+            self._slower[unique_id] = found
 
     @property
     def slower(self) -> list[Slower]:
         """The nodes that are slower than usual, the most seconds first."""
-        return sorted(self._slower, key=lambda s: -s.by)
+        return sorted(self._slower.values(), key=lambda s: -s.by)
 
     @property
     def failing(self) -> list[NodeHistory]:

@@ -7,6 +7,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from ...records.outcomes import FAILED
 from ...records.schema import RunRecord
 from .rows import NOT_SENT, UNREADABLE, Account, Leased
 from .salvage import stored_text
@@ -148,7 +149,7 @@ class SinkQueue:
                 waiting.due = min(waiting.due, now)
                 if key == RunRecord.key:
                     waiting.due = _LAST if order == "run last" else _FIRST
-                elif order == "worst first" and waiting.outcome in ("failure", "interrupted"):
+                elif order == "worst first" and waiting.outcome in FAILED:
                     waiting.due = _WORST
             self._order = [
                 (waiting.due, waiting.place, key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...records.dbt_version import is_v2
+from ...records.outcomes import FAILED
 from ...records.schema import NodeRecord, RunRecord
 from ..artifacts import NoArtifacts
 from ..sink import Delivered, Hold, Rejected, Verdict
@@ -103,7 +104,7 @@ class OpenLineageSink:
             verdict = self._begin(record.invocation_id, record.dbt_version, client, events)
             if not isinstance(verdict, Delivered):
                 return verdict
-        if is_own and record.outcome in ("failure", "interrupted"):
+        if is_own and record.outcome in FAILED:
             self._begun[record.invocation_id] = True
         verdict = client.emit(made)
         if isinstance(verdict, Delivered) and is_described:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ...records.outcomes import FAILED
 from ...records.values import number
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def of_run(record: RunRecord, invocation_id: str | None) -> Attributes:
 
 def error_type(record: NodeRecord) -> str | None:
     """dbt's own word for a failure; None for a node that did not fail."""
-    return record.status if record.outcome in ("failure", "interrupted") else None
+    return record.status if record.outcome in FAILED else None
 
 
 def _known(attributes: dict[str, Any]) -> Attributes:

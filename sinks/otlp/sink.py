@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...records.outcomes import FAILED
 from ...records.schema import RunRecord
 from ..sink import Delivered, Hold, Rejected, Verdict
 from .trace_ids import SpanId
@@ -79,7 +80,7 @@ class OtlpSink:
         if span is None:
             return Delivered() if record.outcome == "skipped" else Rejected("it has no time")
         if record.resumed_from is None:
-            has_failed = record.outcome in ("failure", "interrupted")
+            has_failed = record.outcome in FAILED
             self._begun[record.invocation_id] = (
                 self._begun.get(record.invocation_id, False) or has_failed
             )

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from matrix.warehouses import Warehouse
@@ -53,12 +52,6 @@ class Dbt:
         profile = {"target": "dev", "outputs": {"dev": output}}
         (root / "profiles.yml").write_text(json.dumps({name: profile}))
         return Project(root)
-
-    @cache  # noqa: B019
-    def built(self, name: str) -> tuple[Project, subprocess.CompletedProcess[str]]:
-        """A copy of a project, built through dbt-relay for all checks, and what was printed."""
-        project = self.project(name)
-        return project, project.relay(*self.build)
 
     def plain(self, project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
         return project.run(self.program, *arguments)

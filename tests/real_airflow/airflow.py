@@ -62,7 +62,7 @@ class Airflow:
 
     # Runs ----------------------------------------------------------------------------------
 
-    def wait_for_dag(self, dag_id: str, within: float = 180.0) -> None:
+    def wait_for_dag(self, dag_id: str, within: float = 60.0) -> None:
         """Until the DAG processor has parsed `dag_id` and the scheduler may run it."""
         self._poll(
             lambda: self.api.call("GET", path_of("dags", dag_id)).status == 200,
@@ -83,7 +83,7 @@ class Airflow:
         """As the button in the UI: a DAG run of the same id may follow."""
         self._write("DELETE", path_of("dags", dag_id, "dagRuns", run_id))
 
-    def wait(self, dag_id: str, run_id: str, within: float = 240.0) -> str:
+    def wait(self, dag_id: str, run_id: str, within: float = 120.0) -> str:
         """The DAG run's final state, `success` or `failed`."""
         path = path_of("dags", dag_id, "dagRuns", run_id)
         state = ""
@@ -145,7 +145,7 @@ class Airflow:
         return {ti["task_id"] for ti in answer.body["task_instances"]}
 
     def wait_for_state(
-        self, dag_id: str, run_id: str, task_id: str, state: str, within: float = 180.0
+        self, dag_id: str, run_id: str, task_id: str, state: str, within: float = 90.0
     ) -> None:
         self._poll(
             lambda: self.ti(dag_id, run_id, task_id)["state"] == state,
@@ -295,7 +295,7 @@ class Airflow:
         return output
 
     def wait_for_log(
-        self, dag_id: str, run_id: str, task_id: str, text: str, within: float = 180.0
+        self, dag_id: str, run_id: str, task_id: str, text: str, within: float = 60.0
     ) -> None:
         self._poll(
             lambda: text in self.task_log(dag_id, run_id, task_id),

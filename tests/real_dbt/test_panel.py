@@ -50,6 +50,6 @@ def test_all_lines_of_dbt_are_there_and_the_panel_is_gone(tmp_path: Path, dbt: s
     assert b" of 24 nodes" not in plain
     assert not [line for line in lines if " of 24 nodes" in line]
     assert alike(lines) == alike(expected)
-    assert lines[-1].startswith("relay: 24 records; a page of the run: dbt-relay report ")
+    assert lines[-1] == "relay: 24 records; a page of the run: dbt-relay report 1"
     skips = "    1 node skipped for it: model.jaffle.skipped_on_purpose"
     assert lines.index(skips) < lines.index("  test.jaffle.fails_on_purpose [fail]")

@@ -19,19 +19,6 @@ def history(runs: int) -> History:
     )
 
 
-def take(told: History, results: dict[str, list[Result]]) -> list[str]:
-    """The nodes that are slower, once these were added to the history."""
-    for name, of_node in results.items():
-        told.add(name, of_node)
-    for name in told.maybe_slower & results.keys():
-        told.judge(name, results[name])
-    return [one.unique_id for one in told.slower]
-
-
-def seconds(*of_runs: float) -> list[Result]:
-    return [Result(n, "success", s) for n, s in enumerate(of_runs)]
-
-
 def test_a_node_is_told_in_a_few_figures() -> None:
     told = history(4)
     told.add("m", [Result(0, "success", 3.0), Result(1, "failure", 0.1), Result(2, "success", 5.0)])
@@ -57,29 +44,20 @@ def test_what_fails_now_comes_before_what_failed_more_often() -> None:
 
 def test_a_node_that_is_gone_is_no_news() -> None:
     told = history(30)
-    slow = seconds(*[10.0] * 6, 90.0)
-    here = [*slow[:-1], Result(25, "success", 90.0)]
-    assert take(told, {"gone": [*slow, Result(7, "failure")], "here": here}) == ["here"]
+    slow = [*(Result(n, "success", 10.0) for n in range(6)), Result(6, "success", 90.0)]
+    told.add("gone", [*slow, Result(7, "failure")])
+    assert told.slower == []
     assert not told.nodes[0].is_failing
+    told.add("here", [*slow[:-1], Result(25, "success", 90.0)])
+    assert [one.unique_id for one in told.slower] == ["here"]
 
 
 def test_the_most_seconds_come_first() -> None:
-    nodes = {"tiny": seconds(*[0.1] * 6, 2.0), "huge": seconds(*[100.0] * 6, 180.0)}
-    assert take(history(7), nodes) == ["huge", "tiny"]
-
-
-def test_in_a_run_that_is_slow_as_a_whole_a_node_must_be_slower_than_the_others() -> None:
-    nodes = {f"m{n}": seconds(*[n + 1.0] * 6, 3 * (n + 1.0)) for n in range(20)}
     told = history(7)
-    assert take(told, {**nodes, "slow": seconds(*[2.0] * 6, 30.0)}) == ["slow"]
-    assert told.slowness == {6: 3.0}
-    assert told.maybe_slower == {*nodes, "slow"}
-    assert told.slower[0].last == 30.0
-
-
-def test_few_nodes_do_not_make_a_run_slow() -> None:
-    nodes = {f"m{n}": seconds(*[n + 1.0] * 6, 3 * (n + 1.0)) for n in range(9)}
-    assert len(take(history(7), nodes)) == 9
+    for name, usual, last in (("tiny", 0.1, 2.0), ("huge", 100.0, 180.0)):
+        times = [usual] * 6 + [last]
+        told.add(name, [Result(n, "success", s) for n, s in enumerate(times)])
+    assert [one.unique_id for one in told.slower] == ["huge", "tiny"]
 
 
 def test_rows_and_bytes_are_added_up_by_week() -> None:
@@ -94,3 +72,30 @@ def test_rows_and_bytes_are_added_up_by_week() -> None:
         (date(2026, 3, 9), 1, 40, 400, None),
     ]
     assert told.nodes[1].weeks == ()
+
+
+def slow_at_last(nodes: int) -> tuple[History, dict[str, list[Result]]]:
+    """A history whose last run took each node three times as long, and the results of the nodes."""
+    told, results = history(7), {}
+    for node in range(1, nodes + 1):
+        times = [float(node)] * 6 + [3.0 * node]
+        results[f"m{node}"] = [Result(n, "success", s) for n, s in enumerate(times)]
+        told.add(f"m{node}", results[f"m{node}"])
+    return told, results
+
+
+def test_in_a_run_that_is_slow_as_a_whole_a_node_must_be_slower_than_the_others() -> None:
+    told, results = slow_at_last(20)
+    results["slow"] = [Result(n, "success", 30.0 if n == 6 else 2.0) for n in range(7)]
+    told.add("slow", results["slow"])
+    assert len(told.slower) == 21
+    assert told.slowness == {6: 3.0}
+    for name, of_node in results.items():
+        told.judge(name, of_node)
+    assert [(one.unique_id, one.last) for one in told.slower] == [("slow", 30.0)]
+
+
+def test_few_nodes_do_not_make_a_run_slow() -> None:
+    told, _ = slow_at_last(9)
+    assert told.slowness == {}
+    assert len(told.slower) == 9
