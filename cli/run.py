@@ -148,7 +148,7 @@ def run_dbt(command: tuple[str, ...], settings: RunSettings) -> int:
 
     Raises ConfigurationError for settings that cannot work.
     """
-    settings = _renewing(settings)
+    settings = renewing(settings, os.environ)
     command = changed(command, settings)
     destination = Destination.choose(settings.relay, os.environ)
     for remark in destination.remarks:
@@ -171,7 +171,9 @@ def run_dbt(command: tuple[str, ...], settings: RunSettings) -> int:
                 prepared = prepared_here(resumption.command, telemetry)
             watch = watch_over(settings, prepared, destination, secrets)
             printed = DbtOutput(watch.console, secrets) if prepared.prints else None
-            child = _start(prepared, settings.grace, signals, (errors, printed, telemetry))
+            child = _start(
+                prepared, settings.grace, signals, errors, printed=printed, telemetry=telemetry
+            )
         except (StoppedError, CannotStartError) as error:
             hint = start_hint(command) if isinstance(error, CannotStartError) else ""
             notice(f"{error}{hint}")
@@ -190,14 +192,6 @@ def run_dbt(command: tuple[str, ...], settings: RunSettings) -> int:
                     notice(line)
             flush_timeout = settings.relay.sending.flush_timeout
             return relayed.end(Deadline.after(child, signals, flush_timeout))
-
-
-def _renewing(settings: RunSettings) -> RunSettings:
-    """The settings for the task that `--renew` names, if it names one."""
-    if not settings.renewed_task_id:
-        return settings
-    relay = renewing(settings.relay, settings.renewed_task_id, os.environ)
-    return replace(settings, relay=relay, resumes=False)  # to resume is about a whole run
 
 
 def _info(
@@ -242,9 +236,11 @@ def _start(
     prepared: DbtCommand,
     grace: float,
     signals: Signals,
-    streams: tuple[MaskedStream, DbtOutput | None, TelemetryPipe | None],
+    errors: MaskedStream,
+    *,
+    printed: DbtOutput | None,
+    telemetry: TelemetryPipe | None,
 ) -> Child:
-    errors, printed, telemetry = streams
     if prepared.removed:
         notice(f"{', '.join(prepared.removed)} {REMOVED}")
     return Child(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -24,7 +25,7 @@ from .relay.run_record import DIED
 from .relay.state_folder import journal_to_read, no_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..records.schema import Record
     from ..sinks import Journal
@@ -75,8 +76,7 @@ def runs(limit: int, as_json: bool, settings: Keeping) -> int:
         if not found:
             click.echo(f"no runs in {journal.state_dir}")
             return 0
-        header = ("RUN", "STARTED (UTC)", "RESULT", "NODES", "RECORDS", "COMMAND")
-        for line in _table([header, *map(_row, found)]):
+        for line in _table([*_rows(found)]):
             click.echo(line)
         if journal.file is not None:
             kept = len(history.runs(journal))
@@ -156,15 +156,34 @@ def _watch(journal: Journal, past: PastRun, *, as_json: bool, wanted: bool | Non
     return 0
 
 
-def _row(run: PastRun) -> tuple[str, ...]:
-    return (
-        str(run.number),
-        run.info.started_at[:19].replace("T", " "),
-        _result(run),
-        _counts(run),
-        ", ".join(f"{run.count(s)} {s}" for s in _STATES if run.count(s)) or "-",
-        shlex.join(run.info.command),
-    )
+def _rows(runs: Sequence[PastRun]) -> Iterator[list[str]]:
+    """A header, and a row for each run, with its project if they are of several."""
+    columns: dict[str, Callable[[PastRun], str]] = {
+        "RUN": lambda run: str(run.number),
+        "STARTED (UTC)": lambda run: run.info.started_at[:19].replace("T", " "),
+        "RESULT": _result,
+        "PROJECT": lambda run: Path(_project_dir(run) or "-").name,
+        "NODES": _counts,
+        "RECORDS": _delivered,
+        "COMMAND": _command,
+    }
+    if len({_project_dir(run) for run in runs}) == 1:
+        del columns["PROJECT"]
+    yield [*columns]
+    for run in runs:
+        yield [cell(run) for cell in columns.values()]
+
+
+def _project_dir(run: PastRun) -> str | None:
+    return run.info.project_dir or run.info.cwd
+
+
+def _delivered(run: PastRun) -> str:
+    return ", ".join(f"{run.count(s)} {s}" for s in _STATES if run.count(s)) or "-"
+
+
+def _command(run: PastRun) -> str:
+    return shlex.join(run.info.command)
 
 
 def _counts(run: PastRun) -> str:
@@ -182,7 +201,7 @@ def _result(run: PastRun) -> str:
 
 def _heading(run: PastRun) -> Iterator[str]:
     info, record = run.info, run.record
-    yield in_one_line(f"run {run.number}: {shlex.join(info.command)}")
+    yield in_one_line(f"run {run.number}: {_command(run)}")
     until = f" to {record.finished_at}" if record is not None and record.finished_at else ""
     yield f"{run.state}: {info.started_at}{until}, {_result(run)}"
     if run.nodes:
@@ -246,7 +265,7 @@ def _described(run: PastRun) -> dict[str, Any]:
         "state": run.state,
         "exit_code": run.record.exit_code if run.record else None,
         "command": info.command,
-        "project_dir": info.project_dir or info.cwd,
+        "project_dir": _project_dir(run),
         "dag_id": info.task.dag_id if info.task else None,
         "run_id": info.task.run_id if info.task else None,
         "task_id": info.task.task_id if info.task else None,

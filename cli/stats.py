@@ -39,8 +39,8 @@ Examples:
   dbt-relay stats orders 'stg_*'
   dbt-relay stats --since 30d --json
 """
-_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)([hdw])")
-_HOURS: Final = {"h": 1.0, "d": 24.0, "w": 168.0}
+_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)([mhdw])")
+_SECONDS: Final = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
 def _instant(_: object, __: object, value: str | None) -> float | None:
@@ -48,12 +48,12 @@ def _instant(_: object, __: object, value: str | None) -> float | None:
     if value is None:
         return None
     if span := _SPAN.fullmatch(value):
-        return time.time() - float(span[1]) * _HOURS[span[2]] * 3600
+        return time.time() - float(span[1]) * _SECONDS[span[2]]
     try:
         return moment(value).timestamp()
     except ValueError:
         raise click.BadParameter(
-            f"{value!r} is neither a span as 30d, 12h or 4w nor a date as 2026-11-01"
+            f"{value!r} is neither a span as 30m, 12h, 30d or 4w nor a date as 2026-11-01"
         ) from None
 
 
@@ -73,7 +73,7 @@ def _instant(_: object, __: object, value: str | None) -> float | None:
     "--since",
     callback=_instant,
     metavar="WHEN",
-    help="Look at runs since a date (2026-11-01) or for a span (30d, 12h, 4w).",
+    help="Look at runs since a date (2026-11-01) or for a span (30m, 12h, 30d, 4w).",
 )
 @AS_JSON
 @journal_options

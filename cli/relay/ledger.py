@@ -10,7 +10,14 @@ import click
 
 from ...sinks.journal.storage import is_damage
 from ...sinks.ledger.catching_up import catch_up, forget
-from ...sinks.ledger.file import FILE, Ledger, LedgerError, open_ledger, set_aside
+from ...sinks.ledger.file import (
+    FILE,
+    Ledger,
+    LedgerError,
+    empty_ledger,
+    open_ledger,
+    set_aside,
+)
 from .. import exit_codes
 from ..output.notice import notice
 
@@ -58,8 +65,12 @@ def ledger_to_read(journal: Journal) -> Generator[Ledger]:
 
     Raises NoLedgerError if it cannot be used, or turns out to be damaged while it is read.
     """
-    if journal.file is None:
+    if journal.state_dir is None or journal.trouble is not None:
         raise NoLedgerError("there is no folder with a ledger, so there are no statistics")
+    if journal.file is None:
+        with empty_ledger() as ledger:
+            yield ledger
+        return
     try:
         with open_ledger(journal.file.parent) as ledger:
             if ledger.remark is not None:

@@ -11,18 +11,27 @@ from ..settings import AIRFLOW_SINKS, ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..settings import AirflowAccess, RelaySettings
+    from ..settings import AirflowAccess, RelaySettings, RunSettings
 
 _WRITES: Final = frozenset({"running", "deferred", "restarting"})
 """States of a task that may still write records of its own."""
 
 
-def renewing(settings: RelaySettings, task_id: str, environ: Mapping[str, str]) -> RelaySettings:
-    """The settings for work on behalf of the task `task_id`, in its newest try.
+def renewing(settings: RunSettings, environ: Mapping[str, str]) -> RunSettings:
+    """The settings for work on behalf of the task that `--renew` names, if it names one.
 
-    Airflow is asked for the try. Raises ConfigurationError if it does not answer, or if the task
-    may still write records itself.
+    Airflow is asked for the newest try of that task. Raises ConfigurationError if it does not
+    answer, or if the task may still write records itself.
     """
+    if not settings.renewed_task_id:
+        return settings
+    relay = _on_behalf_of(settings.renewed_task_id, settings.relay, environ)
+    return replace(settings, relay=relay, resumes=False)  # to resume is about a whole run
+
+
+def _on_behalf_of(
+    task_id: str, settings: RelaySettings, environ: Mapping[str, str]
+) -> RelaySettings:
     place = replace(settings.place, task_id=task_id)
     access = replace(settings.airflow, place=place)
     state, attempt = _state_and_try(access, task_id, environ)

@@ -57,14 +57,15 @@ class NoJournalError(click.ClickException):
 def journal_to_read(keeping: Keeping, environ: Mapping[str, str]) -> Journal:
     """The journal of the state folder, for a command that shows or sends its content.
 
-    Raises NoJournalError if it cannot be read: an empty journal in its place would say that there
-    are no runs.
+    A folder that has none stays as it is: it would belong to the person who looks, and the relays
+    of another user could not write to it. Raises NoJournalError if the journal cannot be read: an
+    empty journal in its place would say that there are no runs.
     """
     folder = state_dir(keeping, environ)
     if folder is None:
         return open_journal(keeping, environ)
     said: list[str] = []
-    journal = Journal(folder, said.append)
+    journal = Journal(folder, said.append, create=False)
     if journal.trouble is not None:
         journal.close()
         raise NoJournalError(f"{journal.trouble}. {journal.remedy}")
@@ -102,8 +103,6 @@ def make_room(journal: Journal, keeping: Keeping) -> Iterator[str]:
 def no_run(number: int | None, journal: Journal) -> int:
     """Print that there is no such run, None for any; returns the exit code for that."""
     what = "no run yet" if number is None else f"no run {number}"
-    notice(
-        f"there is {what} in {journal.file or 'a journal that cannot be read'}: see `dbt-relay "
-        "runs`, and --state-dir for another journal"
-    )
+    place = journal.file or journal.state_dir or "a journal that cannot be read"
+    notice(f"there is {what} in {place}: see `dbt-relay runs`, and --state-dir for another journal")
     return exit_codes.USAGE

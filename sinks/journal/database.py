@@ -41,11 +41,13 @@ class Database:
         state_dir: Path | None,
         warn: Callable[[str], object],
         *,
+        create: bool = True,
         on_replaced: Callable[[sqlite3.Connection, sqlite3.Connection], object],
     ) -> None:
         """Opens or creates the file; without a folder the database is in memory.
 
-        A file that cannot be used raises nothing.
+        If there is no file, and none is to be created, the database is in memory too. A file that
+        cannot be used raises nothing.
         """
         self.state_dir = state_dir
         self.trouble: str | None = None
@@ -55,12 +57,17 @@ class Database:
         self.lock = threading.RLock()
         self._inode = 0
         self._is_closed = False
+        self._stays_in_memory = state_dir is None or (
+            not create and folder.is_without_journal(state_dir)
+        )
         self._db = self._open()
 
     @property
     def file(self) -> Path | None:
         """The file; None if the database is in memory."""
-        return None if self.state_dir is None or self.trouble else self.state_dir / storage.FILE
+        if self.state_dir is None or self._stays_in_memory or self.trouble:
+            return None
+        return self.state_dir / storage.FILE
 
     @contextlib.contextmanager
     def closing(self) -> Generator[None]:
@@ -145,7 +152,7 @@ class Database:
 
     def _open(self, error: Exception | None = None) -> sqlite3.Connection:
         """Open the file; `error` is the damage that the last one showed while it was in use."""
-        if self.state_dir is None:
+        if self.state_dir is None or self._stays_in_memory:
             return storage.connect(None)
         damaged = None if error is None else (self._inode, error)
         try:

@@ -40,6 +40,16 @@ class ForeignError(Exception):
     """A file or folder that is not the journal's has one of the journal's names."""
 
 
+def is_without_journal(state_dir: Path) -> bool:
+    """Whether no relay has used the folder yet, or there is no such folder."""
+    try:
+        return not any(_NAMES.fullmatch(name) for name in os.listdir(state_dir))
+    except FileNotFoundError:
+        return True
+    except OSError:  # whoever opens it says what is wrong
+        return False
+
+
 def prepare(state_dir: Path) -> str | None:
     """Create the state folder, or make it private if it holds the journal alone.
 

@@ -29,16 +29,21 @@ class Journal:
     """
 
     def __init__(
-        self, state_dir: Path | None, warn: Callable[[str], object] = lambda _: None
+        self,
+        state_dir: Path | None,
+        warn: Callable[[str], object] = lambda _: None,
+        *,
+        create: bool = True,
     ) -> None:
         """Opens or creates the journal; without a folder it is in memory.
 
-        A file that cannot be used raises nothing.
+        Without `create`, a folder that has no journal is left as it is, and the journal is empty. A
+        file that cannot be used raises nothing.
         """
         self._runs: list[JournalRun] = []
         self._only_in_memory = 0
         self._warn = warn
-        self.database = Database(state_dir, warn, on_replaced=self._move_runs)
+        self.database = Database(state_dir, warn, create=create, on_replaced=self._move_runs)
         self.database.read(self._warn_of_lost_records)
 
     def __enter__(self) -> Journal:

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from ..journal import folder
 from ..journal.database import timestamp
 from ..journal.lock import RunLock
 from ..journal.salvage import Connection
 from ..journal.storage import SET_ASIDE, is_damage, rename
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FILE: Final = f"{folder.FILE}.ledger"
 VERSION: Final = 1
@@ -119,6 +117,13 @@ def open_ledger(state_dir: Path) -> Ledger:
             opening.release()
     except (sqlite3.Error, OSError, folder.ForeignError) as error:
         raise LedgerError(str(error)) from error
+
+
+def empty_ledger() -> Ledger:
+    """A ledger in memory, for a state folder that has none."""
+    db = sqlite3.connect(":memory:", isolation_level=None, factory=Connection)
+    db.executescript(_SCHEMA)
+    return Ledger(db, Path(":memory:"))
 
 
 def set_aside(ledger: Ledger, error: sqlite3.Error) -> str:

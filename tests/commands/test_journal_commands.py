@@ -332,6 +332,27 @@ class TestMistakes:
         assert "there is no run yet in" in relay("show").stderr
         assert relay("deliver", "--all").stdout == "relay: nothing is waiting\n"
 
+    @pytest.mark.parametrize(
+        "words", [["runs"], ["show"], ["stats"], ["report"], ["export"], ["deliver", "--all"]]
+    )
+    @pytest.mark.parametrize("holds", [None, "notes.txt"])
+    def test_who_reads_leaves_no_journal(
+        self, relay: Newcomer, words: list[str], holds: str | None
+    ) -> None:
+        """A journal that root makes in passing locks the relays of other users out."""
+        folder = relay.folder / "meant"
+        if holds is not None:
+            folder.mkdir()
+            (folder / holds).touch()
+        before = sorted(relay.folder.rglob("*"))
+        done = relay(*words, "--state-dir", folder)
+        assert sorted(relay.folder.rglob("*")) == before
+        if words[0] in ("show", "report"):
+            assert (done.returncode, done.stdout) == (64, "")
+            assert f"there is no run yet in {folder}: see `dbt-relay runs`" in done.stderr
+        else:
+            assert (done.returncode, done.stderr) == (0, "")
+
     def test_a_state_folder_that_cannot_be(self, relay: Newcomer, dbt_log: Path) -> None:
         """dbt runs all the same, and its exit code is the command's."""
         done = relay("run", "--state-dir", "/dev/null/state", "--", "cat", dbt_log)
@@ -469,6 +490,18 @@ class TestJson:
         assert second["nodes"] == {"success": 21, "failure": 2, "skipped": 1}
         assert second["delivery"] == {"jsonl:-": {"delivered": 24}}
         assert len(relay("runs", "--json", "--limit", "1").stdout.splitlines()) == 1
+
+    def test_runs_of_several_projects(self, relay: Newcomer) -> None:
+        """Their names tell them apart, if there is more than one."""
+        projects = [relay.folder / name for name in ("shop", "shop", "bank")]
+        for project in projects[1:]:
+            project.mkdir()
+            (project / "dbt_project.yml").touch()
+        for count, project in enumerate(projects, 1):
+            relay("run", "--", "false", DBT_PROJECT_DIR=str(project))
+            head, *rows = relay("runs").stdout.splitlines()[: count + 1]
+            assert ("PROJECT" in head) == (project.name == "bank")
+        assert [row[head.index("PROJECT") :].split()[0] for row in rows] == ["bank", "shop", "shop"]
 
 
 class TestKeeping:

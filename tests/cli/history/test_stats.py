@@ -167,7 +167,7 @@ def test_which_runs_count(typed: Typed, state: Path, words: tuple[str, ...], run
 def test_a_time_that_is_none(typed: Typed, state: Path) -> None:
     done = typed("stats", "--since", "yesterday", "--state-dir", state)
     assert done.returncode == 64
-    assert "'yesterday' is neither a span as 30d, 12h or 4w nor a date" in done.stderr
+    assert "'yesterday' is neither a span as 30m, 12h, 30d or 4w nor a date" in done.stderr
 
 
 class TestProject:
