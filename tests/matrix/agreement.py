@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from real_dbt.project import Project
 
 _VARYING = re.compile(
-    r"\x1b\[[0-9;]*m|\d\d:\d\d:\d\d  |\d+(\.\d+)?( seconds|m?s\b)|\d+ of (?=\d)|\.{3,}|-{7}"
-    r"|\btmp[a-z0-9_]{8}"
+    r"\x1b\[[0-9;]*m|\d\d:\d\d:\d\d  |((?<=\[) +)?\d+(\.\d+)?( seconds|m?s\b)|-{7}"
+    r"|\d+ of (?=\d)|\.{3,}|\btmp[a-z0-9_]{8}"
 )
-"""Colours, which dbt 1.x prints although no terminal reads them; times; durations,
-`-------` if there is none; the places of nodes, with the dots that fill their lines; the database,
-which is another one for each copy of a project."""
+"""Colours, which dbt 1.x prints although no terminal reads them; times; durations, which dbt v2
+pads to seven columns, and `-------` if a node took no time; the places of nodes, with the dots that
+fill their lines; the database, which is another one for each copy of a project."""
 
 _ONLY_IN_FILE_OF_V2 = ("thread", "timing", "execution_time")
 """What the telemetry of dbt v2 does not say, or measures by itself."""
