@@ -71,11 +71,16 @@ class Airflow:
         )
 
     def trigger(
-        self, dag_id: str, conf: Mapping[str, object] | None = None, run_id: str | None = None
+        self,
+        dag_id: str,
+        conf: Mapping[str, object] | None = None,
+        run_id: str | None = None,
+        *,
+        logical_date: str | None = None,
     ) -> str:
         """Start a DAG run; its run id."""
         run_id = run_id or f"test__{uuid.uuid4().hex[:12]}"
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        body = {"dag_run_id": run_id, "logical_date": logical_date, "conf": dict(conf or {})}
         self._write("POST", path_of("dags", dag_id, "dagRuns"), body)
         return run_id
 
