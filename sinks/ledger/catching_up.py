@@ -7,8 +7,10 @@ record of a node is in the journal by then, so the ledger needs no amendments.
 
 from __future__ import annotations
 
+import itertools
 import shlex
-from typing import TYPE_CHECKING, Any, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ...records.instant import instant
 from ..journal import history
@@ -17,16 +19,17 @@ from .rows import row_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ..journal.history import PastRun
     from ..journal.journal import Journal
     from .file import Ledger
-    from .rows import Row
 
 _DAY: Final = 86_400.0
 _REPLAY: Final = ("replay",)
 """How the command of a run begins that read a saved log."""
+_AT_A_TIME: Final = 500
+"""Values of a query. A SQLite before 3.32 takes no more than 999."""
 _NAMELESS: Final = "nameless-"
 """A run whose row the journal lost to damage: nobody knows its project any more."""
 
@@ -42,12 +45,7 @@ def catch_up(journal: Journal, ledger: Ledger) -> int:
         except LookupError:  # pruned meanwhile, or damaged
             continue
         if run.state != "running":
-            rows = [
-                row
-                for key, body in history.each_body(journal, number)
-                if (row := row_of(key, body)) is not None
-            ]
-            written += _write(ledger, token, run, rows)
+            written += _write(journal, ledger, token, run)
     return written
 
 
@@ -97,68 +95,99 @@ def _has(ledger: Ledger, token: str) -> bool:
     return found is not None
 
 
-def _write(ledger: Ledger, token: str, run: PastRun, rows: Sequence[Row]) -> bool:
+def _write(journal: Journal, ledger: Ledger, token: str, run: PastRun) -> bool:
     """Write a run and its rows; False if another process has done so meanwhile."""
     db = ledger.db
     with _Transaction(db):
         if _has(ledger, token):
             return False
-        if _is_repeated(db, run):
-            rows = ()
-        values = _run_values(token, run, rows)
+        results = [] if _is_repeated(db, run) else [*_results(db, journal, run.number)]
+        values = _run_values(token, run, results)
         names = ", ".join(values)
         places = ", ".join("?" * len(values))
         done = db.execute(
             f"insert into run ({names}) values ({places})",  # noqa: S608
             (*values.values(),),
         )
-        _write_results(db, done.lastrowid or 0, values["started_at"], rows)
+        _write_results(db, done.lastrowid or 0, values["started_at"], results)
     return True
 
 
+class _Result(NamedTuple):
+    """A row with numbers for its names. `counts` has `failures` and what the adapter said."""
+
+    node: int
+    outcome: int
+    status: int
+    started_at: float | None
+    took_ms: int | None
+    counts: tuple[Any, ...]
+    thread: int | None
+    checksum: int | None
+    invocation_started_at: float | None
+
+
+def _results(db: sqlite3.Connection, journal: Journal, number: int) -> Iterator[_Result]:
+    """The rows of a run. Their names go into the ledger a few at a time, and leave memory."""
+    bodies = history.each_body(journal, number)
+    while some := [*itertools.islice(bodies, _AT_A_TIME)]:
+        rows = [row for key, body in some if (row := row_of(key, body)) is not None]
+        nodes = _numbers(db, "node", "unique_id", (row.unique_id for row in rows))
+        said = (word for row in rows for word in (row.status, row.thread, row.checksum))
+        words = _numbers(db, "word", "text", (word for word in said if word is not None))
+        for row in rows:
+            yield _Result(
+                nodes[row.unique_id],
+                row.outcome,
+                words[row.status],
+                row.started_at,
+                row.took_ms,
+                row[5:11],
+                words[row.thread] if row.thread is not None else None,
+                words[row.checksum] if row.checksum is not None else None,
+                row.invocation_started_at,
+            )
+
+
 def _write_results(
-    db: sqlite3.Connection, number: int, started_at: float, rows: Iterable[Row]
+    db: sqlite3.Connection, number: int, started_at: float, results: list[_Result]
 ) -> None:
-    nodes = _Names(db, "node", "unique_id")
-    words = _Names(db, "word", "text")
+    results.sort(key=attrgetter("node"))
     db.executemany(
         f"insert into result values ({', '.join('?' * 14)})",  # noqa: S608
-        sorted(
+        (
             (
-                (
-                    number,
-                    nodes.number(row.unique_id),
-                    row.outcome,
-                    words.number(row.status),
-                    _since(started_at, row.started_at),
-                    row.took_ms,
-                    *row[5:11],
-                    words.number(row.thread) if row.thread else None,
-                    words.number(row.checksum) if row.checksum else None,
-                )
-                for row in rows
-            ),
-            key=lambda values: values[1],
+                number,
+                result.node,
+                result.outcome,
+                result.status,
+                _since(started_at, result.started_at),
+                result.took_ms,
+                *result.counts,
+                result.thread,
+                result.checksum,
+            )
+            for result in results
         ),
     )
 
 
-class _Names:
-    """Numbers for names, in a table that gets each name once."""
-
-    def __init__(self, db: sqlite3.Connection, table: str, column: str) -> None:
-        self._db = db
-        self._find = f"select id from {table} where {column} = ?"  # noqa: S608
-        self._add = f"insert into {table} ({column}) values (?)"  # noqa: S608
-        self._known: dict[str, int] = {}
-
-    def number(self, name: str) -> int:
-        if name not in self._known:
-            found = self._db.execute(self._find, (name,)).fetchone()
-            self._known[name] = (
-                found[0] if found else self._db.execute(self._add, (name,)).lastrowid or 0
-            )
-        return self._known[name]
+def _numbers(
+    db: sqlite3.Connection, table: str, column: str, names: Iterable[str]
+) -> dict[str, int]:
+    """The number of each name, in a table that gets each name once."""
+    once = dict.fromkeys(names)
+    db.executemany(
+        f"insert into {table} ({column}) values (?) on conflict do nothing",  # noqa: S608
+        ((name,) for name in once),
+    )
+    found: dict[str, int] = {}
+    left = iter(once)
+    while some := [*itertools.islice(left, _AT_A_TIME)]:
+        places = ", ".join("?" * len(some))
+        query = f"select {column}, id from {table} where {column} in ({places})"  # noqa: S608
+        found.update(db.execute(query, some))
+    return found
 
 
 def _is_repeated(db: sqlite3.Connection, run: PastRun) -> bool:
@@ -170,13 +199,13 @@ def _is_repeated(db: sqlite3.Connection, run: PastRun) -> bool:
     return db.execute(query, (invocation,)).fetchone() is not None
 
 
-def _run_values(token: str, run: PastRun, rows: Sequence[Row]) -> Mapping[str, Any]:
+def _run_values(token: str, run: PastRun, results: Sequence[_Result]) -> Mapping[str, Any]:
     """The row of a run by column."""
     info, record, task = run.info, run.record, run.info.task
     started_at = instant(info.started_at) or 0.0
     finished_at = instant(record.finished_at) if record is not None else None
     if info.command[:1] == _REPLAY:
-        started_at, finished_at = _times_of_log(rows) or (started_at, finished_at)
+        started_at, finished_at = _times_of_log(results) or (started_at, finished_at)
     project = info.project_dir or info.cwd
     return {
         "token": token,
@@ -196,17 +225,17 @@ def _run_values(token: str, run: PastRun, rows: Sequence[Row]) -> Mapping[str, A
         "invocation_id": record.invocation_id if record is not None else None,
         "dbt_version": record.dbt_version if record is not None else None,
         "adapter": record.adapter if record is not None else None,
-        "nodes": len(rows),
+        "nodes": len(results),
     }
 
 
-def _times_of_log(rows: Sequence[Row]) -> tuple[float, float] | None:
+def _times_of_log(results: Sequence[_Result]) -> tuple[float, float] | None:
     """When the dbt of a saved log began, and when its last node ended; None if no time is known.
 
     The log is older than its replay.
     """
-    begun = [t for row in rows for t in (row.invocation_started_at, row.started_at) if t]
-    ended = [row.started_at + (row.took_ms or 0) / 1000 for row in rows if row.started_at]
+    begun = [t for r in results for t in (r.invocation_started_at, r.started_at) if t]
+    ended = [r.started_at + (r.took_ms or 0) / 1000 for r in results if r.started_at]
     return (min(begun), max(ended)) if ended else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -17,8 +18,8 @@ from ..journal.salvage import stored_text
 if TYPE_CHECKING:
     from ...records.values import JsonObject
 
-_QUERY_IDS: Final = ("query_id", "job_id")
-"""What Snowflake and Athena, and what BigQuery call the query."""
+_start_of_dbt: Final = lru_cache(maxsize=16)(instant)
+"""All nodes of a dbt have the same."""
 _LONGEST: Final = 1e12
 """Seconds. A number beyond is no time."""
 
@@ -72,7 +73,7 @@ def row_of(key: str, body: bytes) -> Row | None:
         query_id=_query_id(answer),
         thread=stored_text(thread) if thread else None,
         checksum=stored_text(checksum) if checksum else None,
-        invocation_started_at=instant(text(record.get("invocation_started_at"))),
+        invocation_started_at=_start_of_dbt(text(record.get("invocation_started_at"))),
     )
 
 
@@ -101,8 +102,9 @@ def _count(answer: JsonObject, name: str) -> int | None:
 
 
 def _query_id(answer: JsonObject) -> str | bytes | None:
-    found = next((v for name in _QUERY_IDS if (v := text(answer.get(name)))), None)
-    if found is None:
+    """The query's id: Snowflake and Athena call it `query_id`, BigQuery `job_id`."""
+    found = text(answer.get("query_id")) or text(answer.get("job_id"))
+    if not found:
         return None
     # Most are UUIDs, which need 16 bytes in place of 36.
     if len(found) == 36:
