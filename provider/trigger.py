@@ -170,7 +170,10 @@ class DbtNodeTrigger(BaseTrigger):
 
 
 class _SharingReader(TaskReader):
-    """Asks once for the state of a task that runs dbt, for all sensors that wait for it."""
+    """Reads in the triggerer.
+
+    Asks once for the state of a task that runs dbt, for all sensors that wait for it.
+    """
 
     _asking: Final = threading.Lock()
     _known: Final[dict[TaskInstance, tuple[float, str | None]]] = {}
@@ -193,6 +196,13 @@ class _SharingReader(TaskReader):
                 self._known.clear()
             self._known[waiting.producer] = now, state
             return state
+
+    def try_number(self, waiting: Waiting) -> int | None:
+        """None: the triggerer takes the question, and cannot read the answer (Airflow 3.2, 3.3).
+
+        Its list of messages lacks `PreviousTIResult`, so that the trigger would fail.
+        """
+        return None
 
     def has_ended(self, waiting: Waiting) -> bool:
         """Whether the newest answer was a final state."""

@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 import uuid
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ _CALL = re.compile(r"(?m)^.*request finished.* method=(\S+) path=/execution(\S+)
 _MISSED = re.compile(r"(?m)^(\S+) .*XCom not found .* key=(\S+) .*\brun_id=(\S+)")
 _BEGUN = re.compile(r"(?m)^trigger .* starting$")
 _ENDED = "trigger completed"
+NOW = "now"
 DONE = frozenset({"success", "failed"})
 
 
@@ -76,9 +78,11 @@ class Airflow:
         conf: Mapping[str, object] | None = None,
         run_id: str | None = None,
         *,
-        logical_date: str | None = None,
+        logical_date: str | None = NOW,
     ) -> str:
-        """Start a DAG run; its run id."""
+        """Start a DAG run, with a logical date as a scheduled run has one; its run id."""
+        if logical_date == NOW:
+            logical_date = datetime.now(timezone.utc).isoformat()
         run_id = run_id or f"test__{uuid.uuid4().hex[:12]}"
         body = {"dag_run_id": run_id, "logical_date": logical_date, "conf": dict(conf or {})}
         self._write("POST", path_of("dags", dag_id, "dagRuns"), body)

@@ -15,13 +15,16 @@ SOME = {"select": "raw_orders", "full_refresh": True, "vars": {"slow": False}}
 
 @pytest.fixture(scope="module")
 def run_ids(airflow: Airflow) -> dict[str, str]:
-    """A run of each DAG, and a second of the form. They run beside each other."""
+    """A run of each DAG, and a second of the form. They run beside each other.
+
+    The form starts runs that have no logical date.
+    """
     return {
         "group_assets": airflow.trigger("group_assets"),
         "operator_assets": airflow.trigger("operator_assets"),
         "no_manifest": airflow.trigger("operator_assets", {"manifest": "nowhere.json"}),
-        "some": airflow.trigger("group_form", SOME),
-        "group_form": airflow.trigger("group_form"),
+        "some": airflow.trigger("group_form", SOME, logical_date=None),
+        "group_form": airflow.trigger("group_form", logical_date=None),
     }
 
 
