@@ -132,11 +132,11 @@ class NodeBuffer:
     def has_result(self) -> bool:
         """Whether the node gets a record, because dbt counts it among its results.
 
-        `dbt build` of dbt 1.x neither counts an ephemeral model that succeeds nor lists it in
-        `run_results.json`. `dbt compile` and dbt v2 list it, v2 as `no-op`.
+        `dbt build` of dbt 1.x neither counts an ephemeral model that succeeds or is skipped, nor
+        lists it in `run_results.json`. `dbt compile` and dbt v2 list it, v2 as `no-op`.
         """
-        is_counted = self.is_listed or not self._is_ephemeral or self.status != "success"
-        return self.is_terminal and is_counted
+        is_unlisted = self._is_ephemeral and not self.is_listed
+        return self.is_terminal and not (is_unlisted and self.status in ("success", "skipped"))
 
     @property
     def has_error_text(self) -> bool:

@@ -197,9 +197,16 @@ def _error_text(invocation: Invocation, event: Event, node: NodeBuffer | None) -
 def _node_of_error(
     invocation: Invocation, message: str, title: tuple[str, str] | None
 ) -> NodeBuffer | None:
-    """The node of an error text without `node_info`: all nodes in dbt 1.7, hooks up to 1.8."""
+    """The node of an error text without `node_info`: all nodes in dbt 1.7, hooks up to 1.8.
+
+    A hook that does not compile has no node, so its text is the error of the invocation.
+    """
     hook = _FAILED_HOOK.match(message)
-    if hook is not None and (node := invocation.running_hook(hook[1])) is not None:
+    if hook is not None:
+        node = invocation.running_hook(hook[1])
+        if node is None:
+            invocation.error = invocation.error or message
+            return None
         node.finish("error", {}, {})
         return node
     named = _IN_NODE.search(message, 0, _TITLE_END)

@@ -31,6 +31,7 @@ def end_in_v2(
     invocation: Invocation, info: JsonObject, node: NodeBuffer, status: str, result: JsonObject
 ) -> None:
     """End a node of dbt v2. `execution_time` is the length of its run phase, as in the file."""
+    node.is_listed = True  # dbt v2 lists ephemeral models too
     node.culprit = text(result.get("skipped_for"))
     node.facts["relation"] = relation_of(info, invocation.adapter)
     seconds = seconds_between(node.run_started_at, text(info.get("node_finished_at")))

@@ -29,6 +29,8 @@ from .sdk import AirflowSkipException
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+_NOT_STARTED: Final = (126, 127)
+"""Exit codes of a command that cannot be started, as a shell has them."""
 _SELECTOR: Final = re.compile(r"selector:([^,]*[^,+])")
 
 
@@ -234,6 +236,8 @@ def _ending(code: int, result: Any) -> str:
     how = describe_exit(code)
     failed = result.get("failed") if isinstance(result, dict) else None
     if not failed:
+        if code in _NOT_STARTED:
+            return f"dbt did not start, its command {how}: see the output above"
         return f"dbt {how}: see its output above"
     more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
     return f"dbt {how}: {', '.join(failed[:5])}{more}"

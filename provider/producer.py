@@ -14,7 +14,8 @@ def check_producer(sensor: Any) -> None:
     if sensor.dag and not sensor.dag.has_task(sensor.producer_task_id):
         raise AirflowFailException(
             f"there is no task {sensor.producer_task_id!r} in this DAG to wait for: give the id "
-            "of the task that runs dbt as producer_task_id, the ids of its groups included"
+            "of the task that runs dbt as producer_task_id, the ids of its groups included. "
+            "`dbt-relay wait --dag-id … --run-id …` waits for a task of another DAG"
         )
 
 

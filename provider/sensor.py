@@ -145,7 +145,9 @@ class DbtNodeSensor(BaseSensorOperator):
         if self._was_cleared is None:
             self._was_cleared = self._runs_nodes and self._cleared_since_the_end(context)
         waiting = self._waiting(context)
-        return self._conclude(look(waiting, TaskReader(), self._known), waiting, context)
+        decision = look(waiting, TaskReader(), self._known)
+        self._tell_if_done(decision)
+        return self._conclude(decision, waiting, context)
 
     def resume(self, context: Any, event: dict[str, Any], until: str | None = None) -> None:
         """Continue with the decision of the trigger."""
@@ -154,6 +156,7 @@ class DbtNodeSensor(BaseSensorOperator):
         if decision.action == "fail" and self._was_cleared and self._runs_nodes:
             has_succeeded = self.poke(context)
         else:
+            self._tell_if_done(decision)
             has_succeeded = self._conclude(decision, self._waiting(context), context)
         if not has_succeeded:
             self._defer(context, datetime.fromisoformat(until) if until else self._give_up_at)
@@ -242,6 +245,15 @@ class DbtNodeSensor(BaseSensorOperator):
             policy=Policy(self.on_missing, self.on_upstream_failed, self._runs_nodes),
         )
 
+    def _tell_if_done(self, decision: Decision) -> None:
+        """Say that a cleared task runs nothing if its node had succeeded."""
+        if self._was_cleared and decision.action == "success":
+            self.log.info(
+                "%s had succeeded before, so it does not run again. To run it again, clear %s",
+                self.node_name,
+                self.producer_task_id,
+            )
+
     def _conclude(self, decision: Decision, waiting: Waiting, context: Any) -> bool:
         match decision.action:
             case "wait":
@@ -257,7 +269,7 @@ class DbtNodeSensor(BaseSensorOperator):
                 context["dbt_record"] = for_templates(name, decision.reason, node)
                 raise DbtNodeFailedError(decision.reason, node)
             case "run":
-                self.log.info("%s", decision.reason)
+                self.log.info("The result so far:\n%s", decision.reason)
                 return self._conclude(self._run_nodes(waiting, context), waiting, context)
 
     def _run_nodes(self, waiting: Waiting, context: Any) -> Decision:

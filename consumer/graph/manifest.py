@@ -77,8 +77,8 @@ class Manifest:
             raise
         except FileNotFoundError:
             raise ManifestError(
-                f"there is no manifest at {path}: run `dbt parse` in the project, which writes "
-                "target/manifest.json"
+                f"there is no manifest at {path}: run `dbt parse` in the project, and copy its "
+                "target/manifest.json there"
             ) from None
         except OSError as error:
             raise ManifestError(

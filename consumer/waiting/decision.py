@@ -241,7 +241,8 @@ class _Case:
             )
         reason = (
             f"{self.unique_id} was not part of the run: `{self.run and self.run.command}` did not "
-            "select it, or it is an ephemeral, empty or disabled model, which dbt never runs"
+            "select it, or it is an ephemeral, empty or disabled model, which dbt never runs, or "
+            "the project no longer has it: is the manifest of the DAG older than the project?"
         )
         if self.policy.on_missing == "fail":
             return self.not_succeeded(reason)

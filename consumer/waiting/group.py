@@ -55,15 +55,14 @@ def judge(
     bad = [task_id for task_id in group.nodes if states.get(task_id) not in _GOOD]
     # Airflow marks a task `upstream_failed` before all tasks upstream of it have ended.
     ended = [task_id for task_id in bad if states.get(task_id) in FINAL_STATES]
+    cut_short = None if producer in _GOOD else _cut_short(producer, run)
     if bad:
-        return Decision("fail", "\n".join(_failures(group, ended or bad, states)))
+        told = [cut_short] if cut_short is not None else []
+        return Decision("fail", "\n".join([*told, *_failures(group, ended or bad, states)]))
     if producer in _GOOD:
         return Decision("success", f"{counted(len(group.nodes), 'task')} succeeded")
-    if run is None:
-        return Decision("fail", no_record_reason(producer))
-    if run.state != "finished" or run.exit_code not in _DBT_RAN:
-        how = run.message or f"dbt ended with exit code {run.exit_code}"
-        return Decision("fail", f"{how}: clear the task that runs dbt")
+    if run is None or cut_short is not None:
+        return Decision("fail", cut_short or no_record_reason(producer))
     watched = {unique_id for nodes in group.nodes.values() for unique_id in nodes}
     others = [unique_id for unique_id in run.failed or () if unique_id not in watched]
     if others or run.failed_omitted or not run.failed:
@@ -71,6 +70,16 @@ def judge(
         return Decision("fail", f"{what} failed in dbt's run: clear the task that runs dbt")
     recovered = counted(len(run.failed), "node")
     return Decision("success", f"{recovered} failed in dbt's run and succeeded in a later run")
+
+
+def _cut_short(producer: str | None, run: RunRecord | None) -> str | None:
+    """Why dbt did not run all of its nodes; None if nothing says that it did not."""
+    if run is None:
+        return no_record_reason(producer)
+    if run.state != "finished" or run.exit_code not in _DBT_RAN:
+        how = run.message or f"dbt ended with exit code {run.exit_code}"
+        return f"{how}: clear the task that runs dbt"
+    return None
 
 
 def _failures(

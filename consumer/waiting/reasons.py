@@ -18,8 +18,8 @@ def no_record_reason(state: str | None) -> str:
     """Why the run has no record. `state` is the state of the task that runs dbt."""
     if state == "failed":
         return (
-            "the task that runs dbt failed, and there is no record of its run: see its log. "
-            "`dbt-relay doctor` on its worker checks whether it can deliver"
+            "the task that runs dbt failed, and there is no record of its run: see its log. If dbt "
+            "ran, `dbt-relay doctor` on its worker checks whether it can deliver"
         )
     return (
         "the task that runs dbt succeeded, and there is no record of its run: does its command "

@@ -318,6 +318,28 @@ def test_an_ephemeral_model_that_fails_has_a_record() -> None:
     assert (record.materialized, record.outcome) == ("ephemeral", "failure")
 
 
+@pytest.mark.parametrize(("version", "has_record"), [("=1.10.23", False), ("=2.0.0", True)])
+def test_an_ephemeral_model_that_is_skipped_counts_in_dbt_v2_alone(
+    version: str, has_record: bool
+) -> None:
+    info = {"unique_id": "model.p.a", "resource_type": "model", "materialized": "ephemeral"}
+    result = {"status": "skipped", "message": None, "execution_time": 0.0}
+    stream = line("MainReportVersion", {"version": version})
+    stream += line("NodeFinished", {"node_info": info, "run_result": result})
+    assert ("model.p.a" in fold(stream).final) == has_record
+
+
+@pytest.mark.parametrize("kind", ["start", "end"])
+def test_a_hook_that_does_not_compile_is_the_error_of_the_run(kind: str) -> None:
+    """In dbt 1.7 and 1.8 it has no node. Later versions say MainEncounteredError."""
+    message = f"on-run-{kind} failed, error:\n no such macro"
+    stream = line("MainReportVersion", {"version": "=1.7.20"})
+    stream += line("RunResultError", {"msg": message}, level="error")
+    last = fold(stream).run.last
+    assert last is not None
+    assert last.error == message
+
+
 @pytest.mark.parametrize(
     ("errors", "last"),
     [(6, "… and 1 more error of a batch"), (7, "… and 2 more errors of batches")],

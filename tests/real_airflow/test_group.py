@@ -112,6 +112,20 @@ def test_a_mended_node_makes_the_run_green(airflow: Airflow, cleared: dict[str, 
     assert xcoms[RUN]["exit_code"] == 1, "the record of the run stays"
 
 
+def test_a_cleared_task_of_a_green_node_says_that_it_runs_nothing(
+    airflow: Airflow, cleared: dict[str, str]
+) -> None:
+    run_id = cleared["group_flaky"]
+    assert airflow.wait("group_flaky", run_id) == "success"
+    for task in ("dbt.raw_orders", "dbt.stg_orders"):
+        airflow.clear("group_flaky", run_id, task, downstream=False)
+    assert airflow.wait("group_flaky", run_id) == "success"
+    for task in ("dbt.raw_orders", "dbt.stg_orders"):
+        log = airflow.whole_log("group_flaky", run_id, task)
+        assert f"so it does not run again. To run it again, clear {RUN_DBT}" in log, log
+        assert "Running it here" not in log
+
+
 def test_dbt_cleared_with_its_group_runs_only_what_had_not_succeeded(
     airflow: Airflow, cleared: dict[str, str]
 ) -> None:

@@ -156,8 +156,9 @@ def _meaning(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | E
             else ("writing XComs", "create and edit XComs", "edit")
         )
         return Hold(
-            f"{where} forbids {what} ({detail or 'HTTP 403'}): give the user the role Op, or a "
-            f"role that can {may}, and {of_dag} this DAG"
+            f"{where} forbids {what} ({detail or 'HTTP 403'}): give the user the role Op "
+            f"(USER is enough for the simple auth manager), or a role that can {may}, and {of_dag} "
+            "this DAG"
         )
     if status == 404:
         return _not_found(method, answer, to)

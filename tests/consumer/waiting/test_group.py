@@ -40,6 +40,21 @@ def test_a_failure_names_the_tasks_that_it_held_back() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("its_run", "first"),
+    [
+        (None, "the task that runs dbt failed, and there is no record of its run"),
+        (run(2, message="Compilation Error"), "Compilation Error: clear the task that runs dbt"),
+        (run(failed=["model.p.a"]), "2 of 4 tasks did not succeed:"),
+    ],
+)
+def test_why_dbt_stopped_comes_before_the_tasks(its_run: RunRecord | None, first: str) -> None:
+    states = {**GREEN, "a": "failed", "b": "failed"}
+    told = judge(GROUP, states, "failed", its_run).reason.splitlines()
+    assert told[0].startswith(first)
+    assert "2 of 4 tasks did not succeed:" in told
+
+
 def test_a_task_that_has_not_ended_yet_is_no_failure_beside_others() -> None:
     states = {"a": "failed", "b": "upstream_failed", "c": "upstream_failed", "d": "deferred"}
     reason = judge(GROUP, states, "failed", run(failed=["model.p.a"])).reason
