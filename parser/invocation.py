@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 class Invocation:
     """One invocation of dbt, identified by its `invocation_id`.
 
+    `error` is why it failed as a whole. dbt v2 may give several reasons: `error` is the first, and
+    `more_errors` counts the others.
+
     `announced` is the number of nodes that dbt said it would run. `artifacts` maps a file name to
     the path that dbt wrote. `titles` has for each thread the name and path of a node whose error
     text follows. `described` lists nodes that may have a new title since the last search by title.
@@ -31,6 +34,7 @@ class Invocation:
         self.version: str | None = None
         self.adapter: str | None = None
         self.error: str | None = None
+        self.more_errors = 0
         self.is_cancelled = False
         self.announced: int | None = None
         self.artifacts: dict[str, str] = {}

@@ -60,9 +60,11 @@ def logged_error(
     error = V2Error.parse(event.msg)
     if node is None:
         invocation.is_cancelled |= error.code == RUN_CANCELLED
-        invocation.error = invocation.error or error.text
         if error.code == RUN_CANCELLED:
+            invocation.error = invocation.error or error.text
             return None
+        invocation.more_errors += invocation.error is not None
+        invocation.error = invocation.error or error.text
         # The telemetry names no hook for its error.
         hook = next((h for h in invocation.failed_hooks() if not h.has_error_text), None)
         if hook is not None:

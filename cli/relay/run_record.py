@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final
 
+from ...records.plural import counted
 from ...records.schema import RunRecord
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def at_the_end(
     """
     last = run.invocations[-1] if run.invocations else None
     error = last.error if last is not None else None
+    if last is not None and last.more_errors:
+        error = f"{error}\n… and {counted(last.more_errors, 'more error')}"
     state = "died" if ended is not None and ended.signal is not None else "finished"
     return replace(
         started,
