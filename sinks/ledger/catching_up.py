@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from ...records.instant import instant
 from ..journal import history
@@ -19,7 +18,7 @@ from .rows import row_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from ..journal.history import PastRun
     from ..journal.journal import Journal
@@ -30,6 +29,12 @@ _REPLAY: Final = ("replay",)
 """How the command of a run begins that read a saved log."""
 _AT_A_TIME: Final = 500
 """Values of a query. A SQLite before 3.32 takes no more than 999."""
+_STAGED: Final = """
+create temp table if not exists staged (
+    node, outcome, status, started_at, took_ms, failures, rows_affected, bytes_processed,
+    bytes_billed, slot_ms, query_id, thread, checksum, invocation_started_at
+)
+"""
 _NAMELESS: Final = "nameless-"
 """A run whose row the journal lost to damage: nobody knows its project any more."""
 
@@ -101,75 +106,54 @@ def _write(journal: Journal, ledger: Ledger, token: str, run: PastRun) -> bool:
     with _Transaction(db):
         if _has(ledger, token):
             return False
-        results = [] if _is_repeated(db, run) else [*_results(db, journal, run.number)]
-        values = _run_values(token, run, results)
+        bodies = () if _is_repeated(db, run) else history.each_body(journal, run.number)
+        _stage(db, bodies)
+        values = _run_values(db, token, run)
         names = ", ".join(values)
         places = ", ".join("?" * len(values))
         done = db.execute(
             f"insert into run ({names}) values ({places})",  # noqa: S608
             (*values.values(),),
         )
-        _write_results(db, done.lastrowid or 0, values["started_at"], results)
+        db.execute(
+            "insert into result select ?, node, outcome, status,"
+            " cast(round((started_at - ?) * 1000) as integer), took_ms, failures, rows_affected,"
+            " bytes_processed, bytes_billed, slot_ms, query_id, thread, checksum"
+            " from staged order by node",
+            (done.lastrowid, values["started_at"]),
+        )
     return True
 
 
-class _Result(NamedTuple):
-    """A row with numbers for its names. `counts` has `failures` and what the adapter said."""
+def _stage(db: sqlite3.Connection, bodies: Iterable[tuple[str, bytes]]) -> None:
+    """Put the rows of a run, with numbers for their names, into the table `staged`.
 
-    node: int
-    outcome: int
-    status: int
-    started_at: float | None
-    took_ms: int | None
-    counts: tuple[Any, ...]
-    thread: int | None
-    checksum: int | None
-    invocation_started_at: float | None
-
-
-def _results(db: sqlite3.Connection, journal: Journal, number: int) -> Iterator[_Result]:
-    """The rows of a run. Their names go into the ledger a few at a time, and leave memory."""
-    bodies = history.each_body(journal, number)
-    while some := [*itertools.islice(bodies, _AT_A_TIME)]:
+    A few are in memory at a time. The table puts them in order, so that they need little room on
+    disk, and knows when the first of them began.
+    """
+    db.execute(_STAGED)
+    db.execute("delete from staged")
+    left = iter(bodies)
+    while some := [*itertools.islice(left, _AT_A_TIME)]:
         rows = [row for key, body in some if (row := row_of(key, body)) is not None]
         nodes = _numbers(db, "node", "unique_id", (row.unique_id for row in rows))
         said = (word for row in rows for word in (row.status, row.thread, row.checksum))
         words = _numbers(db, "word", "text", (word for word in said if word is not None))
-        for row in rows:
-            yield _Result(
-                nodes[row.unique_id],
-                row.outcome,
-                words[row.status],
-                row.started_at,
-                row.took_ms,
-                row[5:11],
-                words[row.thread] if row.thread is not None else None,
-                words[row.checksum] if row.checksum is not None else None,
-                row.invocation_started_at,
-            )
-
-
-def _write_results(
-    db: sqlite3.Connection, number: int, started_at: float, results: list[_Result]
-) -> None:
-    results.sort(key=attrgetter("node"))
-    db.executemany(
-        f"insert into result values ({', '.join('?' * 14)})",  # noqa: S608
-        (
+        db.executemany(
+            f"insert into staged values ({', '.join('?' * 14)})",  # noqa: S608
             (
-                number,
-                result.node,
-                result.outcome,
-                result.status,
-                _since(started_at, result.started_at),
-                result.took_ms,
-                *result.counts,
-                result.thread,
-                result.checksum,
-            )
-            for result in results
-        ),
-    )
+                (
+                    nodes[row.unique_id],
+                    row.outcome,
+                    words[row.status],
+                    *row[3:11],
+                    words[row.thread] if row.thread is not None else None,
+                    words[row.checksum] if row.checksum is not None else None,
+                    row.invocation_started_at,
+                )
+                for row in rows
+            ),
+        )
 
 
 def _numbers(
@@ -199,13 +183,13 @@ def _is_repeated(db: sqlite3.Connection, run: PastRun) -> bool:
     return db.execute(query, (invocation,)).fetchone() is not None
 
 
-def _run_values(token: str, run: PastRun, results: Sequence[_Result]) -> Mapping[str, Any]:
+def _run_values(db: sqlite3.Connection, token: str, run: PastRun) -> Mapping[str, Any]:
     """The row of a run by column."""
     info, record, task = run.info, run.record, run.info.task
     started_at = instant(info.started_at) or 0.0
     finished_at = instant(record.finished_at) if record is not None else None
     if info.command[:1] == _REPLAY:
-        started_at, finished_at = _times_of_log(results) or (started_at, finished_at)
+        started_at, finished_at = _times_of_log(db) or (started_at, finished_at)
     project = info.project_dir or info.cwd
     return {
         "token": token,
@@ -225,19 +209,17 @@ def _run_values(token: str, run: PastRun, results: Sequence[_Result]) -> Mapping
         "invocation_id": record.invocation_id if record is not None else None,
         "dbt_version": record.dbt_version if record is not None else None,
         "adapter": record.adapter if record is not None else None,
-        "nodes": len(results),
+        "nodes": db.execute("select count(*) from staged").fetchone()[0],
     }
 
 
-def _times_of_log(results: Sequence[_Result]) -> tuple[float, float] | None:
+def _times_of_log(db: sqlite3.Connection) -> tuple[float, float] | None:
     """When the dbt of a saved log began, and when its last node ended; None if no time is known.
 
     The log is older than its replay.
     """
-    begun = [t for r in results for t in (r.invocation_started_at, r.started_at) if t]
-    ended = [r.started_at + (r.took_ms or 0) / 1000 for r in results if r.started_at]
-    return (min(begun), max(ended)) if ended else None
-
-
-def _since(start: float, time: float | None) -> int | None:
-    return round((time - start) * 1000) if time is not None else None
+    begun, first, ended = db.execute(
+        "select min(invocation_started_at), min(started_at),"
+        " max(started_at + coalesce(took_ms, 0) / 1000.0) from staged"
+    ).fetchone()
+    return None if ended is None else (min(first, begun or first), ended)
