@@ -28,7 +28,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parse import NODES, PACKED, cpu, relay
+from parse import LOGS, cpu, relay
 
 from dbt_relay.parser import Event, EventReader, Run
 from dbt_relay.sinks import Journal, RunInfo
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 INFO = RunInfo(command=("dbt", "build"), started_at="2026-01-02T03:04:05Z", sinks={"airflow": {}})
 MESSAGE = "Database Error in model: column does not exist. " * 13
+PACKED, _ = LOGS["dbt 1.11"]
+NODES = 2_200
 BATCH = 50
 
 
