@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 
 from ..records.values import is_array, is_object
-
-if TYPE_CHECKING:
-    from mmap import mmap
 
 DATA_TESTS: Final = "test."
 UNIT_TESTS: Final = "unit_test."
@@ -50,7 +47,7 @@ def invocation_of(head: bytes) -> str | None:
     return found[1].decode("utf-8", "replace") if found is not None else None
 
 
-def read_lineage(artifact: bytes | mmap) -> Lineage | None:
+def read_lineage(artifact: bytes) -> Lineage | None:
     """The lineage in a `manifest.json`; None if it has none.
 
     Decodes only the `parent_map`: a decoded manifest takes ten times the size of its text, which is
@@ -74,7 +71,7 @@ def _parents(parent_map: dict[str, Any]) -> dict[str, list[str]]:
     return {u: [p for p in listed if isinstance(p, str)] for u, listed in lists.items()}
 
 
-def read_checksums(artifact: bytes | mmap, invocation_id: str) -> dict[str, str]:
+def read_checksums(artifact: bytes, invocation_id: str) -> dict[str, str]:
     """The checksum of each node's code, by unique_id; empty for another invocation's manifest.
 
     Searches the text for the form that dbt 1.7 to 1.12 write.
@@ -92,7 +89,7 @@ class SourceFile:
     path: str
 
 
-def read_files(artifact: bytes | mmap) -> dict[str, SourceFile]:
+def read_files(artifact: bytes) -> dict[str, SourceFile]:
     """The file of each node by unique_id, macros among them.
 
     Searches the text for the form that dbt 1.7 to 1.12 write. A record of dbt v2 names the file.

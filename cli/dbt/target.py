@@ -1,8 +1,11 @@
-"""dbt's target folder: the artifacts of an invocation, which add to its log."""
+"""dbt's target folder: the artifacts of an invocation, which add to its log.
+
+The files are read whole and not mapped into memory. dbt may cut a file to write it anew at any
+moment, and whoever reads a mapped file that is cut dies of SIGBUS.
+"""
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +31,8 @@ def lineage(invocation: Invocation, target_dir: Path) -> Lineage | None:
     """Which node depends on which; None if the manifest is absent or of another invocation."""
     path = _path(invocation, target_dir, "manifest.json")
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            found = read_lineage(text)
-    except (OSError, ValueError):
+        found = read_lineage(path.read_bytes())
+    except OSError:
         return None
     return found if found is not None and found.invocation_id == invocation.id else None
 
@@ -46,12 +48,8 @@ def checksums(invocation: Invocation, target_dir: Path) -> dict[str, str]:
 def checksums_in(manifest: Path, invocation_id: str) -> dict[str, str]:
     """The checksums in a manifest of dbt 1.x, by unique_id; empty if of another invocation."""
     try:
-        with (
-            manifest.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
-        ):
-            return read_checksums(text, invocation_id)
-    except (OSError, ValueError):
+        return read_checksums(manifest.read_bytes(), invocation_id)
+    except OSError:
         return {}
 
 
@@ -61,12 +59,9 @@ def project(target_dir: Path) -> tuple[Lineage, dict[str, SourceFile]] | None:
     None if there is no manifest.
     """
     try:
-        with (
-            (target_dir / "manifest.json").open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
-        ):
-            found = read_lineage(text)
-            return (found, read_files(text)) if found is not None else None
+        text = (target_dir / "manifest.json").read_bytes()
+        found = read_lineage(text)
+        return (found, read_files(text)) if found is not None else None
     except (OSError, ValueError):
         return None
 
