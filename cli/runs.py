@@ -162,20 +162,16 @@ def _rows(runs: Sequence[PastRun]) -> Iterator[list[str]]:
         "RUN": lambda run: str(run.number),
         "STARTED (UTC)": lambda run: run.info.started_at[:19].replace("T", " "),
         "RESULT": _result,
-        "PROJECT": lambda run: Path(_project_dir(run) or "-").name,
+        "PROJECT": lambda run: Path(run.info.project or "-").name,
         "NODES": _counts,
         "RECORDS": _delivered,
         "COMMAND": _command,
     }
-    if len({_project_dir(run) for run in runs}) == 1:
+    if len({run.info.project for run in runs}) == 1:
         del columns["PROJECT"]
     yield [*columns]
     for run in runs:
         yield [cell(run) for cell in columns.values()]
-
-
-def _project_dir(run: PastRun) -> str | None:
-    return run.info.project_dir or run.info.cwd
 
 
 def _delivered(run: PastRun) -> str:
@@ -265,7 +261,7 @@ def _described(run: PastRun) -> dict[str, Any]:
         "state": run.state,
         "exit_code": run.record.exit_code if run.record else None,
         "command": info.command,
-        "project_dir": _project_dir(run),
+        "project_dir": info.project,
         "dag_id": info.task.dag_id if info.task else None,
         "run_id": info.task.run_id if info.task else None,
         "task_id": info.task.task_id if info.task else None,

@@ -52,7 +52,7 @@ def _place(picture: Picture, node: NodeRecord, workspace: Path) -> dict[str, str
     if file is None:
         return {}
     info = picture.run.info
-    path = Path(info.project_dir or info.cwd or ".", file)
+    path = Path(info.project or ".", file)
     if not path.is_file():  # a package's, or dbt ran elsewhere
         return {}
     found = {"file": os.path.relpath(path.resolve(), workspace.resolve())}

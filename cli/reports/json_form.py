@@ -20,7 +20,7 @@ def json_form(picture: Picture) -> str:
         "run": run.number,
         "state": run.state,
         "command": list(run.info.command),
-        "project_dir": run.info.project_dir or run.info.cwd,
+        "project_dir": run.info.project,
         "task": asdict(run.info.task) if run.info.task is not None else None,
         "started_at": run.info.started_at,
         "seconds": round(picture.seconds, 6),

@@ -195,7 +195,7 @@ def _is_same_work(now: RunInfo, before: RunInfo) -> bool:
             theirs.task_id,
             theirs.map_index,
         )
-    places = (now.project_dir or now.cwd, before.project_dir or before.cwd)
+    places = (now.project, before.project)
     return now.command == before.command and places[0] == places[1]
 
 

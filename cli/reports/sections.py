@@ -24,7 +24,7 @@ def heading(picture: Picture) -> Html:
     """What ran, when and where."""
     info, record = picture.run.info, picture.run.record
     rows: list[tuple[str, str]] = [("Command", element("code", shlex.join(info.command)))]
-    if project := info.project_dir or info.cwd:
+    if project := info.project:
         rows.append(("Project", element("code", project)))
     started = when(info.started_at)
     ended = f" to {when(record.finished_at)}" if record and record.finished_at else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...records.values import number, text
 from ..sink import Delivered, Hold, Rejected, Retry, Verdict
-from .api.answers import Answer, Content, Exists, Missing, as_seen, read_answer, read_content
+from .api.answers import ROLE, Answer, Content, Exists, Missing, as_seen, read_answer, read_content
 from .payload import safe
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _refusal(answer: Answer, to: AirflowSettings) -> Retry | Hold | None:
     where, detail, task = f"Airflow at {to.url}", answer.detail, to.task
     if answer.status == 403 and not answer.is_unauthenticated:
         forbidden = Hold(
-            f"{where} forbids it ({detail or 'HTTP 403'}): give the user the role Op, or a role "
+            f"{where} forbids it ({detail or 'HTTP 403'}): give the user {ROLE}, or a role "
             "that can read and edit this DAG, DAG runs and task instances"
         )
         return as_seen(forbidden, answer, to)

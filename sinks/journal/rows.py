@@ -47,6 +47,11 @@ class RunInfo:
     renews: bool = False
     sinks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Any])
 
+    @property
+    def project(self) -> str | None:
+        """The folder of dbt's project; of a saved log the folder in which it was read."""
+        return self.project_dir or self.cwd
+
     @classmethod
     def from_row(cls, row: Sequence[Any], sinks: Iterable[tuple[Any, ...]]) -> RunInfo:
         """The run of a row with COLUMNS, and of rows with a sink's name and address.

@@ -190,11 +190,10 @@ def _run_values(db: sqlite3.Connection, token: str, run: PastRun) -> Mapping[str
     finished_at = instant(record.finished_at) if record is not None else None
     if info.command[:1] == _REPLAY:
         started_at, finished_at = _times_of_log(db) or (started_at, finished_at)
-    project = info.project_dir or info.cwd
     return {
         "token": token,
         "number": run.number,
-        "project": stored_text(project) if project else None,
+        "project": stored_text(info.project) if info.project else None,
         "command": stored_text(shlex.join(info.command)),
         "state": run.state,
         "exit_code": record.exit_code if record is not None else None,

@@ -22,6 +22,8 @@ Method = Literal["GET"] | Write
 VALUE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes that are read of a value. No record of ours is as large."""
 
+ROLE: Final = "the role Op (USER is enough for the simple auth manager)"
+"""The usual role of a user who may do all that the relay asks for."""
 _SHOWN: Final = 200
 _SUCCESS: Final = {"GET": 200, "POST": 201, "PATCH": 200}
 _WRONG_PATH: Final = (
@@ -156,9 +158,8 @@ def _meaning(method: Method, answer: Answer, to: AirflowSettings) -> Verdict | E
             else ("writing XComs", "create and edit XComs", "edit")
         )
         return Hold(
-            f"{where} forbids {what} ({detail or 'HTTP 403'}): give the user the role Op "
-            f"(USER is enough for the simple auth manager), or a role that can {may}, and {of_dag} "
-            "this DAG"
+            f"{where} forbids {what} ({detail or 'HTTP 403'}): give the user {ROLE}, or a "
+            f"role that can {may}, and {of_dag} this DAG"
         )
     if status == 404:
         return _not_found(method, answer, to)
